@@ -1,0 +1,415 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The system-physical map. Regions may overlap and move (PCI BARs, PAM, SMRAM, the APIC page);
+ * after each change they are cut into disjoint sorted spans, which lookups search. */
+#include "mmu/phys.h"
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "base/hash.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+bool phys_init(struct phys *phys, struct log *log, u64 ram_bytes)
+{
+    memset(phys, 0, sizeof *phys);
+    phys->log = log;
+    phys->a20_mask = ~(u64)0;
+    phys->ram_bytes = align_up(ram_bytes, PAGE_SIZE);
+    phys->page_count = phys->ram_bytes >> PAGE_SHIFT;
+    void *ram = mmap(NULL, phys->ram_bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (ram == MAP_FAILED) {
+        return false;
+    }
+    phys->ram = ram;
+    phys->pages = calloc(phys->page_count, sizeof *phys->pages);
+    phys->spans = calloc(2 * PHYS_MAX_REGIONS + 1, sizeof *phys->spans);
+    return phys->pages != NULL && phys->spans != NULL;
+}
+
+void phys_free(struct phys *phys)
+{
+    if (phys->ram != NULL) {
+        (void)munmap(phys->ram, phys->ram_bytes);
+    }
+    free(phys->pages);
+    free(phys->spans);
+    memset(phys, 0, sizeof *phys);
+}
+
+static const struct region *winner_at(const struct phys *phys, u64 address)
+{
+    const struct region *best = NULL;
+    for (unsigned i = 0; i < phys->region_count; i++) {
+        const struct region *r = &phys->regions[i];
+        if (r->enabled && address - r->base < r->size &&
+            (best == NULL || r->priority >= best->priority)) {
+            best = r;
+        }
+    }
+    return best;
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+    u64 x = load_le64(a);
+    u64 y = load_le64(b);
+    return (x > y) - (x < y);
+}
+
+static void rebuild(struct phys *phys)
+{
+    u64 cuts[2 * PHYS_MAX_REGIONS];
+    unsigned n = 0;
+    for (unsigned i = 0; i < phys->region_count; i++) {
+        if (phys->regions[i].enabled) {
+            cuts[n++] = phys->regions[i].base;
+            cuts[n++] = phys->regions[i].base + phys->regions[i].size;
+        }
+    }
+    qsort(cuts, n, sizeof cuts[0], compare_u64);
+    phys->span_count = 0;
+    for (unsigned i = 0; i + 1 < n; i++) {
+        const struct region *r = cuts[i] < cuts[i + 1] ? winner_at(phys, cuts[i]) : NULL;
+        if (r == NULL) {
+            continue;
+        }
+        struct phys_span *last = phys->span_count > 0 ? &phys->spans[phys->span_count - 1] : NULL;
+        if (last != NULL && last->region == r && last->last + 1 == cuts[i]) {
+            last->last = cuts[i + 1] - 1;
+        } else {
+            phys->spans[phys->span_count++] =
+                (struct phys_span){.first = cuts[i], .last = cuts[i + 1] - 1, .region = r};
+        }
+    }
+    if (phys->watch.map_changed != NULL) {
+        phys->watch.map_changed(phys->watch.self);
+    }
+}
+
+static unsigned add_region(struct phys *phys, struct region r)
+{
+    sim_assert(phys->region_count < PHYS_MAX_REGIONS);
+    sim_assert(r.size != 0 && r.base + (r.size - 1) >= r.base);
+    unsigned number = phys->region_count++;
+    phys->regions[number] = r;
+    rebuild(phys);
+    return number;
+}
+
+unsigned phys_add_ram(struct phys *phys, enum region_kind kind, spa_t base, u64 size,
+                      u64 ram_offset, int priority, const char *name)
+{
+    sim_assert(kind != REGION_MMIO && ram_offset + size <= phys->ram_bytes);
+    return add_region(phys, (struct region){.kind = kind,
+                                            .enabled = true,
+                                            .priority = priority,
+                                            .base = base.v,
+                                            .size = size,
+                                            .ram_offset = ram_offset,
+                                            .name = name});
+}
+
+unsigned phys_add_mmio(struct phys *phys, spa_t base, u64 size, int priority,
+                       const struct mmio_ops *ops, void *self, const char *name)
+{
+    return add_region(phys, (struct region){.kind = REGION_MMIO,
+                                            .enabled = true,
+                                            .priority = priority,
+                                            .base = base.v,
+                                            .size = size,
+                                            .ops = ops,
+                                            .self = self,
+                                            .name = name});
+}
+
+void phys_set_region(struct phys *phys, unsigned region, spa_t base, bool enabled)
+{
+    struct region *r = &phys->regions[region];
+    if (r->base == base.v && r->enabled == enabled) {
+        return;
+    }
+    r->base = base.v;
+    r->enabled = enabled;
+    rebuild(phys);
+}
+
+void phys_set_region_kind(struct phys *phys, unsigned region, enum region_kind kind)
+{
+    struct region *r = &phys->regions[region];
+    sim_assert(kind != REGION_MMIO && r->kind != REGION_MMIO);
+    if (r->kind != kind) {
+        r->kind = kind;
+        rebuild(phys);
+    }
+}
+
+void phys_set_a20(struct phys *phys, bool enabled)
+{
+    u64 mask = enabled ? ~(u64)0 : ~BIT(20);
+    if (phys->a20_mask != mask) {
+        phys->a20_mask = mask;
+        if (phys->watch.map_changed != NULL) {
+            phys->watch.map_changed(phys->watch.self);
+        }
+    }
+}
+
+static const struct phys_span *find_span(const struct phys *phys, u64 address)
+{
+    unsigned lo = 0;
+    unsigned hi = phys->span_count;
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        if (phys->spans[mid].last < address) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < phys->span_count && phys->spans[lo].first <= address ? &phys->spans[lo] : NULL;
+}
+
+const struct region *phys_find(const struct phys *phys, spa_t spa)
+{
+    const struct phys_span *span = find_span(phys, spa.v & phys->a20_mask);
+    return span != NULL ? span->region : NULL;
+}
+
+bool phys_page(const struct phys *phys, spa_t spa, u64 *frame, u8 **host, bool *writable)
+{
+    u64 page = spa.v & phys->a20_mask & ~PAGE_MASK;
+    const struct phys_span *span = find_span(phys, page);
+    if (span == NULL || span->region->kind == REGION_MMIO || span->last < page + PAGE_MASK) {
+        return false;
+    }
+    u64 offset = page - span->region->base + span->region->ram_offset;
+    if ((offset & PAGE_MASK) != 0) {
+        return false;
+    }
+    *frame = offset >> PAGE_SHIFT;
+    *host = phys->ram + offset;
+    *writable = span->region->kind == REGION_RAM;
+    return true;
+}
+
+/* Bytes from `address` on, at most `size`, that one span (or one hole) covers. */
+static u64 piece_length(const struct phys *phys, u64 address, u64 size,
+                        const struct region **region)
+{
+    const struct phys_span *span = find_span(phys, address);
+    *region = span != NULL ? span->region : NULL;
+    u64 room = span != NULL ? span->last - address + 1 : 1;
+    if (phys->a20_mask != ~(u64)0) {
+        u64 to_mib = MIB(1) - (address & (MIB(1) - 1));
+        room = room < to_mib ? room : to_mib;
+    }
+    return room != 0 && room < size ? room : size;
+}
+
+static unsigned device_piece(const struct region *r, u64 offset, u64 size)
+{
+    u64 max = r->ops->max_size != 0 ? r->ops->max_size : 8;
+    u64 n = 8;
+    while (n > size || n > max || ((offset & (n - 1)) != 0 && n > 1)) {
+        n >>= 1;
+    }
+    return (unsigned)n;
+}
+
+static void device_read(const struct region *r, u64 offset, u8 *out, u64 size)
+{
+    while (size > 0) {
+        unsigned n = device_piece(r, offset, size);
+        store_le(out, r->ops->read(r->self, offset, n), n);
+        offset += n;
+        out += n;
+        size -= n;
+    }
+}
+
+static void device_write(const struct region *r, u64 offset, const u8 *in, u64 size)
+{
+    while (size > 0) {
+        unsigned n = device_piece(r, offset, size);
+        r->ops->write(r->self, offset, load_le(in, n), n);
+        offset += n;
+        in += n;
+        size -= n;
+    }
+}
+
+void phys_read(struct phys *phys, spa_t spa, void *data, u64 size)
+{
+    u8 *out = data;
+    u64 address = spa.v;
+    while (size > 0) {
+        const struct region *r;
+        u64 n = piece_length(phys, address & phys->a20_mask, size, &r);
+        u64 offset = r != NULL ? (address & phys->a20_mask) - r->base : 0;
+        if (r == NULL) {
+            memset(out, 0xff, n);
+        } else if (r->kind == REGION_MMIO) {
+            device_read(r, offset, out, n);
+        } else {
+            memcpy(out, phys->ram + r->ram_offset + offset, n);
+        }
+        out += n;
+        address += n;
+        size -= n;
+    }
+}
+
+static void ram_write(struct phys *phys, u64 address, u64 ram_offset, const u8 *in, u64 size)
+{
+    while (size > 0) {
+        u64 n = PAGE_SIZE - (ram_offset & PAGE_MASK);
+        n = n < size ? n : size;
+        struct page_desc *page = &phys->pages[ram_offset >> PAGE_SHIFT];
+        bool watched = page->flags != PAGE_DIRTY && phys->watch.before_write != NULL;
+        if (watched) {
+            phys->watch.before_write(phys->watch.self, SPA(address), n);
+        }
+        memcpy(phys->ram + ram_offset, in, n);
+        page->flags |= PAGE_DIRTY;
+        page->hash_valid = 0;
+        if (watched) {
+            phys->watch.after_write(phys->watch.self, SPA(address), n);
+        }
+        address += n;
+        ram_offset += n;
+        in += n;
+        size -= n;
+    }
+}
+
+void phys_write(struct phys *phys, spa_t spa, const void *data, u64 size)
+{
+    const u8 *in = data;
+    u64 address = spa.v;
+    while (size > 0) {
+        const struct region *r;
+        u64 masked = address & phys->a20_mask;
+        u64 n = piece_length(phys, masked, size, &r);
+        if (r != NULL && r->kind == REGION_MMIO) {
+            device_write(r, masked - r->base, in, n);
+        } else if (r != NULL && r->kind == REGION_RAM) {
+            ram_write(phys, masked, r->ram_offset + (masked - r->base), in, n);
+        }
+        in += n;
+        address += n;
+        size -= n;
+    }
+}
+
+u64 phys_read_scalar(struct phys *phys, spa_t spa, unsigned size)
+{
+    u64 address = spa.v & phys->a20_mask;
+    const struct phys_span *span = find_span(phys, address);
+    if (span != NULL && span->region->kind == REGION_MMIO && is_power_of_2(size) &&
+        span->last - address >= size - 1) {
+        const struct region *r = span->region;
+        if (r->ops->max_size == 0 || size <= r->ops->max_size) {
+            return r->ops->read(r->self, address - r->base, size) & size_mask(size);
+        }
+    }
+    u64 v = 0;
+    phys_read(phys, spa, &v, size);
+    return v;
+}
+
+void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size)
+{
+    u64 address = spa.v & phys->a20_mask;
+    const struct phys_span *span = find_span(phys, address);
+    if (span != NULL && span->region->kind == REGION_MMIO && is_power_of_2(size) &&
+        span->last - address >= size - 1) {
+        const struct region *r = span->region;
+        if (r->ops->max_size == 0 || size <= r->ops->max_size) {
+            r->ops->write(r->self, address - r->base, value & size_mask(size), size);
+            return;
+        }
+    }
+    phys_write(phys, spa, &value, size);
+}
+
+bool phys_load(struct phys *phys, spa_t spa, const void *data, u64 size)
+{
+    const u8 *in = data;
+    u64 address = spa.v;
+    while (size > 0) {
+        const struct region *r;
+        u64 n = piece_length(phys, address, size, &r);
+        if (r == NULL || r->kind == REGION_MMIO) {
+            return false;
+        }
+        ram_write(phys, address, r->ram_offset + (address - r->base), in, n);
+        in += n;
+        address += n;
+        size -= n;
+    }
+    return true;
+}
+
+static u64 page_hash(struct phys *phys, u64 frame)
+{
+    struct page_desc *page = &phys->pages[frame];
+    if ((page->flags & PAGE_DIRTY) != 0 || page->hash_valid == 0) {
+        page->hash = hash_bytes(frame, phys_frame_host(phys, frame), PAGE_SIZE);
+        page->hash_valid = 1;
+    }
+    return page->hash;
+}
+
+static bool page_is_zero(const u8 *p)
+{
+    return p[0] == 0 && memcmp(p, p + 1, PAGE_SIZE - 1) == 0;
+}
+
+static void ram_state(struct phys *phys, struct state_io *io)
+{
+    if (io->mode == STATE_HASH || io->mode == STATE_PRINT) {
+        u64 sum = 0; /* order-free, so that an incremental hash stays possible */
+        for (u64 f = 0; f < phys->page_count; f++) {
+            sum += page_hash(phys, f);
+        }
+        state_u64(io, "ram_hash", &sum);
+        return;
+    }
+    for (u64 f = 0; f < phys->page_count; f++) {
+        u8 *host = phys_frame_host(phys, f);
+        bool present = io->mode == STATE_SAVE && !page_is_zero(host);
+        state_bool(io, "present", &present);
+        if (present) {
+            state_bytes(io, "page", host, PAGE_SIZE);
+        } else if (state_is_load(io)) {
+            memset(host, 0, PAGE_SIZE);
+        }
+        if (state_is_load(io)) {
+            phys->pages[f].flags |= PAGE_DIRTY;
+            phys->pages[f].hash_valid = 0;
+        }
+    }
+}
+
+void phys_state(void *self, struct state_io *io)
+{
+    struct phys *phys = self;
+    state_section(io, "phys", 1);
+    state_u64(io, "a20_mask", &phys->a20_mask);
+    u32 n = phys->region_count;
+    state_u32(io, "regions", &n);
+    for (unsigned i = 0; i < phys->region_count; i++) {
+        struct region *r = &phys->regions[i];
+        state_enum(io, "kind", &r->kind);
+        state_bool(io, "enabled", &r->enabled);
+        state_u64(io, "base", &r->base);
+    }
+    ram_state(phys, io);
+    if (state_is_load(io)) {
+        rebuild(phys);
+    }
+}

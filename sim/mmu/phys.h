@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The system-physical address map: RAM, ROM and memory-mapped devices.
+ *
+ * This is the only header of the mmu that devices see. RAM pages have descriptors: what the
+ * simulator knows of a page that the guest cannot see (holds decoded code, is a live page table,
+ * changed since the last epoch). A page's descriptor decides whether a fast write entry for it may
+ * exist; everything that tracks writes does it by withholding that entry. */
+#ifndef VITRINE_MMU_PHYS_H
+#define VITRINE_MMU_PHYS_H
+
+#include "base/log.h"
+#include "base/state.h"
+#include "base/types.h"
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE ((u64)4096)
+#define PAGE_MASK (PAGE_SIZE - 1)
+
+/* Why a page has no fast write entry. */
+enum page_flag {
+    PAGE_HAS_CODE = 1 << 0,  /* decoded blocks lie in it: a store may invalidate them */
+    PAGE_IS_TABLE = 1 << 1,  /* page walks went through it: a store may change translations */
+    PAGE_DIRTY = 1 << 2,     /* written in this epoch (pre-image logged when anybody wants it) */
+    PAGE_MONITORED = 1 << 3, /* a processor's MONITOR line lies in it */
+};
+
+struct page_desc {
+    u32 flags;
+    u32 uses;      /* PAGE_IS_TABLE: head of the list of walks that used it; 0 = none */
+    u64 code_map;  /* PAGE_HAS_CODE: bit per 64-byte piece that holds decoded bytes */
+    u64 hash;      /* of its contents; valid while PAGE_DIRTY is clear and hash_valid */
+    u32 code_head; /* PAGE_HAS_CODE: head of the list of blocks in this page; 0 = none */
+    u32 hash_valid;
+};
+
+/* A memory-mapped device. size is 1, 2, 4 or 8 (3, 5, 6, 7 are split); offset is from the region's
+ * base; accesses never cross the region's end. max_size: wider accesses are split into pieces of
+ * it, low address first; 0 means 8. An unaligned access arrives unaligned: the device decides. */
+struct mmio_ops {
+    u64 (*read)(void *self, u64 offset, unsigned size);
+    void (*write)(void *self, u64 offset, u64 value, unsigned size);
+    unsigned max_size;
+};
+
+enum region_kind { REGION_RAM, REGION_ROM, REGION_MMIO };
+
+struct region {
+    enum region_kind kind;
+    bool enabled;
+    int priority; /* the highest enabled one wins where regions overlap */
+    u64 base, size;
+    u64 ram_offset; /* RAM and ROM: offset in the machine's memory */
+    const struct mmio_ops *ops;
+    void *self;
+    const char *name; /* static text */
+};
+
+/* What a writer of memory must tell before it writes (processor caches hang on this). Called by
+ * phys_write and by the processors' slow paths for pages whose flags withhold write entries. */
+struct phys_watch {
+    void (*before_write)(void *self, spa_t spa, u64 size);
+    void (*after_write)(void *self, spa_t spa, u64 size);
+    void (*map_changed)(void *self); /* regions moved: drop every translation */
+    void *self;
+};
+
+#define PHYS_MAX_REGIONS 192
+
+struct phys {
+    struct log *log;
+    u8 *ram;       /* one host mapping: RAM, then ROMs; page aligned */
+    u64 ram_bytes; /* RAM and ROM together */
+    struct page_desc *pages; /* one per page of `ram` */
+    u64 page_count;
+    struct region regions[PHYS_MAX_REGIONS];
+    unsigned region_count;
+    /* Derived from regions: the map cut into disjoint spans, sorted by first address. */
+    struct phys_span {
+        u64 first, last; /* inclusive */
+        const struct region *region;
+    } *spans;
+    unsigned span_count;
+    struct phys_watch watch;
+    u64 a20_mask; /* ~0, or bit 20 clear while A20 is masked */
+};
+
+/* ram_bytes: total of all RAM and ROM that will be added. False when the host has no memory. */
+bool phys_init(struct phys *phys, struct log *log, u64 ram_bytes);
+void phys_free(struct phys *phys);
+/* Visits RAM contents (SAVE, LOAD: whole; HASH: by page, with cached hashes), then regions. */
+void phys_state(void *phys, struct state_io *io);
+
+/* Add a region; returns its number. Registration order is configuration. */
+unsigned phys_add_ram(struct phys *phys, enum region_kind kind, spa_t base, u64 size,
+                      u64 ram_offset, int priority, const char *name);
+unsigned phys_add_mmio(struct phys *phys, spa_t base, u64 size, int priority,
+                       const struct mmio_ops *ops, void *self, const char *name);
+/* Move, switch on or off, or change what kind a region is (PAM: RAM <-> ROM). */
+void phys_set_region(struct phys *phys, unsigned region, spa_t base, bool enabled);
+void phys_set_region_kind(struct phys *phys, unsigned region, enum region_kind kind);
+void phys_set_a20(struct phys *phys, bool enabled);
+
+/* The region that decodes an address, or NULL (reads there give all ones, writes vanish). */
+const struct region *phys_find(const struct phys *phys, spa_t spa);
+
+/* The RAM or ROM page frame that backs a page: index into phys->pages and its host bytes. False for
+ * MMIO and holes. *writable is false for ROM. */
+bool phys_page(const struct phys *phys, spa_t spa, u64 *frame, u8 **host, bool *writable);
+
+/* Access any range: RAM, ROM and devices, as a bus master or a slow processor access does. Holes read
+ * as 0xff. Accesses to devices are split at natural alignment. */
+void phys_read(struct phys *phys, spa_t spa, void *data, u64 size);
+void phys_write(struct phys *phys, spa_t spa, const void *data, u64 size);
+/* One aligned or unaligned scalar access of 1..8 bytes as the processor makes it: one transaction to a
+ * device when it fits. */
+u64 phys_read_scalar(struct phys *phys, spa_t spa, unsigned size);
+void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size);
+
+/* Host bytes of a frame. */
+static inline u8 *phys_frame_host(const struct phys *phys, u64 frame)
+{
+    return phys->ram + (frame << PAGE_SHIFT);
+}
+
+/* Copy into RAM or ROM at load time, ignoring ROM protection and firing no watch. False when the
+ * range is not all RAM or ROM. */
+bool phys_load(struct phys *phys, spa_t spa, const void *data, u64 size);
+
+#endif
