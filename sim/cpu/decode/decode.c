@@ -4,7 +4,7 @@
  * row does not allow it is given a handler that raises the fault. */
 #include "cpu/decode/decode.h"
 
-#include "cpu/exec/exec.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/exec/fault.h"
 #include "cpu/exec/fast.h"
 #include "cpu/exec/simd.h"
@@ -348,7 +348,7 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     convert_operands(out, &zi, ops, &vec, &mmx);
     convert_prefixes(out, &zi);
     if (zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
-        out->imm |= out->r[0] == OPR_MEM ? 1 : id == INSN_RET ? BIT(32) : 0;
+        out->imm |= out->r[0] == OPR_MEM || id == INSN_RET ? INSN_IMM_FAR : 0;
     }
     unsigned unit = row->unit;
     bool movs_cmps = (id == INSN_MOVSD || id == INSN_CMPSD) && vec;
