@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the files of general integer instructions share: flag writers beyond cpu/flags.h, the
- * arithmetic that plain and specialised handlers have in common, checks of branch targets, and the
- * handlers that the decoder picks by form rather than by mnemonic.
+ * arithmetic that plain and specialised handlers have in common, checks of branch targets.
  *
  * Undefined flags are 0 throughout. Exception: OF (and CF) of shifts and rotates by more than one are
  * those of the last of as many single-bit steps. */
 #ifndef VITRINE_CPU_EXEC_EXEC_INT_H
 #define VITRINE_CPU_EXEC_EXEC_INT_H
 
-#include "cpu/decode/insn_id.h"
+#include "cpu/decode/decode.h"
 #include "cpu/exec/exec.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
@@ -33,14 +32,6 @@
     X(nl, NL, 13)                                                                                  \
     X(le, LE, 14)                                                                                  \
     X(nle, NLE, 15)
-
-/* MOV AL/AX/EAX/RAX <-> moffs whose address does not fit insn.disp: the offset stands in imm. The
- * decoder stores this handler for A0-A3 in such a case; others are plain memory operands. */
-cpu_rc exec_mov_moffs(struct cpu *cpu, const struct insn *in) MUST_USE;
-
-/* A faster handler for the form of `in`, or NULL: exec/fast.c. The plain handlers are the reference;
- * both leave the same state. */
-exec_fn *exec_specialise(const struct insn *in, enum insn_id id);
 
 /* ---- Operands ---- */
 

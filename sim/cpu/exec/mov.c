@@ -23,18 +23,6 @@ cpu_rc exec_mov(struct cpu *cpu, const struct insn *in)
     return opr_write(cpu, in, 0, in->osz, v);
 }
 
-cpu_rc exec_mov_moffs(struct cpu *cpu, const struct insn *in)
-{
-    u64 offset = wrap_address(in, in->imm);
-    if (in->r[0] == OPR_MEM) {
-        return mem_write(cpu, insn_seg(in), offset, in->osz, gpr_read(cpu, RAX, in->osz));
-    }
-    u64 v;
-    TRY(mem_read(cpu, insn_seg(in), offset, in->osz, &v));
-    gpr_write(cpu, RAX, in->osz, v);
-    return CPU_OK;
-}
-
 cpu_rc exec_movzx(struct cpu *cpu, const struct insn *in)
 {
     u64 v;
