@@ -167,6 +167,7 @@ struct cpu_model; /* cpu/model.h: features, CPUID leaves, capability limits */
 struct apic;      /* cpu/apic.h */
 struct code_cache; /* cpu/decode/block.h: shared by all processors of a machine */
 struct cpu_set;
+struct use_pool;  /* cpu/tlb.h: which walks used which table pages */
 
 struct cpu {
     struct cpu_arch arch;
@@ -187,6 +188,7 @@ struct cpu {
 #define CPU_MAX 16
 struct cpu_set {
     struct cpu *cpu[CPU_MAX];
+    struct use_pool *uses;
     unsigned count;
 };
 

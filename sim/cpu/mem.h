@@ -183,6 +183,11 @@ static inline MUST_USE cpu_rc sys_write(struct cpu *cpu, u64 lin, unsigned size,
 /* Linear to system-physical for MONITOR, CLFLUSH and the like, with an access check. */
 cpu_rc lin_translate(struct cpu *cpu, u64 lin, unsigned access, spa_t *spa) MUST_USE;
 
+/* The same for a page of RAM or ROM: its frame and host bytes; *host = NULL for anything else, and then
+ * *spa is set. */
+cpu_rc lin_translate_page(struct cpu *cpu, u64 lin, unsigned access, u64 *frame, u8 **host,
+                          spa_t *spa) MUST_USE;
+
 /* Is a linear address canonical under the current paging mode? */
 bool lin_is_canonical(const struct cpu *cpu, u64 lin);
 
@@ -193,8 +198,8 @@ void tlb_drop_all(struct cpu *cpu);
 bool tlb_init(struct cpu *cpu, u64 entries);
 void tlb_free(struct cpu *cpu);
 
-/* A store is about to hit / has hit a page with special flags (PAGE_HAS_CODE, PAGE_IS_TABLE,
- * PAGE_MONITORED): invalidate what derives from those bytes, on every processor. */
-void mem_before_ram_write(struct cpu_set *set, struct phys *phys, spa_t spa, u64 size);
+/* Bytes [offset, offset+size) of a frame with special flags (PAGE_HAS_CODE, PAGE_IS_TABLE,
+ * PAGE_MONITORED) are about to change: invalidate what derives from them, on every processor. */
+void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size);
 
 #endif
