@@ -64,7 +64,9 @@ void bus_set_ports(struct bus *bus, unsigned range, u16 first, bool enabled)
     }
 }
 
-/* The largest piece at `port` that one device takes as a whole. */
+/* The largest piece at `port` that one device takes as a whole. Its first port decides: where a
+ * later range claims ports inside another (0xcf9 inside the dword at 0xcf8), an access that begins
+ * at the outer range and fits it stays whole. */
 static unsigned piece(const struct bus *bus, u16 port, unsigned size,
                       const struct port_range **range)
 {
