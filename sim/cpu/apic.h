@@ -21,6 +21,8 @@ void apic_ack(struct apic *apic, u8 vector);
 /* LINT0/LINT1 wires from the board. */
 void apic_set_lint(struct apic *apic, unsigned pin, bool level);
 
+/* System-physical address of this processor's APIC page; ~0 while it is disabled or in x2APIC mode. */
+u64 apic_mmio_base(const struct apic *apic);
 /* MMIO page at APIC_BASE; offset 0..0xfff. */
 u64 apic_mmio_read(struct apic *apic, u64 offset, unsigned size);
 void apic_mmio_write(struct apic *apic, u64 offset, u64 value, unsigned size);

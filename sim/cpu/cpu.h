@@ -150,6 +150,9 @@ struct cpu_derived {
     u64 block_rip;
     bool slow_step;   /* TF, code breakpoints or debugger: one instruction at a time with checks */
     bool data_breaks; /* DR7 arms a data breakpoint */
+    /* Notes of the running instruction for debug_after_insn(); debug_check_fetch() clears them. */
+    bool rf_loaded;    /* it loaded RF (IRET, task switch) */
+    bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
 };
@@ -170,6 +173,7 @@ struct apic;      /* cpu/apic.h */
 struct pmu;       /* cpu/pmu.h */
 struct code_cache; /* cpu/decode/block.h: shared by all processors of a machine */
 struct cpu_set;
+struct use_pool;  /* cpu/tlb.h: which walks used which table pages */
 
 struct cpu {
     struct cpu_arch arch;
@@ -191,6 +195,7 @@ struct cpu {
 #define CPU_MAX 16
 struct cpu_set {
     struct cpu *cpu[CPU_MAX];
+    struct use_pool *uses;
     unsigned count;
 };
 

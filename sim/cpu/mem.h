@@ -23,6 +23,7 @@ enum access {
     ACCESS_SHADOW = 8,    /* shadow-stack access (CET) */
     ACCESS_IMPLICIT = 16, /* implicit supervisor access: CPL ignored, SMAP holds whatever AC */
     ACCESS_USER = 32,     /* as user whatever the CPL: WRUSS */
+    ACCESS_SUPER = 64,    /* explicit supervisor access whatever the CPL (SMAP follows AC): inner stacks */
 };
 
 /* One fast entry: hits when lin - page <= 4096 - size. `page` of an empty entry is a page that does
@@ -183,6 +184,11 @@ static inline MUST_USE cpu_rc sys_write(struct cpu *cpu, u64 lin, unsigned size,
 /* Linear to system-physical for MONITOR, CLFLUSH and the like, with an access check. */
 cpu_rc lin_translate(struct cpu *cpu, u64 lin, unsigned access, spa_t *spa) MUST_USE;
 
+/* The same for a page of RAM or ROM: its frame and host bytes; *host = NULL for anything else, and then
+ * *spa is set. */
+cpu_rc lin_translate_page(struct cpu *cpu, u64 lin, unsigned access, u64 *frame, u8 **host,
+                          spa_t *spa) MUST_USE;
+
 /* Is a linear address canonical under the current paging mode? */
 bool lin_is_canonical(const struct cpu *cpu, u64 lin);
 
@@ -193,8 +199,8 @@ void tlb_drop_all(struct cpu *cpu);
 bool tlb_init(struct cpu *cpu, u64 entries);
 void tlb_free(struct cpu *cpu);
 
-/* A store is about to hit / has hit a page with special flags (PAGE_HAS_CODE, PAGE_IS_TABLE,
- * PAGE_MONITORED): invalidate what derives from those bytes, on every processor. */
-void mem_before_ram_write(struct cpu_set *set, struct phys *phys, spa_t spa, u64 size);
+/* Bytes [offset, offset+size) of a frame with special flags (PAGE_HAS_CODE, PAGE_IS_TABLE,
+ * PAGE_MONITORED) are about to change: invalidate what derives from them, on every processor. */
+void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size);
 
 #endif
