@@ -148,6 +148,9 @@ struct cpu_derived {
     u64 block_rip;
     bool slow_step;   /* TF, code breakpoints or debugger: one instruction at a time with checks */
     bool data_breaks; /* DR7 arms a data breakpoint */
+    /* Notes of the running instruction for debug_after_insn(); debug_check_fetch() clears them. */
+    bool rf_loaded;    /* it loaded RF (IRET, task switch) */
+    bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
 };

@@ -23,7 +23,6 @@ enum event_kind {
     EVENT_EXT_INT,   /* external interrupt, vector already acknowledged */
     EVENT_NMI,
     EVENT_SHUTDOWN,  /* triple fault */
-    EVENT_REDO,      /* nothing happened: run the instruction again at the next boundary */
 };
 
 struct event {

@@ -74,35 +74,30 @@ out:
     return rc;
 }
 
-/* One instruction with everything that is looked at around it: shadows, TF, RF, code breakpoints. */
-static void step_slowly(struct cpu *cpu)
+/* One instruction with everything that is looked at around it: shadows, TF, RF, code breakpoints,
+ * indirect-branch tracking. False: an event waits in cpu->event. */
+static cpu_rc step_slowly(struct cpu *cpu)
 {
-    bool shadow = cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss;
-    if (cpu->d.slow_step && debug_check_fetch(cpu) != CPU_OK) {
-        cpu_deliver_event(cpu);
-        return;
+    bool shadow = shadow_is_on(cpu);
+    if (debug_check_fetch(cpu) != CPU_OK) {
+        return CPU_EXIT;
     }
     const struct block *b = block_find(cpu);
     if (b == NULL) {
-        cpu_deliver_event(cpu);
-        return;
+        return CPU_EXIT;
+    }
+    if (cet_is_waiting(cpu) && cet_check_target(cpu, &b->ops[0]) != CPU_OK) {
+        return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
-    if (shadow) {
-        /* The shadow covers this instruction; what it sets itself covers the next one. */
-        cpu->arch.int_shadow_sti = false;
-        cpu->arch.int_shadow_movss = false;
-        cpu->d.pending = true;
-    }
-    if ((cpu->arch.rflags & RFLAGS_RF) != 0) {
-        cpu->arch.rflags &= ~(u64)RFLAGS_RF;
-        cpu_update_mode(cpu);
-    }
     if (run_ops(cpu, b, 1) != CPU_OK) {
-        cpu_deliver_event(cpu);
-        return;
+        return CPU_EXIT;
+    }
+    if (shadow) {
+        shadow_end(cpu);
     }
     debug_after_insn(cpu, tf);
+    return CPU_OK;
 }
 
 u64 cpu_run(struct cpu *cpu, u64 budget)
@@ -121,23 +116,19 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
         if (cpu->arch.activity != ACTIVITY_RUNNING) {
             break;
         }
-        if (UNLIKELY(d->slow_step || cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss)) {
-            step_slowly(cpu);
-            continue;
-        }
-        const struct block *b = block_find(cpu);
         cpu_rc rc = CPU_EXIT;
-        if (LIKELY(b != NULL)) {
-            unsigned n = b->count;
-            rc = run_ops(cpu, b, (i64)n <= d->left ? n : (unsigned)d->left);
+        if (UNLIKELY(d->slow_step || shadow_is_on(cpu))) {
+            rc = step_slowly(cpu);
+        } else {
+            const struct block *b = block_find(cpu);
+            if (LIKELY(b != NULL)) {
+                unsigned n = b->count;
+                rc = run_ops(cpu, b, (i64)n <= d->left ? n : (unsigned)d->left);
+            }
         }
         if (UNLIKELY(rc != CPU_OK)) {
-            if (cpu->event.kind == EVENT_REDO) {
-                continue;
-            }
             cpu_deliver_event(cpu);
         }
     }
-    u64 used = (u64)((i64)budget - d->left);
-    return used;
+    return (u64)((i64)budget - d->left);
 }

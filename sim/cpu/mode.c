@@ -2,6 +2,7 @@
 /* What follows from the mode registers: cpu->d, recomputed whole after any change of them. */
 #include "base/bits.h"
 #include "cpu/decode/decode.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
 #include "cpu/mem.h"
 #include "cpu/model.h"
@@ -132,16 +133,9 @@ void cpu_update_mode(struct cpu *cpu)
     for (unsigned s = 0; s < SEG_COUNT; s++) {
         segment_limits(cpu, s);
     }
-    bool code_breaks = false;
-    d->data_breaks = false;
-    for (unsigned i = 0; i < 4; i++) {
-        if ((a->dr7 >> (2 * i) & 3) != 0) {
-            bool exec = (a->dr7 >> (16 + 4 * i) & 3) == 0;
-            code_breaks = code_breaks || exec;
-            d->data_breaks = d->data_breaks || !exec;
-        }
-    }
-    d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || code_breaks;
+    d->data_breaks = debug_data_armed(cpu);
+    d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) ||
+                   cet_is_waiting(cpu);
     d->mode_word = mode_word(cpu);
     tlb_select_context(cpu);
     cpu_leave_block(cpu);

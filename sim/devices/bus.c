@@ -64,21 +64,18 @@ void bus_set_ports(struct bus *bus, unsigned range, u16 first, bool enabled)
     }
 }
 
-/* The largest piece at `port` that one device takes as a whole. */
+/* The largest piece at `port` that one device takes as a whole. Its first port decides: where a
+ * later range claims ports inside another (0xcf9 inside the dword at 0xcf8), an access that begins
+ * at the outer range and fits it stays whole. */
 static unsigned piece(const struct bus *bus, u16 port, unsigned size,
                       const struct port_range **range)
 {
     *range = bus->owner[port] != 0 ? &bus->ranges[bus->owner[port] - 1] : NULL;
     unsigned max = *range == NULL ? 1 : (*range)->ops->max_size != 0 ? (*range)->ops->max_size : 4;
     unsigned n = size < max ? size : max;
-    while (n > 1) {
-        bool whole = port + n <= 65536;
-        for (unsigned i = 1; i < n && whole; i++) {
-            whole = bus->owner[port + i] == bus->owner[port];
-        }
-        if (whole && is_power_of_2(n)) {
-            break;
-        }
+    /* The range that decodes the first port takes the access as far as it reaches, even where another
+     * range lies over its middle: a dword at 0xcf8 is PCI's, the byte at 0xcf9 is not. */
+    while (n > 1 && (!is_power_of_2(n) || port + n > (u32)(*range)->first + (*range)->count)) {
         n--;
     }
     return n;

@@ -7,7 +7,8 @@
 
 /* size is 1, 2 or 4; `offset` is from the range's first port. An access wider than max_size (0: 4)
  * is split into byte-wise ascending pieces of max_size; pieces outside the range go to their own
- * owners. Unclaimed ports read as all ones. */
+ * owners; an access that fits the range of its first port's owner stays whole. Unclaimed ports read
+ * as all ones. */
 struct port_ops {
     u32 (*read)(void *self, u16 offset, unsigned size);
     void (*write)(void *self, u16 offset, u32 value, unsigned size);
