@@ -612,15 +612,15 @@ START_TEST(test_simd_int__sse4a_fields)
     struct insn in = {.r = {XMM_OPERAND(1), OPR_IMM, OPR_NONE, OPR_NONE}, NO_MEMORY};
     in.imm = 12 | BIT(32) * 20;
     ck_assert_int_eq(exec_extrq(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(xmm_low(1), 0x789);
+    ck_assert_uint_eq(xmm_low(1), 0x9ab);
     ck_assert_mem_eq(cpu.arch.vec[1] + 8, old + 8, 24);
     in.imm = 0;
     ck_assert_int_eq(exec_extrq(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(xmm_low(1), 0x789);
+    ck_assert_uint_eq(xmm_low(1), 0x9ab);
     in.r[1] = XMM_OPERAND(2);
-    store_le64(cpu.arch.vec[2], 0xffff << 16 | 4 << 8 | 4);
+    store_le64(cpu.arch.vec[2], 0xffff0000u | 4 << 8 | 4);
     ck_assert_int_eq(exec_extrq(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(xmm_low(1), 0x8);
+    ck_assert_uint_eq(xmm_low(1), 0xa);
 
     store_le64(cpu.arch.vec[3], 0x1111111111111111);
     store_le64(cpu.arch.vec[4], 0xabcdef);
@@ -629,7 +629,7 @@ START_TEST(test_simd_int__sse4a_fields)
     ck_assert_int_eq(exec_insertq(&cpu, &insert), CPU_OK);
     ck_assert_uint_eq(xmm_low(3), 0x1111111111cdef11);
     insert.r[2] = OPR_NONE;
-    store_le64(cpu.arch.vec[4] + 8, 60 << 8 | 4);
+    store_le64(cpu.arch.vec[4] + 8, 60u << 8 | 4);
     ck_assert_int_eq(exec_insertq(&cpu, &insert), CPU_OK);
     ck_assert_uint_eq(xmm_low(3), 0xf111111111cdef11);
 }
