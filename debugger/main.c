@@ -32,7 +32,12 @@ int main(int argc, char **argv)
         return cli_cpu(argc - 2, argv + 2);
     }
     static const char *const commands[] = {"run", "cpu"};
-    const char *near = nearest_name(argv[1], commands, ARRAY_LEN(commands));
+    struct nearest n;
+    nearest_init(&n, argv[1]);
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
+        nearest_offer(&n, commands[i]);
+    }
+    const char *near = nearest_result(&n);
     (void)fprintf(stderr, "vitrine: unknown command %s%s%s\n", argv[1],
                   near != NULL ? "; did you mean " : "; --help lists them", near != NULL ? near : "");
     return EXIT_STATUS_USAGE;

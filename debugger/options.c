@@ -359,7 +359,12 @@ static bool opt_device(struct run_options *o, const char *v, struct error *err)
     } else if (strcmp(name, "virtio-serial-pci") == 0) {
         o->machine.virtio_console = true;
     } else {
-        const char *near = nearest_name(name, known, ARRAY_LEN(known));
+        struct nearest n;
+        nearest_init(&n, name);
+        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
+            nearest_offer(&n, known[i]);
+        }
+        const char *near = nearest_result(&n);
         return error_set(err, EXIT_STATUS_USAGE, "--device %s: no such device%s%s", name,
                          near != NULL ? "; did you mean " : "; `-device ?` lists them",
                          near != NULL ? near : "");
@@ -604,6 +609,22 @@ void options_free(struct run_options *o)
     }
 }
 
+static bool unknown_option(struct run_options *o, const char *name, const char *typed, struct error *err)
+{
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        char *names = keep(o, rows[i].names);
+        for (char *one = strtok(names, "|"); one != NULL; one = strtok(NULL, "|")) {
+            nearest_offer(&n, one);
+        }
+    }
+    const char *near = nearest_result(&n);
+    return error_set(err, EXIT_STATUS_USAGE, "unknown option %s%s%s%s", typed,
+                     near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
+                     near != NULL ? "?" : "; --help lists them");
+}
+
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err)
 {
     for (int i = 0; i < argc && !o->help; i++) {
@@ -614,14 +635,7 @@ bool options_parse(struct run_options *o, int argc, char **argv, struct error *e
         name += name[1] == '-' ? 2 : 1;
         const struct option_row *row = find_row(name);
         if (row == NULL) {
-            const char *names[ARRAY_LEN(rows)];
-            for (unsigned r = 0; r < ARRAY_LEN(rows); r++) {
-                names[r] = rows[r].names;
-            }
-            const char *near = nearest_name(name, names, ARRAY_LEN(rows));
-            return error_set(err, EXIT_STATUS_USAGE, "unknown option %s%s%s%s", argv[i],
-                             near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
-                             near != NULL ? "?" : "; --help lists them");
+            return unknown_option(o, name, argv[i], err);
         }
         const char *value = NULL;
         if (row->arg != NULL) {
