@@ -40,7 +40,8 @@ static u32 sign_bits(const union vec *v, unsigned size, unsigned len)
 }
 
 /* MASKMOVDQU, MASKMOVQ: r[0] is the data, r[1] the mask; memory at DS:[rDI], the segment may be
- * overridden. */
+ * overridden. UNCLEAR: whether excluded bytes may fault is left to the implementation [SDM2
+ * "MASKMOVDQU"]; here they do not (test_simd_int accepts both from the host). */
 cpu_rc exec_maskmov_bytes(struct cpu *cpu, const struct insn *in)
 {
     union vec data, mask;
