@@ -198,7 +198,7 @@ static void reset_cc(struct ich9_lpc *lpc)
     }
     store_le32(lpc->cc + ICH9_CC_D31IP, 0x00001100); /* SATA and SMBus: INTA# */
     store_le32(lpc->cc + ICH9_CC_D28IP, 0x00214321);
-    lpc->cc[ICH9_CC_OIC] = 1; /* the board's I/O APIC is always there */
+    lpc->cc[ICH9_CC_OIC] = 1;                 /* the board's I/O APIC is always there */
     store_le32(lpc->cc + ICH9_CC_HPTC, 0x80); /* and so is the HPET, at 0xfed00000 */
 }
 
