@@ -266,7 +266,7 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         debug_exit_new(&m->env, "debug-exit", m->config.debug_exit_port, 4, exit);
     }
     if (m->config.pc_testdev) {
-        struct irq_line lines[16] = {{0}};
+        struct irq_line lines[TESTDEV_LINES] = {{0}};
         for (unsigned i = 0; i < 16; i++) {
             if (i != 2) {
                 lines[i] = isa_source(isa, i);
