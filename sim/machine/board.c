@@ -262,10 +262,11 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         debugcon_new(&m->env, "debugcon", m->config.debugcon_port, console_chardev(c));
     }
     if (m->config.debug_exit) {
-        debug_exit_new(&m->env, "debug-exit", m->config.debug_exit_port, 4, on_debug_exit, m);
+        struct debug_exit_callback exit = {.exit = on_debug_exit, .self = m};
+        debug_exit_new(&m->env, "debug-exit", m->config.debug_exit_port, 4, exit);
     }
     if (m->config.pc_testdev) {
-        struct irq_line lines[16] = {{0}};
+        struct irq_line lines[TESTDEV_LINES] = {{0}};
         for (unsigned i = 0; i < 16; i++) {
             if (i != 2) {
                 lines[i] = isa_source(isa, i);
@@ -308,7 +309,7 @@ bool board_build(struct machine *m, struct error *err)
     build_timers(m, &isa);
     build_pci(m, &isa);
     build_serial(m, &isa);
-    struct ps2_wiring ps2 = {.irq1 = isa_source(&isa, 1),
+    struct ps2_outputs ps2 = {.irq1 = isa_source(&isa, 1),
                              .irq12 = isa_source(&isa, 12),
                              .a20 = pm_a20_input(m->pm),
                              .reset = on_keyboard_reset,
