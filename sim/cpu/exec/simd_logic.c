@@ -83,19 +83,21 @@ SHIFT_ARITHMETIC(psrad, i32, sd, 32)
 /* Byte shifts within each 128-bit lane. */
 static void shift_pslldq(union vec *restrict d, const union vec *restrict a, u64 count)
 {
-    unsigned n = count > 16 ? 16 : (unsigned)count;
-    memset(d, 0, sizeof *d);
-    for (unsigned lane = 0; lane < 32; lane += 16) {
-        memcpy(&d->b[lane + n], &a->b[lane], 16 - n);
+    for (unsigned i = 0; i < 4; i += 2) {
+        u128 v = (u128)a->q[i + 1] << 64 | a->q[i];
+        v = count > 15 ? 0 : v << (8 * count);
+        d->q[i] = (u64)v;
+        d->q[i + 1] = (u64)(v >> 64);
     }
 }
 
 static void shift_psrldq(union vec *restrict d, const union vec *restrict a, u64 count)
 {
-    unsigned n = count > 16 ? 16 : (unsigned)count;
-    memset(d, 0, sizeof *d);
-    for (unsigned lane = 0; lane < 32; lane += 16) {
-        memcpy(&d->b[lane], &a->b[lane + n], 16 - n);
+    for (unsigned i = 0; i < 4; i += 2) {
+        u128 v = (u128)a->q[i + 1] << 64 | a->q[i];
+        v = count > 15 ? 0 : v >> (8 * count);
+        d->q[i] = (u64)v;
+        d->q[i + 1] = (u64)(v >> 64);
     }
 }
 
@@ -140,16 +142,17 @@ cpu_rc exec_vtestpd(struct cpu *cpu, const struct insn *in)
     return test_vectors(cpu, in, 0x8000000000000000u);
 }
 
-/* Sign bits of all elements of `size` bytes of r[1], gathered in a general register. */
-static cpu_rc move_mask(struct cpu *cpu, const struct insn *in, unsigned size)
+/* PMOVMSKB: the sign bits of eight bytes move into one by a multiplication that has each at its place
+ * in the product's highest byte. */
+cpu_rc exec_pmovmskb(struct cpu *cpu, const struct insn *in)
 {
     union vec a;
     TRY(simd_load(cpu, in, 1, &a));
     bool mmx = opr_is_mmx(in->r[1]);
-    unsigned len = mmx ? 8 : simd_len(in);
+    unsigned count = mmx ? 1 : simd_len(in) / 8;
     u64 mask = 0;
-    for (unsigned i = 0; i < len / size; i++) {
-        mask |= (u64)(a.b[(i + 1) * size - 1] >> 7) << i;
+    for (unsigned i = 0; i < count; i++) {
+        mask |= ((a.q[i] >> 7 & 0x0101010101010101u) * 0x0102040810204080u) >> 56 << (8 * i);
     }
     if (mmx) {
         mmx_enter(cpu);
@@ -158,9 +161,16 @@ static cpu_rc move_mask(struct cpu *cpu, const struct insn *in, unsigned size)
     return CPU_OK;
 }
 
-cpu_rc exec_pmovmskb(struct cpu *cpu, const struct insn *in)
+/* Sign bits of all elements of `size` bytes. */
+SIMD_SHAPE move_mask(struct cpu *cpu, const struct insn *in, unsigned size)
 {
-    return move_mask(cpu, in, 1);
+    const u8 *a = vec_reg(cpu, in->r[1]);
+    u64 mask = 0;
+    for (unsigned i = 0; i < simd_len(in) / size; i++) {
+        mask |= (u64)(a[(i + 1) * size - 1] >> 7) << i;
+    }
+    gpr_write(cpu, in->r[0], 8, mask);
+    return CPU_OK;
 }
 
 cpu_rc exec_movmskps(struct cpu *cpu, const struct insn *in)

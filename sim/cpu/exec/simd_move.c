@@ -6,7 +6,7 @@
 #include "cpu/exec/simd_opr.h"
 
 /* A whole register to or from r[0], r[1]; memory aligned to its size if `aligned`. */
-static inline cpu_rc move_whole(struct cpu *cpu, const struct insn *in, bool aligned)
+SIMD_SHAPE move_whole(struct cpu *cpu, const struct insn *in, bool aligned)
 {
     unsigned len = simd_len(in);
     union vec v;
@@ -36,7 +36,7 @@ cpu_rc exec_movu(struct cpu *cpu, const struct insn *in)
 
 /* MOVD, MOVQ: `size` bytes between any two of vector, MMX and general register and memory. A
  * register that receives them is cleared above. */
-static cpu_rc move_low(struct cpu *cpu, const struct insn *in, unsigned size)
+SIMD_SHAPE move_low(struct cpu *cpu, const struct insn *in, unsigned size)
 {
     unsigned dst = in->r[0], src = in->r[1];
     union vec v = {.q = {0}};
@@ -86,7 +86,7 @@ cpu_rc exec_movq2dq(struct cpu *cpu, const struct insn *in)
 
 /* MOVSS, MOVSD: from memory the rest is cleared; between registers it is kept (legacy) or comes from the
  * first source (VEX). */
-static cpu_rc move_scalar(struct cpu *cpu, const struct insn *in, unsigned size)
+SIMD_SHAPE move_scalar(struct cpu *cpu, const struct insn *in, unsigned size)
 {
     union vec d = {.q = {0}};
     if (in->r[0] == OPR_MEM) {
@@ -115,7 +115,7 @@ cpu_rc exec_movsd_sse(struct cpu *cpu, const struct insn *in)
 
 /* MOVLPS, MOVHPS and their PD twins: one quadword from or to memory, the other one from the first
  * source. `half` of the destination, or of the source of a store. */
-static cpu_rc move_half(struct cpu *cpu, const struct insn *in, unsigned half)
+SIMD_SHAPE move_half(struct cpu *cpu, const struct insn *in, unsigned half)
 {
     union vec d;
     u64 q = 0;

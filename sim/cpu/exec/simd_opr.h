@@ -139,6 +139,8 @@ typedef void simd_fn2(union vec *restrict d, const union vec *restrict a,
                       const union vec *restrict b);
 typedef void simd_fn2i(union vec *restrict d, const union vec *restrict a,
                        const union vec *restrict b, unsigned imm);
+/* One 128-bit lane, for what the compiler does not vectorise. */
+typedef void simd_lane_fn(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm);
 typedef void simd_shift_fn(union vec *restrict d, const union vec *restrict a, u64 count);
 
 /* Shapes. The lane function is a constant at every call and is inlined. MMX forms go through the
@@ -197,6 +199,20 @@ SIMD_SHAPE simd_binary_imm(struct cpu *cpu, const struct insn *in, simd_fn2i *fn
     TRY(simd_load(cpu, in, first + 1, &b));
     memcpy(&a, vec_reg(cpu, in->r[first]), sizeof a);
     fn(&d, &a, &b, simd_imm8(in));
+    simd_write(cpu, in, &d);
+    return CPU_OK;
+}
+
+/* As simd_binary_imm, but only the 128-bit lanes that count are computed. */
+SIMD_SHAPE simd_by_lane(struct cpu *cpu, const struct insn *in, simd_lane_fn *fn)
+{
+    union vec a, b, d;
+    unsigned first = simd_first(in);
+    TRY(simd_load(cpu, in, first + 1, &b));
+    memcpy(&a, vec_reg(cpu, in->r[first]), sizeof a);
+    for (unsigned at = 0; at < simd_len(in); at += 16) {
+        fn(d.b + at, a.b + at, b.b + at, simd_imm8(in));
+    }
     simd_write(cpu, in, &d);
     return CPU_OK;
 }
