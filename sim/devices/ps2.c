@@ -70,7 +70,7 @@ struct mouse {
 struct ps2 {
     char id[32];            /* configuration */
     struct log *log;        /* configuration */
-    struct ps2_outputs out; /* configuration */
+    struct ps2_wiring out; /* configuration */
     struct keyboard kbd;
     struct mouse mouse;
     u8 ram[32]; /* ram[0] is the command byte */
@@ -632,7 +632,7 @@ static void ps2_state(void *self, struct state_io *io)
 static const struct device_ops ps2_ops = {
     .type = "ps2", .reset = ps2_reset, .state = ps2_state, .destroy = free};
 
-struct ps2 *ps2_new(const struct device_env *env, const char *id, const struct ps2_outputs *out)
+struct ps2 *ps2_new(const struct device_env *env, const char *id, const struct ps2_wiring *out)
 {
     struct ps2 *p = calloc(1, sizeof *p);
     sim_assert(p != NULL);

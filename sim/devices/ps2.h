@@ -6,7 +6,7 @@
 #include "devices/bus.h"
 #include "devices/device.h"
 
-struct ps2_outputs {
+struct ps2_wiring {
     struct irq_line irq1, irq12;
     struct irq_line a20; /* output port bit 1; high after reset */
     void (*reset)(void *self); /* the processors' reset is pulsed; may be NULL */
@@ -16,7 +16,7 @@ struct ps2_outputs {
 struct ps2;
 
 /* Claims 0x60 and 0x64; owned by the bus. */
-struct ps2 *ps2_new(const struct device_env *env, const char *id, const struct ps2_outputs *out);
+struct ps2 *ps2_new(const struct device_env *env, const char *id, const struct ps2_wiring *out);
 
 /* A key, by its set 1 make code, with E0 prefix or not. False when the keyboard's buffer has no room
  * (or it is disabled): the key is lost, as on a real one. */

@@ -110,7 +110,10 @@ static void date_of_days(i64 days, i64 *year, i64 *month, i64 *day)
 
 static u8 encode(const struct rtc *r, i64 v)
 {
-    return (r->cmos[R_B] & B_DM) != 0 ? (u8)v : (u8)(v / 10 % 10 << 4 | v % 10);
+    if ((r->cmos[R_B] & B_DM) != 0) {
+        return (u8)v;
+    }
+    return (u8)(v / 10 % 10 * 16 + v % 10);
 }
 
 static i64 decode(const struct rtc *r, u8 v)

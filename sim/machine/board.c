@@ -6,19 +6,18 @@
 #include "cpu/apic.h"
 #include "devices/debug_exit.h"
 #include "devices/debugcon.h"
-#include "devices/edu.h"
 #include "devices/fw_cfg.h"
 #include "devices/hpet.h"
 #include "devices/i8254.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
 #include "devices/irq_or.h"
-#include "devices/pci_testdev.h"
 #include "devices/pm.h"
 #include "devices/ps2.h"
 #include "devices/q35.h"
 #include "devices/rtc.h"
 #include "devices/testdev.h"
+#include "devices/testdevs.h"
 #include "devices/uart16550.h"
 #include "devices/virtio/virtio.h"
 #include "machine/drives.h"
@@ -275,10 +274,12 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         testdev_new(&m->env, "pc-testdev", lines);
     }
     if (m->config.pci_testdev) {
-        pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), "pci-testdev");
+        pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), 0,
+                        "pci-testdev");
     }
     if (m->config.edu) {
-        edu_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), "edu");
+        edu_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), EDU_DEFAULT_DMA_MASK,
+                "edu");
     }
     if (m->config.virtio_rng) {
         struct virtio_options o = {.env = &m->env,
