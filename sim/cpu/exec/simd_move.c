@@ -254,7 +254,7 @@ WIDEN(pmovzxwd, w, d)
 WIDEN(pmovzxwq, w, q)
 WIDEN(pmovzxdq, d, q)
 
-/* EXTRACTPS is PEXTRD under another name. VZERO* reach only the registers that the mode has. */
+/* VZEROALL and VZEROUPPER reach only the registers that the mode has. */
 static unsigned vec_count(const struct cpu *cpu)
 {
     return cpu->d.code64 ? 16 : 8;
