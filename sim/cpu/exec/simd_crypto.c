@@ -119,7 +119,8 @@ static void add_round_key(u8 *restrict d, const u8 *restrict key)
     }
 }
 
-static void lane_aesenclast(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm)
+static void lane_aesenclast(u8 *restrict d, const u8 *restrict a, const u8 *restrict b,
+                            unsigned imm)
 {
     UNUSED(imm);
     aes_shift_sub(d, a);
@@ -134,7 +135,8 @@ static void lane_aesenc(u8 *restrict d, const u8 *restrict a, const u8 *restrict
     add_round_key(d, b);
 }
 
-static void lane_aesdeclast(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm)
+static void lane_aesdeclast(u8 *restrict d, const u8 *restrict a, const u8 *restrict b,
+                            unsigned imm)
 {
     UNUSED(imm);
     aes_inv_shift_sub(d, a);
@@ -322,7 +324,8 @@ static void lanes_sha1nexte(union vec *restrict d, const union vec *restrict a,
 static void lanes_sha1msg1(union vec *restrict d, const union vec *restrict a,
                            const union vec *restrict b)
 {
-    *d = (union vec){.d = {b->d[2] ^ a->d[0], b->d[3] ^ a->d[1], a->d[0] ^ a->d[2], a->d[1] ^ a->d[3]}};
+    *d = (union vec){
+        .d = {b->d[2] ^ a->d[0], b->d[3] ^ a->d[1], a->d[0] ^ a->d[2], a->d[1] ^ a->d[3]}};
 }
 
 static void lanes_sha1msg2(union vec *restrict d, const union vec *restrict a,
