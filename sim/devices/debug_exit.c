@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 struct debug_exit {
-    char id[32];                           /* configuration */
+    char id[32];                          /* configuration */
     void (*exit)(void *owner, u32 value); /* configuration */
-    void *owner;                           /* configuration */
+    void *owner;                          /* configuration */
 };
 
 static u32 debug_exit_read(void *self, u16 offset, unsigned size)

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* QEMU's pc-testdev: what tests of virtual machines want of a board.
  *
- *   0x2000 + n   a byte written sets interrupt line n to whether it is not 0 (QEMU has lines 16 to 23 too,
- *                the I/O APIC's other pins; left out)
- *   0xe0         four ports that remember; read and written in any width
- *   0xe4         "flush page": the host is to drop its mapping of a guest page. We have nothing that a
- *                guest could see dropped; accepted
- *   0xe8         the same four bytes as 0xe0, a byte at a time
- *   0xff000000   64 KiB of memory that is a device (every access goes through these functions) */
+ *   0x2000 + n   a byte written sets interrupt line n to whether it is not 0 (QEMU has lines 16 to
+ * 23 too, the I/O APIC's other pins; left out) 0xe0         four ports that remember; read and
+ * written in any width 0xe4         "flush page": the host is to drop its mapping of a guest page.
+ * We have nothing that a guest could see dropped; accepted 0xe8         the same four bytes as
+ * 0xe0, a byte at a time 0xff000000   64 KiB of memory that is a device (every access goes through
+ * these functions) */
 #include "devices/testdev.h"
 
 #include "base/assert.h"
@@ -23,9 +22,9 @@
 #define IOMEM_SIZE 0x10000u
 
 struct testdev {
-    char id[32];                           /* configuration */
-    struct log *log;                       /* configuration */
-    struct irq_line lines[TESTDEV_LINES];  /* configuration */
+    char id[32];                          /* configuration */
+    struct log *log;                      /* configuration */
+    struct irq_line lines[TESTDEV_LINES]; /* configuration */
     u32 data;
     u8 iomem[IOMEM_SIZE];
 };

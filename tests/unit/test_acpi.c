@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ACPI tables: every pointer leads to a table with a right sum, and what firmware makes of the files with
- * the loader's commands is what we make for the same address. */
+/* ACPI tables: every pointer leads to a table with a right sum, and what firmware makes of the
+ * files with the loader's commands is what we make for the same address. */
 #include "base/bytes.h"
 #include "base/types.h"
 #include "devices/acpi/acpi_tables.h"
@@ -84,8 +84,8 @@ START_TEST(test_acpi__everything_is_reachable)
     ck_assert_uint_eq(load_le32(fadt + 76), 0x608);
     const char *dump = getenv("VITRINE_TEST_DUMP_ACPI");
     for (unsigned i = 0; dump != NULL && i <= ARRAY_LEN(names); i++) {
-        const u8 *t = table_at(&b, i < ARRAY_LEN(names) ? load_le64(xsdt + 36 + 8 * i)
-                                                        : load_le32(fadt + 40), NULL);
+        const u8 *t = table_at(
+            &b, i < ARRAY_LEN(names) ? load_le64(xsdt + 36 + 8 * i) : load_le32(fadt + 40), NULL);
         char path[256];
         (void)snprintf(path, sizeof path, "%s/%.4s.aml", dump, (const char *)t);
         FILE *f = fopen(path, "wb");

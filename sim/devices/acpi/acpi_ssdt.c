@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the ACPI namespace says that depends on the machine: the objects dsdt.asl declares External, and
- * the processors [ACPI "ACPI Machine Language (AML) Specification"]. Only the few opcodes that takes. */
+/* What the ACPI namespace says that depends on the machine: the objects dsdt.asl declares External,
+ * and the processors [ACPI "ACPI Machine Language (AML) Specification"]. Only the few opcodes that
+ * takes. */
 #include "base/assert.h"
 #include "devices/acpi/acpi_priv.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ACPI tables [ACPI 6.0 "ACPI Software Programming Model"]: RSDP, RSDT, XSDT, FADT, FACS, DSDT, SSDT, MADT,
- * HPET, MCFG and what the board adds.
+/* ACPI tables [ACPI 6.0 "ACPI Software Programming Model"]: RSDP, RSDT, XSDT, FADT, FACS, DSDT,
+ * SSDT, MADT, HPET, MCFG and what the board adds.
  *
- * They are built once, with pointers as offsets in the blob and a list of what to relocate and sum. For
- * a fixed address both are done here; for firmware they become the commands of etc/table-loader [QEMU
- * "bios-linker-loader"]. Values are the board's; nothing is modelled.
+ * They are built once, with pointers as offsets in the blob and a list of what to relocate and sum.
+ * For a fixed address both are done here; for firmware they become the commands of etc/table-loader
+ * [QEMU "bios-linker-loader"]. Values are the board's; nothing is modelled.
  *
  * Left out: SRAT, SLIT, BGRT and their like (the board may add them), S4. */
 #include "devices/acpi/acpi_tables.h"
@@ -176,9 +176,9 @@ static u32 build_fadt(struct build *b, const struct acpi_board *board, u32 facs,
     f[89] = 2;
     f[91] = 4;
     f[92] = 16;
-    store_le16(f + 96, 0xfff);  /* no C2 */
-    store_le16(f + 98, 0xfff);  /* no C3 */
-    f[108] = 0x32;              /* century */
+    store_le16(f + 96, 0xfff); /* no C2 */
+    store_le16(f + 98, 0xfff); /* no C3 */
+    f[108] = 0x32;             /* century */
     store_le16(f + 109, (u16)(BOOT_ARCH_LEGACY | (board->ps2 ? BOOT_ARCH_8042 : 0) |
                               (board->vga ? 0 : BOOT_ARCH_NO_VGA)));
     store_le32(f + 112, FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_RESET_REG_SUP |
@@ -240,7 +240,7 @@ static u32 build_madt(struct build *b, const struct acpi_board *board)
     acpi_put(m, 0, 4);
     put_madt_override(m, 0, 2, 0);
     put_madt_override(m, board->sci, board->sci, 0x000d); /* level, active high */
-    acpi_put(m, 4 | 6 << 8, 2);                            /* NMI at LINT1 of all processors */
+    acpi_put(m, 4 | 6 << 8, 2);                           /* NMI at LINT1 of all processors */
     acpi_put(m, 0xff, 1);
     acpi_put(m, 0, 2);
     acpi_put(m, 1, 1);
@@ -395,7 +395,8 @@ static void loader_pointer(struct acpi_buffer *loader, const char *file, u32 at,
     p[LOADER_NAME_SIZE + 4] = size;
 }
 
-static void loader_checksum(struct acpi_buffer *loader, const char *file, u32 at, u32 first, u32 len)
+static void loader_checksum(struct acpi_buffer *loader, const char *file, u32 at, u32 first,
+                            u32 len)
 {
     u8 *p = loader_entry(loader, LOADER_ADD_CHECKSUM, file);
     store_le32(p, at);
