@@ -73,15 +73,9 @@ static unsigned piece(const struct bus *bus, u16 port, unsigned size,
     *range = bus->owner[port] != 0 ? &bus->ranges[bus->owner[port] - 1] : NULL;
     unsigned max = *range == NULL ? 1 : (*range)->ops->max_size != 0 ? (*range)->ops->max_size : 4;
     unsigned n = size < max ? size : max;
-    while (n > 1) {
-        bool whole = port + n <= 65536;
-        for (unsigned i = 1; i < n && whole; i++) {
-            whole = *range != NULL ? (u32)(port - (*range)->first) + n <= (*range)->count
-                                   : bus->owner[port + i] == 0;
-        }
-        if (whole && is_power_of_2(n)) {
-            break;
-        }
+    /* The range that decodes the first port takes the access as far as it reaches, even where another
+     * range lies over its middle: a dword at 0xcf8 is PCI's, the byte at 0xcf9 is not. */
+    while (n > 1 && (!is_power_of_2(n) || port + n > (u32)(*range)->first + (*range)->count)) {
         n--;
     }
     return n;

@@ -180,6 +180,9 @@ u32 pci_config_read(struct pci_bus *bus, u8 bus_number, u8 devfn, unsigned offse
     if (fn == NULL || offset + size > fn->config_size) {
         return (u32)size_mask(size);
     }
+    if (fn->ops->config_reading != NULL) {
+        fn->ops->config_reading(fn->self, offset, size);
+    }
     return fetch(fn->config, offset, size);
 }
 

@@ -196,6 +196,23 @@ bool phys_page(const struct phys *phys, spa_t spa, u64 *frame, u8 **host, bool *
     return true;
 }
 
+u64 phys_spa_of_frame(const struct phys *phys, u64 frame)
+{
+    u64 offset = frame << PAGE_SHIFT;
+    for (unsigned i = 0; i < phys->span_count; i++) {
+        const struct phys_span *s = &phys->spans[i];
+        const struct region *r = s->region;
+        if (r->kind == REGION_MMIO || offset < r->ram_offset) {
+            continue;
+        }
+        u64 address = offset - r->ram_offset + r->base;
+        if (address >= s->first && address <= s->last) {
+            return address;
+        }
+    }
+    return ~(u64)0;
+}
+
 /* Bytes from `address` on, at most `size`, that one span (or one hole) covers. */
 static u64 piece_length(const struct phys *phys, u64 address, u64 size,
                         const struct region **region)
@@ -263,23 +280,19 @@ void phys_read(struct phys *phys, spa_t spa, void *data, u64 size)
     }
 }
 
-static void ram_write(struct phys *phys, u64 address, u64 ram_offset, const u8 *in, u64 size)
+static void ram_write(struct phys *phys, u64 ram_offset, const u8 *in, u64 size)
 {
     while (size > 0) {
-        u64 n = PAGE_SIZE - (ram_offset & PAGE_MASK);
-        n = n < size ? n : size;
-        struct page_desc *page = &phys->pages[ram_offset >> PAGE_SHIFT];
-        bool watched = page->flags != PAGE_DIRTY && phys->watch.before_write != NULL;
-        if (watched) {
-            phys->watch.before_write(phys->watch.self, SPA(address), n);
+        u64 at = ram_offset & PAGE_MASK;
+        u64 n = PAGE_SIZE - at < size ? PAGE_SIZE - at : size;
+        u64 frame = ram_offset >> PAGE_SHIFT;
+        struct page_desc *page = &phys->pages[frame];
+        if ((page->flags & ~(u32)PAGE_DIRTY) != 0 && phys->watch.before_write != NULL) {
+            phys->watch.before_write(phys->watch.self, frame, at, n);
         }
         memcpy(phys->ram + ram_offset, in, n);
         page->flags |= PAGE_DIRTY;
         page->hash_valid = 0;
-        if (watched) {
-            phys->watch.after_write(phys->watch.self, SPA(address), n);
-        }
-        address += n;
         ram_offset += n;
         in += n;
         size -= n;
@@ -297,7 +310,7 @@ void phys_write(struct phys *phys, spa_t spa, const void *data, u64 size)
         if (r != NULL && r->kind == REGION_MMIO) {
             device_write(r, masked - r->base, in, n);
         } else if (r != NULL && r->kind == REGION_RAM) {
-            ram_write(phys, masked, r->ram_offset + (masked - r->base), in, n);
+            ram_write(phys, r->ram_offset + (masked - r->base), in, n);
         }
         in += n;
         address += n;
@@ -346,7 +359,7 @@ bool phys_load(struct phys *phys, spa_t spa, const void *data, u64 size)
         if (r == NULL || r->kind == REGION_MMIO) {
             return false;
         }
-        ram_write(phys, address, r->ram_offset + (address - r->base), in, n);
+        ram_write(phys, r->ram_offset + (address - r->base), in, n);
         in += n;
         address += n;
         size -= n;

@@ -55,12 +55,11 @@ struct region {
     const char *name; /* static text */
 };
 
-/* What a writer of memory must tell before it writes (processor caches hang on this). Called by
- * phys_write and by the processors' slow paths for pages whose flags withhold write entries. */
+/* What phys_write tells before it changes bytes of a page with flags other than PAGE_DIRTY
+ * (processors' caches hang on this), and when regions move. */
 struct phys_watch {
-    void (*before_write)(void *self, spa_t spa, u64 size);
-    void (*after_write)(void *self, spa_t spa, u64 size);
-    void (*map_changed)(void *self); /* regions moved: drop every translation */
+    void (*before_write)(void *self, u64 frame, u64 offset, u64 size);
+    void (*map_changed)(void *self); /* drop every translation */
     void *self;
 };
 
@@ -115,6 +114,10 @@ void phys_write(struct phys *phys, spa_t spa, const void *data, u64 size);
  * device when it fits. */
 u64 phys_read_scalar(struct phys *phys, spa_t spa, unsigned size);
 void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size);
+
+/* The system-physical address at which a frame is RAM or ROM now (the lowest, where it is aliased); ~0
+ * when it is not mapped. */
+u64 phys_spa_of_frame(const struct phys *phys, u64 frame);
 
 /* Host bytes of a frame. */
 static inline u8 *phys_frame_host(const struct phys *phys, u64 frame)

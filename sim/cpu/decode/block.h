@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Decoded blocks, shared by all processors of a machine.
+ *
+ * Key: system-physical address, linear address, mode word. A block has at most BLOCK_MAX ops and
+ * ends at a control transfer, at an instruction that may change mode, translation or interrupt
+ * state, and at the page's end. An instruction that straddles two pages is a block of its own. */
+#ifndef VITRINE_CPU_DECODE_BLOCK_H
+#define VITRINE_CPU_DECODE_BLOCK_H
+
+#include "cpu/cpu.h"
+#include "cpu/decode/decode.h"
+
+#define BLOCK_MAX 32
+#define BLOCK_DEAD_MODE 0xffffffffu
+
+struct block {
+    u64 spa;
+    u64 lin;
+    u32 mode;  /* mode_bits, or BLOCK_DEAD_MODE once invalidated */
+    u16 count; /* ops */
+    u16 bytes;
+    u64 frame[2];     /* page frames of its first and last byte; equal but for straddlers */
+    u32 page_next[2]; /* next block of each frame's list; 0 ends */
+    u32 hash_next;
+    u32 flags;
+    struct insn ops[];
+};
+
+enum block_flag { BLOCK_STRADDLES = 1, BLOCK_LAST_JUMPS = 2 };
+
+struct code_cache {
+    struct decoder *decoder;
+    u8 *arena;
+    u32 used, size;   /* in units of 32 bytes; unit 0 is never used */
+    u32 *hash;        /* heads */
+    u32 hash_mask;
+    u64 flushes;
+    u64 decoded, invalidated; /* figures */
+};
+
+bool code_cache_init(struct code_cache *cc, const struct cpu_model *model, u64 bytes);
+void code_cache_free(struct code_cache *cc);
+
+static inline struct block *block_at(const struct code_cache *cc, u32 unit)
+{
+    return (struct block *)(void *)(cc->arena + (u64)unit * 32);
+}
+
+/* The block at the processor's RIP, decoded if need be. NULL: fetching faulted, cpu->event says how. */
+struct block *block_find(struct cpu *cpu);
+
+/* Bytes [offset, offset+size) of a frame are about to change: kill the blocks that hold them and leave
+ * the running block of every processor in the set. */
+void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size);
+/* Forget everything. */
+void code_flush(struct cpu_set *set, struct phys *phys);
+
+/* Jump cache lines of one linear page. */
+#define JUMP_LINES 4096
+static inline unsigned jump_line(u64 lin)
+{
+    u64 page = lin >> PAGE_SHIFT;
+    return (unsigned)((((page ^ (page >> 6) ^ (page >> 12)) & 63) << 6) | ((lin ^ (lin >> 6)) & 63));
+}
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* System-level semantics that other parts call: segment loads, far transfers, I/O permission,
+ * debug facilities, control-flow enforcement, SMM. Handlers named in insn_system.def are declared by
+ * exec/exec.h; those here are called from handlers of other tables (MOV, PUSH, JMP, CALL, RET). */
+#ifndef VITRINE_CPU_EXEC_EXEC_SYSTEM_H
+#define VITRINE_CPU_EXEC_EXEC_SYSTEM_H
+
+#include "cpu/exec/exec.h"
+
+/* CET bits of IA32_U_CET and IA32_S_CET. [SDM1 "Control-flow Enforcement Technology"] */
+#define CET_SH_STK_EN 0x001
+#define CET_WR_SHSTK_EN 0x002
+#define CET_ENDBR_EN 0x004
+#define CET_LEG_IW_EN 0x008
+#define CET_NO_TRACK_EN 0x010
+#define CET_SUPPRESS_DIS 0x020
+#define CET_SUPPRESS 0x400
+#define CET_TRACKER 0x800
+
+/* #CP error codes. */
+#define CP_NEAR_RET 1
+#define CP_FAR_RET_IRET 2
+#define CP_ENDBRANCH 3
+#define CP_RSTORSSP 4
+#define CP_SETSSBSY 5
+
+/* ---- Segments (cpu/segment.c) ---- */
+
+/* Load ES, SS, DS, FS or GS (never CS) by a selector in the current mode, as MOV and POP do:
+ * fetches and checks the descriptor, sets its accessed bit, updates the derived state. The
+ * MOV SS / POP SS shadow is the caller's: seg_begin_ss_shadow(). [SDM2 "MOV-Move"] */
+cpu_rc seg_load(struct cpu *cpu, unsigned seg, u16 selector) MUST_USE;
+/* After a successful MOV SS or POP SS: hold interrupts, NMI and debug traps for one instruction. */
+void seg_begin_ss_shadow(struct cpu *cpu);
+
+/* ---- Handlers reached through MOV, JMP, CALL, RET ---- */
+
+/* MOV with a segment, control or debug register operand: exec_mov calls these when in->r[0] or
+ * in->r[1] is OPR_SEG + n, OPR_CR + n, OPR_DR + n. They need block class SERIAL behaviour: they end
+ * the block themselves (cpu_update_mode, cpu_leave_block); RIP is advanced by the run loop. */
+cpu_rc exec_mov_seg(struct cpu *cpu, const struct insn *in) MUST_USE;
+cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in) MUST_USE;
+cpu_rc exec_mov_dr(struct cpu *cpu, const struct insn *in) MUST_USE;
+
+/* A far JMP/CALL has OPR_FAR (ptr16:16, ptr16:32 in imm), or OPR_MEM with imm bit 32 set by the
+ * decoder (Zydis branch type FAR); a far RET has imm bit 32 set and its immediate in bits 0-15. All
+ * three store arch.rip. */
+#define INSN_IMM_FAR BIT(32)
+cpu_rc exec_jmp_far(struct cpu *cpu, const struct insn *in) MUST_USE;
+cpu_rc exec_call_far(struct cpu *cpu, const struct insn *in) MUST_USE;
+cpu_rc exec_ret_far(struct cpu *cpu, const struct insn *in) MUST_USE;
+
+/* ---- I/O (exec/io.c) ---- */
+
+/* May the current task access ports port..port+size-1? #GP(0) if not. Needs no call when CPL <= IOPL
+ * in protected mode or in real mode, but then costs little. [SDM1 "I/O Permission Bit Map"] */
+cpu_rc io_check(struct cpu *cpu, u16 port, unsigned size) MUST_USE;
+/* After an access that was allowed: I/O breakpoints (CR4.DE). */
+void debug_check_io(struct cpu *cpu, u16 port, unsigned size);
+/* Board access with the breakpoint check: what IN, OUT, INS, OUTS use after io_check. */
+u32 io_read_port(struct cpu *cpu, u16 port, unsigned size);
+void io_write_port(struct cpu *cpu, u16 port, u32 value, unsigned size);
+
+/* ---- Control-flow enforcement (exec/cet.c) ---- */
+
+static inline bool cet_is_active(const struct cpu *cpu)
+{
+    return UNLIKELY((cpu->arch.cr4 & CR4_CET) != 0) && cpu->d.prot && !cpu->d.v86;
+}
+
+static inline u64 cet_control(const struct cpu *cpu)
+{
+    return cpu->d.cpl == 3 ? cpu->arch.u_cet : cpu->arch.s_cet;
+}
+
+static inline bool cet_shadow_on(const struct cpu *cpu)
+{
+    return cet_is_active(cpu) && (cet_control(cpu) & CET_SH_STK_EN) != 0;
+}
+
+static inline bool cet_ibt_on(const struct cpu *cpu)
+{
+    return cet_is_active(cpu) && (cet_control(cpu) & CET_ENDBR_EN) != 0;
+}
+
+/* Near CALL: push the return address on the shadow stack. Call only when cet_shadow_on() and not for
+ * CALL with displacement 0; after mem_probe() of the data-stack slot and before the data-stack push,
+ * which then cannot fault. `size`: operand size (2 pushes 4 bytes). */
+cpu_rc cet_call_push(struct cpu *cpu, u64 return_rip, unsigned size) MUST_USE;
+/* Near RET: compare and pop. Call only when cet_shadow_on(), as the last check before RIP and RSP
+ * are stored. */
+cpu_rc cet_ret_check(struct cpu *cpu, u64 return_rip, unsigned size) MUST_USE;
+/* Near indirect JMP/CALL (register or memory), once it can no longer fault: start the tracker unless
+ * suppressed or NOTRACK. Costs one test when IBT is off. */
+void cet_track_indirect(struct cpu *cpu, const struct insn *in);
+static inline void cet_indirect(struct cpu *cpu, const struct insn *in)
+{
+    if (cet_ibt_on(cpu)) {
+        cet_track_indirect(cpu, in);
+    }
+}
+/* Is the tracker waiting for an ENDBRANCH? The run loop then (cpu_update_mode sets d.slow_step)
+ * calls cet_check_target() with the decoded instruction before it executes it. */
+static inline bool cet_is_waiting(const struct cpu *cpu)
+{
+    return cet_ibt_on(cpu) && (cet_control(cpu) & CET_TRACKER) != 0;
+}
+cpu_rc cet_check_target(struct cpu *cpu, const struct insn *in) MUST_USE;
+
+/* ---- Debug (cpu/debug.c) ---- */
+
+/* Data breakpoints: record matches in arch.pending_db. Called by slow-path accesses when
+ * d.data_breaks. Never faults: data breakpoints are traps. */
+void debug_check_data(struct cpu *cpu, u64 lin, u64 size, bool write);
+/* Before an instruction is fetched, when d.slow_step: instruction breakpoints, unless RF. CPU_EXIT:
+ * a #DB fault stands in cpu->event. */
+cpu_rc debug_check_fetch(struct cpu *cpu) MUST_USE;
+/* After an instruction completed (CPU_OK), when d.slow_step was set before it (TF, RF, an armed code
+ * breakpoint, cet_is_waiting()): clears RF as the manual says, records
+ * the single-step trap if TF was set when the instruction began. */
+void debug_after_insn(struct cpu *cpu, bool tf_before);
+/* Does DR7 arm an instruction / data or I/O breakpoint? For cpu_update_mode(). */
+bool debug_code_armed(const struct cpu *cpu);
+bool debug_data_armed(const struct cpu *cpu);
+
+/* Interrupt shadows last one instruction. The run loop: `bool shadow = shadow_is_on(cpu)` before an
+ * instruction, `if (shadow) shadow_end(cpu)` after it completed and before debug_after_insn(). A
+ * boundary with a shadow on is followed by a block of one instruction (d.pending stays set). */
+static inline bool shadow_is_on(const struct cpu *cpu)
+{
+    return cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss;
+}
+void shadow_end(struct cpu *cpu);
+
+/* ---- SMM (cpu/smm.c) ---- */
+void smm_enter(struct cpu *cpu);
+
+#endif

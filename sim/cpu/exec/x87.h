@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The x87 register stack, tags and pending exceptions: shared by x87_*.c, xsave.c and MMX. */
+#ifndef VITRINE_CPU_EXEC_X87_H
+#define VITRINE_CPU_EXEC_X87_H
+
+#include "abi/x86/fpu.h"
+#include "cpu/cpu.h"
+#include "cpu/event.h"
+
+static inline unsigned x87_top(const struct fpu_state *f)
+{
+    return (unsigned)(f->fsw & FSW_TOP) >> FSW_TOP_SHIFT;
+}
+
+static inline void x87_set_top(struct fpu_state *f, unsigned top)
+{
+    f->fsw = (u16)((f->fsw & ~(unsigned)FSW_TOP) | (top & 7) << FSW_TOP_SHIFT);
+}
+
+static inline struct f80 *x87_st(struct fpu_state *f, unsigned i)
+{
+    return &f->r[(x87_top(f) + i) & 7];
+}
+
+static inline const struct f80 *x87_st_const(const struct fpu_state *f, unsigned i)
+{
+    return &f->r[(x87_top(f) + i) & 7];
+}
+
+static inline bool x87_is_empty(const struct fpu_state *f, unsigned i)
+{
+    return ((f->tags >> ((x87_top(f) + i) & 7)) & 1) == 0;
+}
+
+static inline void x87_set_tag(struct fpu_state *f, unsigned i, bool full)
+{
+    unsigned bit = 1u << ((x87_top(f) + i) & 7);
+    f->tags = (u8)(full ? f->tags | bit : f->tags & ~bit);
+}
+
+/* ES and B follow from the flags and masks. */
+static inline void x87_update_es(struct fpu_state *f)
+{
+    bool es = (f->fsw & ~(unsigned)f->fcw & FP_ALL) != 0;
+    f->fsw = (u16)((f->fsw & ~(unsigned)(FSW_ES | FSW_B)) | (es ? FSW_ES | FSW_B : 0u));
+}
+
+/* Any MMX instruction but EMMS: TOP = 0, all registers valid. [SDM1 "MMX Instructions and the x87
+ * FPU Tag Word"] */
+static inline void x87_enter_mmx(struct cpu *cpu)
+{
+    cpu->arch.fpu.fsw = (u16)(cpu->arch.fpu.fsw & ~(unsigned)FSW_TOP);
+    cpu->arch.fpu.tags = 0xff;
+}
+
+/* Write an MMX register: the exponent and sign become ones. */
+static inline void x87_write_mmx(struct cpu *cpu, unsigned n, u64 v)
+{
+    cpu->arch.fpu.r[n & 7] = (struct f80){.mant = v, .se = 0xffff};
+}
+
+/* A waiting x87 or MMX instruction: deliver an unmasked exception left by an earlier one. CR0.NE = 1:
+ * #MF; CR0.NE = 0: FERR# towards the board (IRQ 13) and the processor waits for an interrupt.
+ * x87_control.c */
+cpu_rc fpu_pending(struct cpu *cpu) MUST_USE;
+
+#endif

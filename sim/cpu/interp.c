@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The run loop: blocks of ops, exact counts, boundaries.
+ *
+ * Counting. Every retired instruction counts one, a REP chunk what it charges, a delivery one. A block
+ * runs whole only if more counts remain than it has ops; otherwise just as many ops as remain. What
+ * can change pending events inside a block (MMIO, a store that ends it) sets block_end to NULL, so the
+ * loop leaves after that instruction; so the shape of blocks cannot be seen. */
+#include "cpu/cpu.h"
+#include "cpu/decode/block.h"
+#include "cpu/exec/exec_system.h"
+#include "cpu/flags.h"
+#include "cpu/mem.h"
+
+/* Ops of the running block that have completed: those before the one at arch.rip. */
+static u64 ops_done(const struct cpu *cpu)
+{
+    const struct insn *in = cpu->d.block_start;
+    u64 rip = cpu->d.block_rip;
+    u64 n = 0;
+    if (in == NULL) {
+        return 0;
+    }
+    while (rip != cpu->arch.rip && n < BLOCK_MAX) {
+        rip += in[n].len;
+        n++;
+    }
+    return n;
+}
+
+u64 cpu_slice_counts(void *self)
+{
+    struct cpu *cpu = self;
+    i64 used = (i64)cpu->d.slice_budget - cpu->d.left;
+    return (u64)used + ops_done(cpu);
+}
+
+u64 cpu_rdtsc(struct cpu *cpu)
+{
+    return clock_tsc(cpu->clock) + cpu->arch.tsc_offset;
+}
+
+/* Run ops [first, first + limit) of a block, or fewer. Returns whether the last one came back with
+ * CPU_EXIT; counts and RIP are exact either way. */
+static cpu_rc run_ops(struct cpu *cpu, const struct block *b, unsigned limit)
+{
+    const struct insn *in = b->ops;
+    const struct insn *stop = b->ops + limit;
+    bool jumps = limit == b->count && (b->flags & BLOCK_LAST_JUMPS) != 0;
+    cpu_rc rc;
+    u64 rip = cpu->arch.rip;
+    cpu->d.block_start = in;
+    cpu->d.block_rip = rip;
+    cpu->d.block_end = jumps ? stop - 1 : stop;
+    while (in < cpu->d.block_end) {
+        rc = in->exec(cpu, in);
+        if (UNLIKELY(rc != CPU_OK)) {
+            goto out;
+        }
+        rip += in->len;
+        cpu->arch.rip = rip;
+        in++;
+    }
+    rc = CPU_OK;
+    if (jumps && in == stop - 1 && cpu->d.block_end == in) {
+        rc = in->exec(cpu, in);
+        in += rc == CPU_OK ? 1 : 0;
+    } else if (UNLIKELY((rip >> 16) != (cpu->d.block_rip >> 16)) && cpu->d.code_size != 8) {
+        cpu->arch.rip = (u32)rip; /* EIP wraps; past 0xffff in 16-bit code the limit check decides */
+    }
+out:
+    cpu->d.block_start = NULL;
+    cpu->d.left -= in - b->ops;
+    cpu->arch.ist_count += (u64)(in - b->ops);
+    return rc;
+}
+
+/* One instruction with everything that is looked at around it: shadows, TF, RF, code breakpoints,
+ * indirect-branch tracking. False: an event waits in cpu->event. */
+static cpu_rc step_slowly(struct cpu *cpu)
+{
+    bool shadow = shadow_is_on(cpu);
+    if (debug_check_fetch(cpu) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    const struct block *b = block_find(cpu);
+    if (b == NULL) {
+        return CPU_EXIT;
+    }
+    if (cet_is_waiting(cpu) && cet_check_target(cpu, &b->ops[0]) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
+    if (run_ops(cpu, b, 1) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    if (shadow) {
+        shadow_end(cpu);
+    }
+    debug_after_insn(cpu, tf);
+    return CPU_OK;
+}
+
+u64 cpu_run(struct cpu *cpu, u64 budget)
+{
+    struct cpu_derived *d = &cpu->d;
+    d->slice_budget = budget;
+    d->left = (i64)budget;
+    d->stop = false;
+    while (d->left > 0 && !d->stop) {
+        if (UNLIKELY(d->pending)) {
+            d->pending = false;
+            if (cpu_check_pending(cpu)) {
+                continue;
+            }
+        }
+        if (cpu->arch.activity != ACTIVITY_RUNNING) {
+            break;
+        }
+        cpu_rc rc = CPU_EXIT;
+        if (UNLIKELY(d->slow_step || shadow_is_on(cpu))) {
+            rc = step_slowly(cpu);
+        } else {
+            const struct block *b = block_find(cpu);
+            if (LIKELY(b != NULL)) {
+                unsigned n = b->count;
+                rc = run_ops(cpu, b, (i64)n <= d->left ? n : (unsigned)d->left);
+            }
+        }
+        if (UNLIKELY(rc != CPU_OK)) {
+            cpu_deliver_event(cpu);
+        }
+    }
+    return (u64)((i64)budget - d->left);
+}

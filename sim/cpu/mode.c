@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What follows from the mode registers: cpu->d, recomputed whole after any change of them. */
+#include "base/bits.h"
+#include "cpu/decode/decode.h"
+#include "cpu/exec/exec_system.h"
+#include "cpu/flags.h"
+#include "cpu/mem.h"
+#include "cpu/model.h"
+#include "cpu/tlb.h"
+
+#include <string.h>
+
+void walk_root_of(const struct cpu *cpu, struct walk_root *root)
+{
+    const struct cpu_arch *a = &cpu->arch;
+    u64 cr4 = a->cr4;
+    memset(root, 0, sizeof *root);
+    root->reserved = cpu_phys_reserved(cpu);
+    if ((a->cr0 & CR0_PG) == 0) {
+        root->mode = PAGING_NONE;
+        return;
+    }
+    bool lma = (a->efer & EFER_LMA) != 0;
+    if (lma) {
+        root->mode = (cr4 & CR4_LA57) != 0 ? PAGING_5LEVEL : PAGING_4LEVEL;
+        root->table = a->cr3 & 0x000ffffffffff000u & ~root->reserved;
+    } else if ((cr4 & CR4_PAE) != 0) {
+        root->mode = PAGING_PAE;
+        memcpy(root->pdpte, a->pdpte, sizeof root->pdpte);
+    } else {
+        root->mode = PAGING_32;
+        root->table = a->cr3 & 0xfffff000u;
+    }
+    u32 f = 0;
+    f |= (a->cr0 & CR0_WP) != 0 ? WALK_WP : 0u;
+    f |= (a->efer & EFER_NXE) != 0 && root->mode != PAGING_32 ? WALK_NXE : 0u;
+    f |= (cr4 & CR4_SMEP) != 0 ? WALK_SMEP : 0u;
+    f |= (cr4 & CR4_SMAP) != 0 ? WALK_SMAP : 0u;
+    f |= (cr4 & CR4_PKE) != 0 && lma ? WALK_PKE : 0u;
+    f |= (cr4 & CR4_PKS) != 0 && lma ? WALK_PKS : 0u;
+    f |= (cr4 & CR4_PSE) != 0 ? WALK_PSE : 0u;
+    f |= cpu_has(cpu, CPU_FEATURE_PSE36) ? WALK_PSE36 : 0u;
+    f |= cpu_has(cpu, CPU_FEATURE_PDPE1GB) ? WALK_1GB : 0u;
+    f |= (cr4 & CR4_CET) != 0 ? WALK_CET : 0u;
+    f |= cpu_is_intel(cpu) ? 0u : WALK_AMD_BIT8;
+    root->flags = f;
+    root->pkru = a->pkru;
+    root->pkrs = (u32)a->pkrs;
+}
+
+/* The last offset that a fast access may touch; 0 sends everything to the slow path, which decides. */
+static void segment_limits(struct cpu *cpu, unsigned s)
+{
+    const struct segment *g = &cpu->arch.seg[s];
+    struct cpu_derived *d = &cpu->d;
+    if (d->code64) {
+        d->seg_base[s] = s == SEG_FS || s == SEG_GS ? g->base : 0;
+        d->seg_rlimit[s] = ~(u64)0;
+        d->seg_wlimit[s] = ~(u64)0;
+        return;
+    }
+    d->seg_base[s] = g->base;
+    d->seg_rlimit[s] = 0;
+    d->seg_wlimit[s] = 0;
+    if ((g->attr & (SEG_UNUSABLE | SEG_P)) != SEG_P) {
+        return;
+    }
+    bool code = (g->attr & SEG_TYPE_CODE) != 0;
+    bool rw = (g->attr & SEG_TYPE_WRITE) != 0;
+    bool down = !code && (g->attr & SEG_TYPE_EXPAND) != 0;
+    if (down) {
+        return;
+    }
+    bool writable = !code && rw;
+    if (!d->prot || d->v86) {
+        writable = true;
+        rw = true;
+    }
+    d->seg_rlimit[s] = !code || rw ? g->limit : 0;
+    d->seg_wlimit[s] = writable ? g->limit : 0;
+}
+
+static bool is_flat(const struct cpu *cpu)
+{
+    for (unsigned s = SEG_ES; s <= SEG_DS; s++) {
+        if (cpu->d.seg_base[s] != 0 || (s != SEG_CS && cpu->d.seg_wlimit[s] < 0xffffffffu) ||
+            cpu->d.seg_rlimit[s] < 0xffffffffu) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static u32 mode_word(const struct cpu *cpu)
+{
+    const struct cpu_arch *a = &cpu->arch;
+    const struct cpu_derived *d = &cpu->d;
+    bool em = (a->cr0 & CR0_EM) != 0;
+    bool ts = (a->cr0 & CR0_TS) != 0;
+    u32 w = d->code_size == 8 ? 2u : d->code_size == 4 ? 1u : 0u;
+    w |= (u32)d->cpl << 2;
+    w |= d->prot ? MODE_PE : 0u;
+    w |= d->v86 ? MODE_VM : 0u;
+    w |= d->long_mode ? MODE_LMA : 0u;
+    w |= !em && !ts ? MODE_X87_OK : 0u;
+    w |= !(ts && (a->cr0 & CR0_MP) != 0) ? MODE_WAIT_OK : 0u;
+    w |= !em && !ts && (a->cr4 & CR4_OSFXSR) != 0 ? MODE_SSE_OK : 0u;
+    bool avx = (a->cr4 & CR4_OSXSAVE) != 0 &&
+               (a->xcr0 & (XCR0_SSE | XCR0_AVX)) == (XCR0_SSE | XCR0_AVX) && d->prot && !d->v86;
+    w |= avx && !ts ? MODE_AVX_OK : 0u;
+    w |= (a->fpu.fsw & 0x80) != 0 ? MODE_FPU_ERROR : 0u;
+    w |= is_flat(cpu) ? MODE_FLAT : 0u;
+    w |= (d->sp_mask == 0xffff ? 0u : d->sp_mask == 0xffffffffu ? 1u : 2u) << MODE_SP_SHIFT;
+    return w;
+}
+
+void cpu_update_mode(struct cpu *cpu)
+{
+    struct cpu_arch *a = &cpu->arch;
+    struct cpu_derived *d = &cpu->d;
+    const struct segment *cs = &a->seg[SEG_CS];
+    d->prot = (a->cr0 & CR0_PE) != 0;
+    d->v86 = d->prot && (a->rflags & RFLAGS_VM) != 0;
+    d->long_mode = (a->efer & EFER_LMA) != 0;
+    d->code64 = d->long_mode && (cs->attr & SEG_L) != 0;
+    d->code_size = d->code64 ? 8 : d->prot && !d->v86 && (cs->attr & SEG_DB) != 0 ? 4 : 2;
+    if (!d->prot) {
+        d->code_size = (cs->attr & SEG_DB) != 0 ? 4 : 2; /* "unreal" code segments keep D */
+    }
+    d->cpl = !d->prot ? 0 : d->v86 ? 3 : (u8)((a->seg[SEG_SS].attr & SEG_DPL) >> SEG_DPL_SHIFT);
+    d->lin_mask = d->code64 ? ~(u64)0 : 0xffffffffu;
+    d->sp_mask = d->code64 ? ~(u64)0 : (a->seg[SEG_SS].attr & SEG_DB) != 0 ? 0xffffffffu : 0xffffu;
+    for (unsigned s = 0; s < SEG_COUNT; s++) {
+        segment_limits(cpu, s);
+    }
+    d->data_breaks = debug_data_armed(cpu);
+    d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) ||
+                   cet_is_waiting(cpu);
+    d->mode_word = mode_word(cpu);
+    tlb_select_context(cpu);
+    cpu_leave_block(cpu);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "cpu/tlb.h"
+
+#include "base/assert.h"
+#include "base/hash.h"
+#include "cpu/decode/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+bool use_pool_init(struct use_pool *pool)
+{
+    *pool = (struct use_pool){.count = 1, .cap = 1024};
+    pool->use = calloc(pool->cap, sizeof *pool->use);
+    return pool->use != NULL;
+}
+
+void use_pool_free(struct use_pool *pool)
+{
+    free(pool->use);
+    memset(pool, 0, sizeof *pool);
+}
+
+static u32 use_take(struct use_pool *pool)
+{
+    if (pool->free != 0) {
+        u32 n = pool->free;
+        pool->free = pool->use[n].next;
+        return n;
+    }
+    if (pool->count == pool->cap) {
+        struct table_use *grown = realloc(pool->use, 2 * (size_t)pool->cap * sizeof *grown);
+        sim_assert(grown != NULL);
+        pool->use = grown;
+        pool->cap *= 2;
+    }
+    return pool->count++;
+}
+
+/* The tag that cannot hit in slot `slot`: a page whose own slot is the neighbour's. */
+static u64 empty_tag(const struct tlb_ctx *ctx, u64 slot)
+{
+    return ((slot ^ 1) & ctx->mask) << PAGE_SHIFT;
+}
+
+static void clear_table(const struct tlb_ctx *ctx, struct tlb_entry *table)
+{
+    for (u64 i = 0; i <= ctx->mask; i++) {
+        table[i] = (struct tlb_entry){.page = empty_tag(ctx, i)};
+    }
+}
+
+static void clear_context(struct tlb_ctx *ctx)
+{
+    clear_table(ctx, ctx->rd);
+    clear_table(ctx, ctx->wr);
+    clear_table(ctx, ctx->ex);
+    memset(ctx->jump, 0, JUMP_LINES * sizeof *ctx->jump);
+    ctx->generation++;
+}
+
+bool tlb_init(struct cpu *cpu, u64 entries)
+{
+    sim_assert(is_power_of_2(entries) && entries >= 2 && entries <= 1024);
+    cpu->tlb = calloc(1, sizeof *cpu->tlb);
+    if (cpu->tlb == NULL) {
+        return false;
+    }
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        struct tlb_ctx *ctx = &cpu->tlb->ctx[i];
+        ctx->id = i;
+        ctx->mask = entries - 1;
+        ctx->rd = calloc(3 * entries, sizeof *ctx->rd);
+        ctx->jump = calloc(JUMP_LINES, sizeof *ctx->jump);
+        if (ctx->rd == NULL || ctx->jump == NULL) {
+            return false;
+        }
+        ctx->wr = ctx->rd + entries;
+        ctx->ex = ctx->wr + entries;
+        clear_context(ctx);
+    }
+    cpu->d.ctx = &cpu->tlb->ctx[0];
+    cpu->d.sys_ctx = &cpu->tlb->ctx[0];
+    return true;
+}
+
+void tlb_free(struct cpu *cpu)
+{
+    if (cpu->tlb != NULL) {
+        for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+            free(cpu->tlb->ctx[i].rd);
+            free(cpu->tlb->ctx[i].jump);
+        }
+        free(cpu->tlb);
+        cpu->tlb = NULL;
+    }
+}
+
+void tlb_drop_all(struct cpu *cpu)
+{
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        if (cpu->tlb->ctx[i].live) {
+            clear_context(&cpu->tlb->ctx[i]);
+        }
+    }
+    cpu_leave_block(cpu);
+}
+
+void tlb_clear_jumps(struct cpu *cpu)
+{
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        memset(cpu->tlb->ctx[i].jump, 0, JUMP_LINES * sizeof(struct block *));
+    }
+}
+
+static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, bool no_fast,
+                                    const struct tlb_ctx *keep)
+{
+    struct tlb *tlb = cpu->tlb;
+    struct tlb_ctx *oldest = NULL;
+    tlb->clock++;
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        struct tlb_ctx *c = &tlb->ctx[i];
+        if (c->live && c->no_fast == no_fast && memcmp(&c->key, key, sizeof *key) == 0) {
+            c->last_used = tlb->clock;
+            return c;
+        }
+        if (c != keep && (oldest == NULL || c->last_used < oldest->last_used)) {
+            oldest = c;
+        }
+    }
+    if (oldest->live) {
+        clear_context(oldest);
+    }
+    oldest->live = true;
+    oldest->key = *key;
+    oldest->no_fast = no_fast;
+    oldest->last_used = tlb->clock;
+    return oldest;
+}
+
+/* Bits of ctx_key.bits. */
+enum {
+    KEY_MODE = 7,
+    KEY_USER = 1 << 3,
+    KEY_AC = 1 << 4,
+    KEY_WALK_SHIFT = 8, /* walk_flag bits */
+};
+
+void tlb_select_context(struct cpu *cpu)
+{
+    struct walk_root root;
+    walk_root_of(cpu, &root);
+    struct ctx_key key;
+    memset(&key, 0, sizeof key);
+    key.root = root.mode == PAGING_NONE || root.mode == PAGING_PAE ? 0 : root.table;
+    if (root.mode == PAGING_PAE) {
+        memcpy(key.pdpte, root.pdpte, sizeof key.pdpte);
+    }
+    bool user = cpu->d.cpl == 3;
+    bool smap_open = !user && (root.flags & WALK_SMAP) != 0 && (cpu->arch.rflags & RFLAGS_AC) != 0;
+    key.bits = (u32)root.mode | root.flags << KEY_WALK_SHIFT;
+    u32 side = (user ? KEY_USER : 0u) | (smap_open ? KEY_AC : 0u);
+    /* Which protection-key register matters depends on the page; both belong to the key. */
+    key.pkr = (root.flags & WALK_PKE) != 0 ? root.pkru : 0;
+    key.pad = (root.flags & WALK_PKS) != 0 ? root.pkrs : 0;
+    struct ctx_key sys = key;
+    key.bits |= side;
+    bool align = user && (cpu->arch.cr0 & CR0_AM) != 0 && (cpu->arch.rflags & RFLAGS_AC) != 0;
+    bool no_fast = align || cpu->d.data_breaks;
+    cpu->d.ctx = find_context(cpu, &key, no_fast, NULL);
+    cpu->d.sys_ctx = cpu->d.ctx;
+    if (side != 0 || no_fast) {
+        cpu->d.sys_ctx = find_context(cpu, &sys, false, cpu->d.ctx);
+    }
+}
+
+void tlb_fill(struct cpu *cpu, struct tlb_ctx *ctx, u64 lin, u8 *host, unsigned access)
+{
+    UNUSED(cpu);
+    u64 page = lin & ~PAGE_MASK;
+    struct tlb_entry e = {.page = page, .delta = (uintptr_t)host - page};
+    u64 slot = tlb_slot(ctx, lin);
+    if ((access & ACCESS_EXEC) != 0) {
+        ctx->ex[slot] = e;
+        return;
+    }
+    if (ctx->no_fast) {
+        return;
+    }
+    if ((access & ACCESS_WRITE) != 0) {
+        ctx->wr[slot] = e;
+    } else {
+        ctx->rd[slot] = e;
+    }
+}
+
+static bool use_is_stale(const struct cpu_set *set, const struct table_use *u)
+{
+    return set->cpu[u->cpu]->tlb->ctx[u->ctx].generation != u->generation;
+}
+
+void tlb_note_use(struct cpu *cpu, const struct tlb_ctx *ctx, u64 frame, unsigned level,
+                  unsigned shift, u64 base)
+{
+    struct use_pool *pool = cpu->set->uses;
+    struct page_desc *page = &cpu->phys->pages[frame];
+    u32 *link = &page->uses;
+    while (*link != 0) {
+        struct table_use *u = &pool->use[*link];
+        if (u->cpu == cpu->index && u->ctx == ctx->id && u->generation == ctx->generation &&
+            u->level == level && u->base == base) {
+            return;
+        }
+        if (use_is_stale(cpu->set, u)) {
+            u32 dead = *link;
+            *link = u->next;
+            u->next = pool->free;
+            pool->free = dead;
+        } else {
+            link = &u->next;
+        }
+    }
+    u32 n = use_take(pool);
+    pool->use[n] = (struct table_use){.base = base,
+                                      .next = page->uses,
+                                      .generation = ctx->generation,
+                                      .cpu = (u8)cpu->index,
+                                      .ctx = (u8)ctx->id,
+                                      .level = (u8)level,
+                                      .shift = (u8)shift};
+    page->uses = n;
+    if ((page->flags & PAGE_IS_TABLE) == 0) {
+        page->flags |= PAGE_IS_TABLE;
+        tlb_withdraw_write(cpu->set, frame);
+    }
+}
+
+void tlb_withdraw_write(struct cpu_set *set, u64 frame)
+{
+    const u8 *host = phys_frame_host(set->cpu[0]->phys, frame);
+    for (unsigned c = 0; c < set->count; c++) {
+        for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+            struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
+            for (u64 s = 0; ctx->live && s <= ctx->mask; s++) {
+                if (ctx->wr[s].page + ctx->wr[s].delta == (uintptr_t)host) {
+                    ctx->wr[s] = (struct tlb_entry){.page = empty_tag(ctx, s)};
+                }
+            }
+        }
+    }
+}
+
+static void drop_entry(const struct tlb_ctx *ctx, struct tlb_entry *table, u64 slot, u64 first, u64 last)
+{
+    struct tlb_entry *e = &table[slot];
+    if (e->delta != 0 && e->page >= first && e->page <= last) {
+        *e = (struct tlb_entry){.page = empty_tag(ctx, slot)};
+    }
+}
+
+/* Drop what maps linear first..last (inclusive, page aligned first). */
+static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last)
+{
+    u64 pages = ((last - first) >> PAGE_SHIFT) + 1;
+    if (pages <= ctx->mask) {
+        for (u64 lin = first; pages > 0; pages--, lin += PAGE_SIZE) {
+            u64 slot = tlb_slot(ctx, lin);
+            drop_entry(ctx, ctx->rd, slot, lin, lin);
+            drop_entry(ctx, ctx->wr, slot, lin, lin);
+            drop_entry(ctx, ctx->ex, slot, lin, lin);
+            struct block **line = &ctx->jump[jump_line(lin) & ~63u];
+            for (unsigned i = 0; i < 64; i++) {
+                if (line[i] != NULL && (line[i]->lin & ~PAGE_MASK) == lin) {
+                    line[i] = NULL;
+                }
+            }
+        }
+    } else {
+        for (u64 s = 0; s <= ctx->mask; s++) {
+            drop_entry(ctx, ctx->rd, s, first, last);
+            drop_entry(ctx, ctx->wr, s, first, last);
+            drop_entry(ctx, ctx->ex, s, first, last);
+        }
+        memset(ctx->jump, 0, JUMP_LINES * sizeof *ctx->jump);
+    }
+    cpu_leave_block(cpu);
+}
+
+void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
+{
+    struct use_pool *pool = set->uses;
+    struct page_desc *page = &phys->pages[frame];
+    const u8 *host = phys_frame_host(phys, frame);
+    u32 *link = &page->uses;
+    while (*link != 0) {
+        struct table_use *u = &pool->use[*link];
+        if (use_is_stale(set, u)) {
+            u32 dead = *link;
+            *link = u->next;
+            u->next = pool->free;
+            pool->free = dead;
+            continue;
+        }
+        struct cpu *cpu = set->cpu[u->cpu];
+        struct tlb_ctx *ctx = &cpu->tlb->ctx[u->ctx];
+        unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;
+        for (u64 at = align_down(offset, entry_size); at < offset + size; at += entry_size) {
+            if ((host[at] & 1) == 0) {
+                continue; /* not present before: nothing derives from it */
+            }
+            u64 first = u->base + ((at / entry_size) << u->shift);
+            drop_range(cpu, ctx, first, first + (((u64)1 << u->shift) - 1));
+        }
+        link = &u->next;
+    }
+    if (page->uses == 0) {
+        page->flags &= ~(u32)PAGE_IS_TABLE;
+    }
+}

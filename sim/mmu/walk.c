@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* [SDM3 "Paging"]: 32-bit, PAE, 4-level and 5-level. Reads every entry from memory each time. The
+ * order is the manual's: present, reserved bits, then rights over the whole path; accessed bits
+ * are set only when the walk succeeds in rights, as late as the manual permits. */
+#include "mmu/walk.h"
+
+#include "abi/x86/registers.h"
+#include "base/bits.h"
+
+#define PTE_P BIT(0)
+#define PTE_W BIT(1)
+#define PTE_U BIT(2)
+#define PTE_A BIT(5)
+#define PTE_D BIT(6)
+#define PTE_PS BIT(7)
+#define PTE_NX BIT(63)
+#define PTE_ADDRESS 0x000ffffffffff000u
+
+static bool fail(const struct walk_root *root, unsigned access, struct walk_result *res, u32 error,
+                 const char *why)
+{
+    u32 e = error;
+    e |= (access & WALK_WRITE) != 0 ? PF_W : 0u;
+    e |= (access & WALK_USER) != 0 ? PF_U : 0u;
+    e |= (access & WALK_SHADOW) != 0 ? PF_SS : 0u;
+    if ((access & WALK_EXEC) != 0 && (root->flags & (WALK_NXE | WALK_SMEP)) != 0) {
+        e |= PF_I;
+    }
+    res->error = e;
+    res->why = why;
+    return false;
+}
+
+/* Reserved bits of an entry at `level`; `large`: it maps a page. */
+static u64 reserved_bits(const struct walk_root *root, unsigned level, bool large)
+{
+    if (root->mode == PAGING_32) {
+        if (!large) {
+            return 0;
+        }
+        if ((root->flags & WALK_PSE36) == 0) {
+            return 0x3fe000;
+        }
+        /* Bits 13-20 are address bits 32-39; those at or above MAXPHYADDR are reserved, as is 21. */
+        return BIT(21) | (((root->reserved >> 32) & 0xff) << 13);
+    }
+    u64 r = root->reserved & PTE_ADDRESS;
+    r |= (root->flags & WALK_NXE) == 0 ? PTE_NX : 0;
+    if (root->mode == PAGING_PAE) {
+        r |= 0x7ff0000000000000u; /* bits 52-62 */
+    }
+    if (level >= 4 || (level == 3 && (root->flags & WALK_1GB) == 0)) {
+        r |= PTE_PS;
+    }
+    if (level >= 3 && !large && (root->flags & WALK_AMD_BIT8) != 0) {
+        r |= BIT(8);
+    }
+    if (large) {
+        r |= level == 2 ? 0x1fe000u : 0x3fffe000u;
+    }
+    return r;
+}
+
+static bool check_rights(const struct walk_root *root, unsigned access, struct walk_result *res,
+                         bool shadow_page)
+{
+    bool user_access = (access & WALK_USER) != 0;
+    u32 f = root->flags;
+    if (user_access && !res->user) {
+        return fail(root, access, res, PF_P, "user access to a supervisor page");
+    }
+    if ((access & WALK_SHADOW) != 0) {
+        if (!shadow_page) {
+            return fail(root, access, res, PF_P, "shadow-stack access to an ordinary page");
+        }
+        if (user_access != res->user) {
+            return fail(root, access, res, PF_P, "shadow-stack access with the other privilege");
+        }
+        return true;
+    }
+    if (!user_access && res->user) {
+        if ((access & WALK_EXEC) != 0) {
+            if ((f & WALK_SMEP) != 0) {
+                return fail(root, access, res, PF_P, "SMEP: supervisor fetch from a user page");
+            }
+        } else if ((f & WALK_SMAP) != 0 && (access & WALK_AC) == 0) {
+            return fail(root, access, res, PF_P, "SMAP: supervisor access to a user page");
+        }
+    }
+    if ((access & WALK_EXEC) != 0) {
+        return res->no_execute ? fail(root, access, res, PF_P, "fetch from a no-execute page") : true;
+    }
+    if ((access & WALK_WRITE) != 0) {
+        if (shadow_page && (f & WALK_CET) != 0 && (user_access || (f & WALK_WP) != 0)) {
+            return fail(root, access, res, PF_P, "write to a shadow-stack page");
+        }
+        if (!res->writable && (user_access || (f & WALK_WP) != 0)) {
+            return fail(root, access, res, PF_P, "write to a read-only page");
+        }
+    }
+    if ((f & (res->user ? WALK_PKE : WALK_PKS)) != 0 && root->mode >= PAGING_4LEVEL) {
+        u32 bits = (res->user ? root->pkru : root->pkrs) >> (2 * res->pkey);
+        bool write_denied = (bits & 2) != 0 && (user_access || (f & WALK_WP) != 0);
+        if ((bits & 1) != 0 || ((access & WALK_WRITE) != 0 && write_denied)) {
+            return fail(root, access, res, PF_P | PF_PK, "protection key");
+        }
+    }
+    return true;
+}
+
+/* Set A and D bits of the steps taken. */
+static void mark(struct phys *phys, const struct walk_root *root, unsigned access,
+                 struct walk_result *res)
+{
+    unsigned size = root->mode == PAGING_32 ? 4 : 8;
+    for (unsigned i = 0; i < res->steps; i++) {
+        struct walk_step *s = &res->step[i];
+        u64 want = s->entry | PTE_A;
+        if (i + 1 == res->steps && (access & WALK_WRITE) != 0) {
+            want |= PTE_D;
+        }
+        if (want != s->entry) {
+            s->entry = want;
+            phys_write_scalar(phys, s->entry_at, want, size);
+        }
+    }
+}
+
+bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsigned access,
+                 struct walk_result *res)
+{
+    *res = (struct walk_result){.user = true, .writable = true};
+    if (root->mode == PAGING_NONE) {
+        res->spa = SPA(lin);
+        res->page_bytes = PAGE_SIZE;
+        return true;
+    }
+    bool narrow = root->mode == PAGING_32;
+    unsigned entry_bits = narrow ? 10 : 9;
+    unsigned level = narrow ? 2 : root->mode == PAGING_PAE ? 2 : root->mode == PAGING_4LEVEL ? 4 : 5;
+    u64 table = root->table;
+    if (root->mode == PAGING_PAE) {
+        u64 pdpte = root->pdpte[(lin >> 30) & 3];
+        if ((pdpte & PTE_P) == 0) {
+            return fail(root, access, res, 0, "page-directory pointer not present");
+        }
+        table = pdpte & PTE_ADDRESS;
+    }
+    u64 entry;
+    unsigned shift;
+    for (;; level--) {
+        shift = PAGE_SHIFT + (level - 1) * entry_bits;
+        u64 index = (lin >> shift) & (BIT(entry_bits) - 1);
+        spa_t at = SPA(table + index * (narrow ? 4 : 8));
+        entry = phys_read_scalar(phys, at, narrow ? 4 : 8);
+        res->step[res->steps++] = (struct walk_step){.entry_at = at, .entry = entry, .level = (u8)level};
+        if ((entry & PTE_P) == 0) {
+            return fail(root, access, res, 0, "entry not present");
+        }
+        bool large = level > 1 && level <= 3 && (entry & PTE_PS) != 0 &&
+                     (!narrow || (root->flags & WALK_PSE) != 0) &&
+                     (level < 3 || (root->flags & WALK_1GB) != 0);
+        if ((entry & reserved_bits(root, level, large)) != 0) {
+            return fail(root, access, res, PF_P | PF_RSVD, "reserved bit set in an entry");
+        }
+        bool leaf = large || level == 1;
+        res->user = res->user && (entry & PTE_U) != 0;
+        /* A shadow-stack page has W = 0 only in its last entry. */
+        bool shadow_page = leaf && res->writable && (entry & (PTE_W | PTE_D)) == PTE_D;
+        res->writable = res->writable && (entry & PTE_W) != 0;
+        if (!narrow && (root->flags & WALK_NXE) != 0) {
+            res->no_execute = res->no_execute || (entry & PTE_NX) != 0;
+        }
+        if (leaf) {
+            res->page_bytes = BIT(shift);
+            res->pkey = (u32)(entry >> 59) & 15;
+            res->dirty = (entry & PTE_D) != 0;
+            res->cache_bits = (u8)(((entry >> 3) & 3) | ((entry >> (large ? 10 : 5)) & 4));
+            if (!check_rights(root, access, res, shadow_page)) {
+                return false;
+            }
+            u64 base = entry & PTE_ADDRESS;
+            if (narrow) {
+                base &= 0xfffff000u;
+                if (large) {
+                    base = (entry & 0xffc00000u) |
+                           ((root->flags & WALK_PSE36) != 0 ? bits_get(entry, 13, 8) << 32 : 0);
+                }
+            }
+            base &= ~(res->page_bytes - 1);
+            res->spa = SPA(base | (lin & (res->page_bytes - 1)));
+            break;
+        }
+        table = narrow ? entry & 0xfffff000u : entry & PTE_ADDRESS;
+    }
+    if ((access & WALK_PROBE) == 0) {
+        mark(phys, root, access, res);
+        res->dirty = res->dirty || (access & WALK_WRITE) != 0;
+    }
+    return true;
+}
