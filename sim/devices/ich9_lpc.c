@@ -214,6 +214,7 @@ static void reset(void *self, enum reset_kind kind)
     pci_function_reset(&lpc->fn);
     reset_cc(lpc);
     update_lock_mask(lpc);
+    lpc->told.base = 0xffff; /* no base: the PM block hears of every reset */
     update_decodes(lpc);
     update_interrupts(lpc);
 }
