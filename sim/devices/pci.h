@@ -47,7 +47,7 @@ struct pci_bar {
 struct pci_function_ops {
     /* A configuration write has taken effect in fn->config. */
     void (*config_written)(void *self, unsigned offset, unsigned size);
-    /* Software is about to read these bytes: the device may bring them up to date (pci_put_config). */
+    /* Software is about to read these bytes: bring them up to date with pci_put_config. */
     void (*config_reading)(void *self, unsigned offset, unsigned size);
     /* Function-level reset [PCIE "Function Level Reset"]: reset everything but fn, which is done.
      * NULL: FLR is not advertised. */
