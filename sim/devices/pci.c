@@ -412,8 +412,10 @@ void pci_add_function(struct pci_bus *bus, struct pci_function *fn, u8 devfn,
     pci_init_config(fn, PCI_REVISION_ID, ids->revision, 1);
     pci_init_config(fn, PCI_CLASS_PROG, ids->class_code & 0xff, 1);
     pci_init_config(fn, PCI_CLASS_DEVICE, ids->class_code >> 8, 2);
-    pci_init_config(fn, PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor, 2);
-    pci_init_config(fn, PCI_SUBSYSTEM_ID, ids->subsystem, 2);
+    bool named = ids->subsystem_vendor != 0;
+    pci_init_config(fn, PCI_SUBSYSTEM_VENDOR_ID,
+                    named ? ids->subsystem_vendor : PCI_BOARD_SUBSYSTEM_VENDOR, 2);
+    pci_init_config(fn, PCI_SUBSYSTEM_ID, named ? ids->subsystem : PCI_BOARD_SUBSYSTEM, 2);
     pci_init_config(fn, PCI_INTERRUPT_PIN, ids->pin, 1);
     pci_set_writable(fn, PCI_COMMAND,
                      PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |

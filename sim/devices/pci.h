@@ -47,17 +47,22 @@ struct pci_bar {
 struct pci_function_ops {
     /* A configuration write has taken effect in fn->config. */
     void (*config_written)(void *self, unsigned offset, unsigned size);
-    /* Software is about to read these bytes: the device may bring them up to date (pci_put_config). */
+    /* Software is about to read these bytes: bring them up to date with pci_put_config. */
     void (*config_reading)(void *self, unsigned offset, unsigned size);
     /* Function-level reset [PCIE "Function Level Reset"]: reset everything but fn, which is done.
      * NULL: FLR is not advertised. */
     void (*function_reset)(void *self);
 };
 
+/* The board's own subsystem: what SeaBIOS looks for in the host bridge before it believes in
+ * fw_cfg. */
+#define PCI_BOARD_SUBSYSTEM_VENDOR 0x1af4
+#define PCI_BOARD_SUBSYSTEM 0x1100
+
 struct pci_ids {
     u16 vendor, device;
-    u16 subsystem_vendor, subsystem;
-    u32 class_code; /* base << 16 | sub << 8 | programming interface */
+    u16 subsystem_vendor, subsystem; /* vendor 0: the board's */
+    u32 class_code;                  /* base << 16 | sub << 8 | programming interface */
     u8 revision;
     u8 pin; /* 0 none, 1 INTA# ... 4 INTD# */
 };

@@ -301,7 +301,7 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
 
 bool board_build(struct machine *m, struct error *err)
 {
-    struct isa_wires isa = {{NULL}};
+    struct isa_wires isa = {{NULL}, {NULL}};
     m->env = (struct device_env){
         .clock = &m->clock,
         .log = &m->log,

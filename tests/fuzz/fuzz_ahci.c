@@ -144,11 +144,42 @@ static void run_time(struct board *b, u64 ns)
     clock_skip_to(&b->clock, end);
 }
 
-/* A command slot that means something: header, FIS, packet, a few PRDs. */
+static const u8 ata_codes[] = {ATA_CMD_READ_SECTORS,
+                               ATA_CMD_READ_DMA_EXT,
+                               ATA_CMD_READ_MULTIPLE,
+                               ATA_CMD_READ_LOG_EXT,
+                               ATA_CMD_WRITE_SECTORS,
+                               ATA_CMD_WRITE_DMA_FUA_EXT,
+                               ATA_CMD_READ_FPDMA_QUEUED,
+                               ATA_CMD_WRITE_FPDMA_QUEUED,
+                               ATA_CMD_PACKET,
+                               ATA_CMD_IDENTIFY,
+                               ATA_CMD_IDENTIFY_PACKET,
+                               ATA_CMD_SET_FEATURES,
+                               ATA_CMD_DATA_SET_MANAGEMENT,
+                               ATA_CMD_SMART,
+                               ATA_CMD_SET_MULTIPLE,
+                               ATA_CMD_READ_DMA};
+
+static const u8 packet_codes[] = {
+    SCSI_TEST_UNIT_READY,       SCSI_REQUEST_SENSE, SCSI_INQUIRY,          SCSI_START_STOP_UNIT,
+    SCSI_PREVENT_ALLOW,         SCSI_READ_10,       SCSI_READ_12,          SCSI_READ_TOC,
+    SCSI_GET_CONFIGURATION,     SCSI_READ_CD,       SCSI_GET_EVENT_STATUS, SCSI_MODE_SENSE_10,
+    SCSI_READ_DISC_INFORMATION, SCSI_READ_10,       SCSI_READ_CAPACITY_10, SCSI_MECHANISM_STATUS};
+
+static void issue(struct board *b, unsigned port, u32 slots)
+{
+    u64 base = ABAR + AHCI_PORT_BASE + AHCI_PORT_SIZE * (u64)port;
+    phys_write_scalar(&b->phys, SPA(base + AHCI_PXSACT), slots, 4);
+    phys_write_scalar(&b->phys, SPA(base + AHCI_PXCI), slots, 4);
+}
+
+/* A command slot that means something: header, FIS, packet, a few PRDs; mostly issued at once. */
 static void write_command(struct board *b, struct input *in)
 {
-    unsigned port = take8(in) & 1;
-    unsigned slot = take8(in) & 31;
+    u8 where = take8(in);
+    unsigned port = where & 1;
+    unsigned slot = (where >> 1) & 31;
     u8 header[32] = {0};
     u8 table[0x80 + 64] = {FIS_REG_H2D, 0x80};
     u64 list = 0x1000 + 0x1000 * (u64)port;
@@ -160,11 +191,18 @@ static void write_command(struct board *b, struct input *in)
     for (unsigned i = 2; i < 16; i++) {
         table[i] = take8(in) & ((i >= 8 && i <= 10) ? 0 : 0xff);
     }
-    if ((shape & 0x80) != 0) {
+    table[11] = 0;
+    table[13] = 0;
+    if (shape == 0xff) {
         table[1] = take8(in);
     }
     for (unsigned i = 0; i < 12; i++) {
-        table[0x40 + i] = take8(in);
+        table[0x40 + i] = take8(in) & ((i >= 2 && i <= 4) || i == 6 ? 0 : 0xff);
+    }
+    if ((where & 0x80) == 0) {
+        table[2] = port != 0 ? ATA_CMD_PACKET : ata_codes[table[2] % sizeof ata_codes];
+        table[0x40] = packet_codes[table[0x40] % sizeof packet_codes];
+        store_le16(header + 2, 4 + (shape >> 4));
     }
     for (unsigned i = 0; i < 4; i++) {
         store_le64(table + 0x80 + 16 * i, (u64)take8(in) << 12);
@@ -172,6 +210,9 @@ static void write_command(struct board *b, struct input *in)
     }
     phys_write(&b->phys, SPA(list + 32 * slot), header, sizeof header);
     phys_write(&b->phys, SPA(ctba), table, sizeof table);
+    if ((where & 0x40) == 0) {
+        issue(b, port, (u32)1 << slot);
+    }
 }
 
 static void start_port(struct board *b, unsigned port)
@@ -210,12 +251,9 @@ static void step(struct board *b, struct input *in)
     case 4:
         start_port(b, (what >> 3) & 1);
         break;
-    case 5: {
-        u32 slots = take32(in);
-        phys_write_scalar(&b->phys, SPA(port + AHCI_PXSACT), slots, 4);
-        phys_write_scalar(&b->phys, SPA(port + AHCI_PXCI), slots, 4);
+    case 5:
+        issue(b, (what >> 3) & 1, take32(in));
         break;
-    }
     case 6:
         run_time(b, (u64)take8(in) << 12);
         break;
@@ -242,6 +280,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct board *b = board_new();
     struct input in = {.data = data, .size = size};
+    start_port(b, 0);
+    start_port(b, 1);
     for (unsigned i = 0; i < MAX_STEPS && in.pos < in.size; i++) {
         step(b, &in);
     }

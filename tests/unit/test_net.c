@@ -290,9 +290,9 @@ START_TEST(hostfwd__texts)
     ck_assert_uint_eq(f.guest_address, NET_LOCAL_GUEST);
     ck_assert(net_hostfwd_parse("udp:0.0.0.0:53-10.0.2.99:5353", &f, &err));
     ck_assert(f.udp && f.host_address == 0 && f.guest_address == 0x0a000263);
-    static const char *const bad[] = {"",          "tcp",          "tcp::1",       "tcp::0-:1",
-                                      "tcp::1-:0", "tcp::99999-:1", "tcp:x:1-:1", "sctp::1-:1",
-                                      "tcp::1-:1x"};
+    static const char *const bad[] = {"",           "tcp",        "tcp::1",
+                                      "tcp::0-:1",  "tcp::1-:0",  "tcp::99999-:1",
+                                      "tcp:x:1-:1", "sctp::1-:1", "tcp::1-:1x"};
     for (unsigned i = 0; i < ARRAY_LEN(bad); i++) {
         err = (struct error){0};
         ck_assert_msg(!net_hostfwd_parse(bad[i], &f, &err), "%s", bad[i]);
@@ -448,9 +448,8 @@ START_TEST(slirp__hostfwd_reaches_the_guest)
     net_user_poll(user, 0);
     ck_assert(!net_user_is_busy(user));
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    struct sockaddr_in a = {.sin_family = AF_INET,
-                            .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                            .sin_port = htons(port)};
+    struct sockaddr_in a = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
     (void)connect(fd, (struct sockaddr *)&a, sizeof a);
     const u8 *tcp = next_tcp(rig, user);
     ck_assert_ptr_nonnull(tcp);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Vector instructions against the host processor.
  *
- * Every row of insn_simd_int.def in every operand form that Zydis can encode (registers of every kind,
- * memory of every size, immediates) is run with random registers by the handler and by the host; registers,
- * MMX/x87 state, flags, memory and whether it faults must agree. All 256 immediates are used. What the
- * host does not have is skipped and named. Memory is one page between inaccessible ones; operands stand
- * aligned, unaligned and across its end. */
+ * Every row of insn_simd_int.def in every operand form that Zydis can encode (registers of every
+ * kind, memory of every size, immediates) is run with random registers by the handler and by the
+ * host; registers, MMX/x87 state, flags, memory and whether it faults must agree. All 256
+ * immediates are used. What the host does not have is skipped and named. Memory is one page between
+ * inaccessible ones; operands stand aligned, unaligned and across its end. */
 #include "cpu/exec/exec.h"
 #include "cpu/exec/simd.h"
 #include "tests/harness/native_run.h"
@@ -411,8 +411,8 @@ static void aim(struct native_state *s, const struct form *f, const struct addre
             if (rng_below(64) == 0) {
                 low = 0x10000;
             }
-            bool wide = rng_below(2) == 0;
-            store_le64(s->vec[a->index] + 8 * k, wide ? (u64)(i64)(i32)low : low << 32 >> 32 | high << 32);
+            u64 wide = (u64)(i64)(i32)low, pair = low << 32 >> 32 | high << 32;
+            store_le64(s->vec[a->index] + 8 * k, rng_below(2) == 0 ? wide : pair);
         }
     }
     s->gpr[a->base] = (u64)(uintptr_t)page + at - (u64)(i64)a->disp;

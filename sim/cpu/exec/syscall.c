@@ -7,6 +7,7 @@
 #include "cpu/model.h"
 #include "cpu/segment.h"
 
+#define R11 11
 #define FLAT_CODE (SEG_P | SEG_S | SEG_TYPE_CODE | SEG_TYPE_WRITE | SEG_TYPE_ACCESSED | SEG_G)
 #define FLAT_DATA (SEG_P | SEG_S | SEG_TYPE_WRITE | SEG_TYPE_ACCESSED | SEG_G | SEG_DB)
 
@@ -62,7 +63,7 @@ cpu_rc exec_syscall(struct cpu *cpu, const struct insn *in)
     u64 next = next_rip(cpu, in);
     if (cpu->d.long_mode) {
         a->gpr[RCX] = next;
-        a->gpr[X86_R11] = flags;
+        a->gpr[R11] = flags;
         a->rip = cpu->d.code64 ? a->lstar : a->cstar;
         load_flat(cpu, SEG_CS, sel, FLAT_CODE | SEG_L, 0);
         cpu_set_rflags(cpu, flags & ~a->sfmask);
@@ -101,7 +102,7 @@ cpu_rc exec_sysret(struct cpu *cpu, const struct insn *in)
     u64 sel = a->star >> 48;
     u64 flags = cpu_rflags(cpu);
     if (cpu->d.code64) {
-        flags = a->gpr[X86_R11] & 0x3c7fd7;
+        flags = a->gpr[R11] & 0x3c7fd7;
     } else {
         flags |= RFLAGS_IF;
     }

@@ -130,8 +130,14 @@ static void answer_arp(struct net_local *local, const u8 *frame, u32 len)
 
 /* ---- DHCP [RFC 2131] ---- */
 
-enum { DHCP_DISCOVER = 1, DHCP_OFFER = 2, DHCP_REQUEST = 3, DHCP_ACK = 5, DHCP_NAK = 6,
-       DHCP_INFORM = 8 };
+enum {
+    DHCP_DISCOVER = 1,
+    DHCP_OFFER = 2,
+    DHCP_REQUEST = 3,
+    DHCP_ACK = 5,
+    DHCP_NAK = 6,
+    DHCP_INFORM = 8
+};
 
 struct dhcp_question {
     u8 type; /* 0: plain BOOTP */
@@ -222,9 +228,8 @@ static void answer_dhcp(struct net_local *local, const u8 *dhcp, u32 len)
         parse_options(dhcp + DHCP_OPTIONS, len - DHCP_OPTIONS, &q);
     }
     u32 udp_len = UDP_SIZE + DHCP_ANSWER_SIZE;
-    u8 *a = dhcp_answer_type(&q, dhcp, &type)
-                ? answer_begin(local, ETH_SIZE + IPV4_SIZE + udp_len)
-                : NULL;
+    u8 *a = dhcp_answer_type(&q, dhcp, &type) ? answer_begin(local, ETH_SIZE + IPV4_SIZE + udp_len)
+                                              : NULL;
     if (a == NULL) {
         return;
     }

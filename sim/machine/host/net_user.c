@@ -141,7 +141,8 @@ static int cb_get_revents(int index, void *opaque)
     short got = user->fds[index].revents;
     return ((got & POLLIN) != 0 ? SLIRP_POLL_IN : 0) | ((got & POLLOUT) != 0 ? SLIRP_POLL_OUT : 0) |
            ((got & POLLPRI) != 0 ? SLIRP_POLL_PRI : 0) |
-           ((got & POLLERR) != 0 ? SLIRP_POLL_ERR : 0) | ((got & POLLHUP) != 0 ? SLIRP_POLL_HUP : 0);
+           ((got & POLLERR) != 0 ? SLIRP_POLL_ERR : 0) |
+           ((got & POLLHUP) != 0 ? SLIRP_POLL_HUP : 0);
 }
 
 static void fire_timers(struct net_user *user)
@@ -197,8 +198,9 @@ static bool add_forward(struct net_user *user, const struct net_hostfwd *f, stru
 {
     if (slirp_add_hostfwd(user->slirp, f->udp ? 1 : 0, address(f->host_address), f->host_port,
                           address(f->guest_address), f->guest_port) != 0) {
-        return error_set(err, EXIT_STATUS_USAGE, "hostfwd: cannot listen on port %u of the host: %s",
-                         f->host_port, strerror(errno));
+        return error_set(err, EXIT_STATUS_USAGE,
+                         "hostfwd: cannot listen on port %u of the host: %s", f->host_port,
+                         strerror(errno));
     }
     return true;
 }
@@ -285,8 +287,8 @@ static bool parse_endpoint(const char *p, const char *end, u32 *ip, u16 *port)
 
 bool net_hostfwd_parse(const char *text, struct net_hostfwd *forward, struct error *err)
 {
-    *forward = (struct net_hostfwd){.host_address = INADDR_LOOPBACK,
-                                    .guest_address = NET_LOCAL_GUEST};
+    *forward =
+        (struct net_hostfwd){.host_address = INADDR_LOOPBACK, .guest_address = NET_LOCAL_GUEST};
     const char *p = text;
     if (strncmp(p, "tcp:", 4) == 0 || strncmp(p, "udp:", 4) == 0) {
         forward->udp = p[0] == 'u';
@@ -297,8 +299,7 @@ bool net_hostfwd_parse(const char *text, struct net_hostfwd *forward, struct err
         return bad_forward(text, err);
     }
     const char *dash = strchr(p, '-');
-    if (dash == NULL ||
-        !parse_endpoint(p, dash, &forward->host_address, &forward->host_port) ||
+    if (dash == NULL || !parse_endpoint(p, dash, &forward->host_address, &forward->host_port) ||
         !parse_endpoint(dash + 1, dash + 1 + strlen(dash + 1), &forward->guest_address,
                         &forward->guest_port)) {
         return bad_forward(text, err);
