@@ -72,6 +72,8 @@ static void guest_open(void)
     memset(&model, 0xff, sizeof model); /* every feature */
     model.vendor = CPU_VENDOR_INTEL;
     model.phys_bits = 40;
+    log_init(&log_sink);
+    clock_init(&guest_clock, 1000000000, 1000000000);
     ck_assert(phys_init(&phys, &log_sink, RAM_BYTES));
     phys_add_ram(&phys, REGION_RAM, SPA(0), RAM_BYTES, 0, 0, "ram");
     decoder = decoder_new(&model);
@@ -159,7 +161,7 @@ static void random_encoding(u8 bytes[15])
     }
 }
 
-/* Flags the manuals define after this instruction; ~0: leave it out. */
+/* Flags that the manuals leave undefined after this instruction; ~0: leave it out. */
 static u64 undefined_flags(const struct insn *in, u64 rcx)
 {
     unsigned n = (unsigned)(in->r[1] == OPR_IMM || in->r[2] == OPR_IMM ? in->imm : rcx) &
