@@ -22,9 +22,6 @@ const struct xsave_component *xsave_component(const struct cpu *cpu, unsigned bi
 u64 xsave_supported_xcr0(const struct cpu *cpu);
 u64 xsave_supported_xss(const struct cpu *cpu);
 
-/* Components not in their initial state: XINUSE. */
-u64 xsave_in_use(const struct cpu *cpu);
-
 /* Bytes of an area holding the components in `mask`; never below 576. */
 unsigned xsave_size(const struct cpu *cpu, u64 mask, bool compacted);
 

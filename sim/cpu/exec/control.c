@@ -9,7 +9,6 @@
 #include "cpu/apic.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
-#include "cpu/xsave.h"
 
 /* ---- What the model has ---- */
 
@@ -347,7 +346,7 @@ cpu_rc exec_xsetbv(struct cpu *cpu, const struct insn *in)
         return raise_gp(cpu, 0, "XSETBV outside level 0");
     }
     u64 v = (u32)cpu->arch.gpr[RAX] | cpu->arch.gpr[RDX] << 32;
-    if ((u32)cpu->arch.gpr[RCX] != 0 || (v & ~xsave_supported_xcr0(cpu)) != 0 || (v & XCR0_X87) == 0 ||
+    if ((u32)cpu->arch.gpr[RCX] != 0 || (v & ~xsave_xcr0_mask(cpu->model)) != 0 || (v & XCR0_X87) == 0 ||
         (v & (XCR0_AVX | XCR0_SSE)) == XCR0_AVX) {
         return raise_gp(cpu, 0, "XSETBV: register or value");
     }

@@ -123,6 +123,9 @@ static inline bool shadow_is_on(const struct cpu *cpu)
 }
 void shadow_end(struct cpu *cpu);
 
+/* Components of the extended state that are not in their initial state: XINUSE (exec/xsave.c). */
+u64 xsave_in_use(const struct cpu *cpu);
+
 /* Mark the page of an armed MONITOR line, e.g. after a load of saved state (exec/system.c). */
 void monitor_watch(struct cpu *cpu);
 

@@ -16,7 +16,7 @@
 #include "cpu/xsave.h"
 
 #include "abi/x86/fpu.h"
-#include "cpu/exec/exec.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/exec/x87.h"
 #include "cpu/model.h"
 
