@@ -243,7 +243,7 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
     if (cpu_cpl(cpu) != 0) {
         return raise_gp(cpu, 0, "MOV CR outside level 0");
     }
-    u64 v;
+    u64 v = 0;
     if (store) {
         TRY(read_cr(cpu, cr, &v));
         gpr_write(cpu, in->r[0], size, v);
