@@ -12,10 +12,18 @@
 
 #include <inttypes.h>
 
+static void wake(struct cpu *cpu)
+{
+    if (cpu->arch.activity == ACTIVITY_MWAIT) {
+        cpu->arch.monitor_armed = false;
+    }
+    cpu->arch.activity = ACTIVITY_RUNNING;
+}
+
 /* Deliver one event. It charges its own count. */
 static bool deliver(struct cpu *cpu, struct event ev)
 {
-    cpu->arch.activity = ACTIVITY_RUNNING;
+    wake(cpu);
     cpu->event = ev;
     cpu_deliver_event(cpu);
     return true;
@@ -134,7 +142,7 @@ static bool check_interrupts(struct cpu *cpu)
         return true;
     }
     if (a->activity == ACTIVITY_MWAIT && a->mwait_irq_wakes && interrupt_waits(cpu)) {
-        a->activity = ACTIVITY_RUNNING;
+        wake(cpu);
         cpu->d.left -= 1;
         return true;
     }
@@ -156,7 +164,7 @@ bool cpu_check_pending(struct cpu *cpu)
         return true;
     }
     if (a->activity == ACTIVITY_MWAIT && a->monitor_hit) {
-        a->activity = ACTIVITY_RUNNING;
+        wake(cpu);
         cpu->d.left -= 1;
         return true;
     }
