@@ -7,6 +7,7 @@
 
 /* Where things are on this board. */
 #define Q35_ECAM_BASE 0xb0000000
+#define Q35_ECAM_SIZE 0x10000000
 #define Q35_PCI32_FIRST 0xc0000000
 #define Q35_PCI32_LAST 0xfebfffff
 #define Q35_PCI_IO_FIRST 0x1000

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Virtual I/O Device (VIRTIO) 1.2 [VIRTIO], and the legacy interface of its "Legacy Interface" sections:
- * PCI transport, split rings, block, network, entropy and console devices. Constants only; usable
- * from assembler. Offsets are from the structure's start; all fields little-endian. */
+/* Virtual I/O Device (VIRTIO) 1.2 [VIRTIO], and the legacy interface of its "Legacy Interface"
+ * sections: PCI transport, split rings, block, network, entropy and console devices. Constants
+ * only; usable from assembler. Offsets are from the structure's start; fields little-endian. */
 #ifndef VITRINE_ABI_X86_VIRTIO_H
 #define VITRINE_ABI_X86_VIRTIO_H
 

@@ -387,7 +387,7 @@ void cpu_deliver_event(struct cpu *cpu)
 {
     struct event ev = cpu->event;
     cpu->event.kind = EVENT_NONE;
-    if (ev.kind == EVENT_NONE || ev.kind == EVENT_REDO) {
+    if (ev.kind == EVENT_NONE) {
         return;
     }
     cpu->d.left -= 1;

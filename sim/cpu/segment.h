@@ -159,6 +159,14 @@ void seg_drop_inner(struct cpu *cpu, unsigned new_cpl);
 /* ACCESS_* kind for explicit stack accesses made with privilege `cpl` while d.cpl may differ. */
 unsigned access_as_cpl(const struct cpu *cpu, unsigned cpl);
 
+/* ---- Returns: what RETF and IRET share (exec/far.c) ---- */
+/* Check the popped CS selector; fetches its descriptor. */
+cpu_rc far_return_code(struct cpu *cpu, u16 sel, struct descriptor *cs) MUST_USE;
+/* Check the popped SS selector for privilege `cpl`; a null one is allowed in 64-bit code below 3. */
+cpu_rc far_return_stack(struct cpu *cpu, u16 sel, unsigned cpl, bool code64, struct descriptor *ss) MUST_USE;
+/* Store SS and as much of RSP as the new mode holds. */
+void far_store_stack(struct cpu *cpu, const struct descriptor *ss, unsigned cpl, bool code64, u64 rsp);
+
 /* ---- Task switch (cpu/task.c) ---- */
 enum task_source { TASK_JMP, TASK_CALL, TASK_INT, TASK_IRET };
 
@@ -181,25 +189,24 @@ cpu_rc task_gate_switch(struct cpu *cpu, u16 tss_sel, const struct task_args *ar
 struct cet_far {
     bool save_pl3;   /* IA32_PL3_SSP receives the old SSP */
     bool active;     /* SSP changes */
-    bool set_busy;   /* token at token_lin becomes busy */
-    bool clear_busy; /* token at clear_lin becomes free if it matches */
+    bool token;      /* the token at token_lin gets token_value */
     bool align;      /* a zero dword goes below an SSP that is not 8-aligned */
-    bool push;       /* CS, LIP, old SSP */
+    bool push;       /* CS, LIP, old SSP below `top` */
     bool track;      /* tracker of the new level waits for ENDBRANCH */
-    u64 token_lin, clear_lin;
-    u64 cs, lip, old_ssp, align_lin, push_ssp;
+    u64 token_lin, token_value;
+    u64 cs, lip, top;
     u64 ssp;         /* new SSP */
     unsigned cpl;    /* new privilege */
-    unsigned access;
+    unsigned access; /* kind of the shadow-stack accesses */
 };
 /* Prepare what a far CALL or an interrupt does to the shadow stack; checks and probes everything.
  * old_cpl -> new_cpl; `ist` non-zero selects from the interrupt SSP table; `code64` of the target. */
 cpu_rc cet_far_call_check(struct cpu *cpu, struct cet_far *c, unsigned new_cpl, unsigned ist,
                           bool code64, u64 return_rip) MUST_USE;
 void cet_far_call_commit(struct cpu *cpu, const struct cet_far *c);
-/* The same for RETF and IRET. */
-cpu_rc cet_far_ret_check(struct cpu *cpu, struct cet_far *c, unsigned new_cpl, u16 cs, u64 lip,
-                         bool code64, bool iret) MUST_USE;
+/* The same for RETF and IRET to cs:rip. */
+cpu_rc cet_far_ret_check(struct cpu *cpu, struct cet_far *c, unsigned new_cpl,
+                         const struct descriptor *cs, u64 rip, bool iret) MUST_USE;
 void cet_far_ret_commit(struct cpu *cpu, const struct cet_far *c);
 /* Tracker of the current level waits for an ENDBRANCH: far JMP, SYSCALL, ... */
 void cet_far_track(struct cpu *cpu);

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 
 struct debug_exit {
-    char id[32];                         /* configuration */
-    struct debug_exit_callback callback; /* configuration */
+    char id[32];                          /* configuration */
+    void (*exit)(void *owner, u32 value); /* configuration */
+    void *owner;                          /* configuration */
 };
 
 static u32 debug_exit_read(void *self, u16 offset, unsigned size)
@@ -25,7 +26,7 @@ static void debug_exit_write(void *self, u16 offset, u32 value, unsigned size)
     const struct debug_exit *d = self;
     UNUSED(offset);
     UNUSED(size);
-    d->callback.exit(d->callback.self, value);
+    d->exit(d->owner, value);
 }
 
 static const struct port_ops debug_exit_ports = {.read = debug_exit_read,
@@ -47,12 +48,13 @@ static const struct device_ops debug_exit_ops = {
     .type = "debug_exit", .reset = debug_exit_reset, .state = debug_exit_state, .destroy = free};
 
 void debug_exit_new(const struct device_env *env, const char *id, u16 iobase, unsigned iosize,
-                    struct debug_exit_callback callback)
+                    void (*exit)(void *self, u32 value), void *self)
 {
     struct debug_exit *d = calloc(1, sizeof *d);
-    sim_assert(d != NULL && callback.exit != NULL);
+    sim_assert(d != NULL && exit != NULL);
     (void)snprintf(d->id, sizeof d->id, "%s", id);
-    d->callback = callback;
+    d->exit = exit;
+    d->owner = self;
     bus_add_ports(env->bus, iobase, iosize, &debug_exit_ports, d, "isa-debug-exit");
     bus_add_device(env->bus, &debug_exit_ops, d, id);
 }

@@ -6,15 +6,9 @@
 #include "devices/bus.h"
 #include "devices/device.h"
 
-/* Called in the middle of the guest's access with what was written. QEMU's process would end with
- * status value << 1 | 1. */
-struct debug_exit_callback {
-    void (*exit)(void *self, u32 value);
-    void *self;
-};
-
-/* Claims iosize (1..4) ports at iobase; owned by the bus. */
+/* Claims iosize (1..4) ports at iobase; owned by the bus. `exit` is called in the middle of the
+ * guest's access with what was written. QEMU's process would end with status value << 1 | 1. */
 void debug_exit_new(const struct device_env *env, const char *id, u16 iobase, unsigned iosize,
-                    struct debug_exit_callback callback);
+                    void (*exit)(void *self, u32 value), void *self);
 
 #endif

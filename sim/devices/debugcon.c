@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The debug console of Bochs and QEMU: every byte written is printed, reading gives 0xe9. No state. */
+/* The debug console of Bochs and QEMU: every byte written is printed, reading gives 0xe9. No state.
+ */
 #include "devices/debugcon.h"
 
 #include "base/assert.h"

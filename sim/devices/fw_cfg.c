@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Firmware configuration device [QEMU "QEMU Firmware Configuration (fw_cfg) Device"].
  *
- * Modelled: selector and data ports, file directory, DMA interface with select, skip and read. Items are
- * read-only: writing by DMA is refused with the error bit, by the data port ignored.
- * Left out: writable files, MMIO form. */
+ * Modelled: selector and data ports, file directory, DMA interface with select, skip and read.
+ * Items are read-only: writing by DMA is refused with the error bit, by the data port ignored. Left
+ * out: writable files, MMIO form. */
 #include "devices/fw_cfg.h"
 
 #include "base/assert.h"
@@ -37,10 +37,10 @@ struct item {
 };
 
 struct fw_cfg {
-    char id[32];    /* configuration */
+    char id[32]; /* configuration */
     struct log *log;
-    struct dma dma; /* configuration */
-    struct item keys[MAX_KEYS];         /* configuration */
+    struct dma dma;             /* configuration */
+    struct item keys[MAX_KEYS]; /* configuration */
     unsigned key_count;
     struct item files[FW_CFG_MAX_FILES]; /* configuration */
     unsigned file_count;
@@ -283,10 +283,8 @@ static void fw_cfg_destroy(void *self)
     free(fw);
 }
 
-static const struct device_ops fw_cfg_ops = {.type = "fw_cfg",
-                                             .reset = fw_cfg_reset,
-                                             .state = fw_cfg_state,
-                                             .destroy = fw_cfg_destroy};
+static const struct device_ops fw_cfg_ops = {
+    .type = "fw_cfg", .reset = fw_cfg_reset, .state = fw_cfg_state, .destroy = fw_cfg_destroy};
 
 struct fw_cfg *fw_cfg_new(const struct device_env *env, const char *id)
 {

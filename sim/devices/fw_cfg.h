@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* QEMU's firmware configuration device: how a machine tells its firmware what it is. See fw_cfg.c. */
+/* QEMU's firmware configuration device: how a machine tells its firmware what it is. See fw_cfg.c.
+ */
 #ifndef VITRINE_DEVICES_FW_CFG_H
 #define VITRINE_DEVICES_FW_CFG_H
 
@@ -45,11 +46,12 @@ enum {
 
 struct fw_cfg;
 
-/* Claims 0x510-0x511 and 0x514-0x51b; owned by the bus. Signature, ID and directory exist at once. */
+/* Claims 0x510-0x511 and 0x514-0x51b; owned by the bus. Signature, ID and directory exist at once.
+ */
 struct fw_cfg *fw_cfg_new(const struct device_env *env, const char *id);
 
-/* Items are configuration: add them before the machine starts, in an order that depends on configuration
- * only. The data is copied. A key or file added again is replaced. */
+/* Items are configuration: add them before the machine starts, in an order that depends on
+ * configuration only. The data is copied. A key or file added again is replaced. */
 void fw_cfg_add_key(struct fw_cfg *fw, u16 key, const void *data, size_t len);
 void fw_cfg_add_u16(struct fw_cfg *fw, u16 key, u16 value);
 void fw_cfg_add_u32(struct fw_cfg *fw, u16 key, u32 value);

@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Strapped: the TCO watchdog cannot reset the board, so drivers leave it alone. */
+#define CC_GCS_NO_REBOOT 0x20
+
 struct ich9_lpc {
     struct pci_function fn;
     struct ich9_lpc_wiring wiring; /* fixed */
@@ -126,6 +129,7 @@ static void cc_write(void *self, u64 offset, u64 value, unsigned size)
     struct ich9_lpc *lpc = self;
     u64 room = ICH9_CC_SIZE - offset;
     store_le(lpc->cc + offset, value, size < room ? size : (unsigned)room);
+    lpc->cc[ICH9_CC_GCS] |= CC_GCS_NO_REBOOT;
     update_interrupts(lpc);
 }
 
@@ -198,8 +202,9 @@ static void reset_cc(struct ich9_lpc *lpc)
     }
     store_le32(lpc->cc + ICH9_CC_D31IP, 0x00001100); /* SATA and SMBus: INTA# */
     store_le32(lpc->cc + ICH9_CC_D28IP, 0x00214321);
-    lpc->cc[ICH9_CC_OIC] = 1; /* the board's I/O APIC is always there */
+    lpc->cc[ICH9_CC_OIC] = 1;                 /* the board's I/O APIC is always there */
     store_le32(lpc->cc + ICH9_CC_HPTC, 0x80); /* and so is the HPET, at 0xfed00000 */
+    lpc->cc[ICH9_CC_GCS] = CC_GCS_NO_REBOOT;
 }
 
 static void reset(void *self, enum reset_kind kind)
@@ -209,6 +214,7 @@ static void reset(void *self, enum reset_kind kind)
     pci_function_reset(&lpc->fn);
     reset_cc(lpc);
     update_lock_mask(lpc);
+    lpc->told.base = 0xffff; /* no base: the PM block hears of every reset */
     update_decodes(lpc);
     update_interrupts(lpc);
 }

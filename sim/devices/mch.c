@@ -81,8 +81,8 @@ static void update_pam(struct mch *mch)
 
 static u8 bios_byte(const struct mch *mch, u32 address)
 {
-    u64 shown = mch->config.bios_size < PAM_END - BIOS_ALIAS ? mch->config.bios_size
-                                                             : PAM_END - BIOS_ALIAS;
+    u64 shown =
+        mch->config.bios_size < PAM_END - BIOS_ALIAS ? mch->config.bios_size : PAM_END - BIOS_ALIAS;
     if (address < PAM_END - shown) {
         return 0xff;
     }
@@ -329,7 +329,7 @@ static void init_registers(struct mch *mch)
     const struct mch_config *c = &mch->config;
     u64 above = c->touud > GIB(4) ? c->touud - GIB(4) : 0;
     pci_init_config(fn, MCH_TOM, (u32)((c->tolud + above) >> 26) & 0x3ff, 2); /* 64 MiB units */
-    pci_init_config(fn, MCH_TOUUD, (u32)(c->touud >> 20) & 0xffff, 2);         /* MiB */
+    pci_init_config(fn, MCH_TOUUD, (u32)(c->touud >> 20) & 0xffff, 2);        /* MiB */
     pci_init_config(fn, MCH_TSEGMB, (u32)c->tolud, 4);
     pci_init_config(fn, MCH_TOLUD, (u32)(c->tolud >> 16) & 0xfff0, 2); /* MiB in bits 15:4 */
     update_lock(mch);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* 8042 keyboard controller, keyboard and mouse [IBM PS/2 Technical Reference "Keyboard/Auxiliary Device
- * Controller"; "101/102-Key Keyboard"; Microsoft "Keyboard Scan Code Specification"].
+/* 8042 keyboard controller, keyboard and mouse [IBM PS/2 Technical Reference "Keyboard/Auxiliary
+ * Device Controller"; "101/102-Key Keyboard"; Microsoft "Keyboard Scan Code Specification"].
  *
- * Modelled: controller commands, command byte, translation of set 2 to set 1, output port with A20 and
- * reset, both interrupts; keyboard sets 1 and 2, LEDs, identify, enable, defaults, resend, self test;
- * mouse in stream and remote mode, wrap mode, resolution, scaling status, wheel after the rate knock.
+ * Modelled: controller commands, command byte, translation of set 2 to set 1, output port with A20
+ * and reset, both interrupts; keyboard sets 1 and 2, LEDs, identify, enable, defaults, resend, self
+ * test; mouse in stream and remote mode, wrap mode, resolution, scaling status, wheel after the
+ * rate knock.
  *
- * Commands are answered at once, and the next byte appears as soon as the last is read; the interrupt
- * line falls and rises for each. The input buffer therefore never reads full.
+ * Commands are answered at once, and the next byte appears as soon as the last is read; the
+ * interrupt line falls and rises for each. The input buffer therefore never reads full.
  *
  * Left out: serial line errors and timeouts, passwords, scan code set 3 (accepted, sends set 2),
- * typematic repeat (who pushes keys repeats them), mouse sampling rate in time, 2:1 scaling itself. */
+ * typematic repeat (who pushes keys repeats them), mouse sampling rate in time, 2:1 scaling itself.
+ */
 #include "devices/ps2.h"
 
 #include "base/assert.h"
@@ -68,9 +70,9 @@ struct mouse {
 };
 
 struct ps2 {
-    char id[32];            /* configuration */
-    struct log *log;        /* configuration */
-    struct ps2_outputs out; /* configuration */
+    char id[32];           /* configuration */
+    struct log *log;       /* configuration */
+    struct ps2_wiring out; /* configuration */
     struct keyboard kbd;
     struct mouse mouse;
     u8 ram[32]; /* ram[0] is the command byte */
@@ -85,6 +87,7 @@ struct ps2 {
 };
 
 /* Set 2 to set 1 as every 8042 does it; beyond 0x84 nothing changes. */
+/* clang-format off */
 static const u8 set2_to_set1[0x85] = {
     0xff, 0x43, 0x41, 0x3f, 0x3d, 0x3b, 0x3c, 0x58, 0x64, 0x44, 0x42, 0x40, 0x3e, 0x0f, 0x29, 0x59,
     0x65, 0x38, 0x2a, 0x70, 0x1d, 0x10, 0x02, 0x5a, 0x66, 0x71, 0x2c, 0x1f, 0x1e, 0x11, 0x03, 0x5b,
@@ -96,6 +99,7 @@ static const u8 set2_to_set1[0x85] = {
     0x52, 0x53, 0x50, 0x4c, 0x4d, 0x48, 0x01, 0x45, 0x57, 0x4e, 0x51, 0x4a, 0x37, 0x49, 0x46, 0x54,
     0x80, 0x81, 0x82, 0x41, 0x54,
 };
+/* clang-format on */
 
 static void queue_put(struct queue *q, u8 byte)
 {
@@ -450,8 +454,9 @@ static void controller_command(struct ps2 *p, u8 value)
         controller_answer(p, 0x80, false);
         break;
     case 0xd0:
-        controller_answer(p, (u8)(p->output_port | (p->full && !p->buffer_aux ? 0x10 : 0) |
-                                  (p->full && p->buffer_aux ? 0x20 : 0)),
+        controller_answer(p,
+                          (u8)(p->output_port | (p->full && !p->buffer_aux ? 0x10 : 0) |
+                               (p->full && p->buffer_aux ? 0x20 : 0)),
                           false);
         break;
     case 0xd1: /* a data byte follows */
@@ -462,8 +467,8 @@ static void controller_command(struct ps2 *p, u8 value)
         break;
     case 0xdd:
     case 0xdf:
-        write_output_port(p, (u8)((p->output_port & ~OUTPUT_A20) |
-                                  (value == 0xdf ? OUTPUT_A20 : 0)));
+        write_output_port(p,
+                          (u8)((p->output_port & ~OUTPUT_A20) | (value == 0xdf ? OUTPUT_A20 : 0)));
         break;
     default:
         log_guest_error(p->log, "i8042: command %#x", (unsigned)value);
@@ -632,7 +637,7 @@ static void ps2_state(void *self, struct state_io *io)
 static const struct device_ops ps2_ops = {
     .type = "ps2", .reset = ps2_reset, .state = ps2_state, .destroy = free};
 
-struct ps2 *ps2_new(const struct device_env *env, const char *id, const struct ps2_outputs *out)
+struct ps2 *ps2_new(const struct device_env *env, const char *id, const struct ps2_wiring *out)
 {
     struct ps2 *p = calloc(1, sizeof *p);
     sim_assert(p != NULL);

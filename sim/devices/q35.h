@@ -34,7 +34,8 @@ struct mch_config {
 struct mch *mch_new(const struct device_env *env, struct pci_bus *bus,
                     const struct mch_config *config);
 /* Which view of memory the map gives: the machine calls this when the processor about to run is
- * in SMM and the one before was not, or the reverse. Costs a rebuild of the map; no-op otherwise. */
+ * in SMM and the one before was not, or the reverse. Costs a rebuild of the map; no-op otherwise.
+ */
 void mch_set_smm_view(struct mch *mch, bool in_smm);
 
 /* Where the bridge's wires and decodes lead. All callbacks may be NULL. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* QEMU's pc-testdev: what tests of virtual machines want of a board.
  *
- *   0x2000 + n   a byte written sets interrupt line n to whether it is not 0
- *   0xe0         four ports that remember; read and written in any width
- *   0xe4         "flush page": the host is to drop its mapping of a guest page. We have nothing that a
- *                guest could see dropped; accepted
- *   0xe8         the same four bytes as 0xe0, a byte at a time
- *   0xff000000   64 KiB of memory that is a device (every access goes through these functions) */
+ *   0x2000 + n   a byte written sets interrupt line n to whether it is not 0 (QEMU has lines 16 to
+ * 23 too, the I/O APIC's other pins; left out) 0xe0         four ports that remember; read and
+ * written in any width 0xe4         "flush page": the host is to drop its mapping of a guest page.
+ * We have nothing that a guest could see dropped; accepted 0xe8         the same four bytes as
+ * 0xe0, a byte at a time 0xff000000   64 KiB of memory that is a device (every access goes through
+ * these functions) */
 #include "devices/testdev.h"
 
 #include "base/assert.h"
@@ -17,12 +17,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LINE_PORTS 24
 #define IOMEM_BASE 0xff000000u
 #define IOMEM_SIZE 0x10000u
 
 struct testdev {
-    char id[32];                           /* configuration */
-    struct irq_line lines[TESTDEV_LINES];  /* configuration */
+    char id[32];                          /* configuration */
+    struct log *log;                      /* configuration */
+    struct irq_line lines[TESTDEV_LINES]; /* configuration */
     u32 data;
     u8 iomem[IOMEM_SIZE];
 };
@@ -59,7 +61,11 @@ static void line_write(void *self, u16 offset, u32 value, unsigned size)
 {
     const struct testdev *t = self;
     UNUSED(size);
-    irq_set(&t->lines[offset], value != 0);
+    if (offset < TESTDEV_LINES) {
+        irq_set(&t->lines[offset], value != 0);
+    } else {
+        log_unimp(t->log, "testdev: interrupt line %u", (unsigned)offset);
+    }
 }
 
 static u64 iomem_read(void *self, u64 offset, unsigned size)
@@ -111,13 +117,14 @@ void testdev_new(const struct device_env *env, const char *id,
     struct testdev *t = calloc(1, sizeof *t);
     sim_assert(t != NULL);
     (void)snprintf(t->id, sizeof t->id, "%s", id);
+    t->log = env->log;
     for (unsigned i = 0; i < TESTDEV_LINES; i++) {
         t->lines[i] = lines[i];
     }
     bus_add_ports(env->bus, 0xe0, 4, &ioport_ops, t, "testdev data");
     bus_add_ports(env->bus, 0xe4, 4, &flush_ops, t, "testdev flush page");
     bus_add_ports(env->bus, 0xe8, 4, &ioport_byte_ops, t, "testdev bytes");
-    bus_add_ports(env->bus, 0x2000, TESTDEV_LINES, &line_ops, t, "testdev lines");
+    bus_add_ports(env->bus, 0x2000, LINE_PORTS, &line_ops, t, "testdev lines");
     phys_add_mmio(env->phys, SPA(IOMEM_BASE), IOMEM_SIZE, 0, &iomem_ops, t, "testdev memory");
     bus_add_device(env->bus, &testdev_ops, t, id);
 }

@@ -6,10 +6,10 @@
 #include "devices/bus.h"
 #include "devices/device.h"
 
-#define TESTDEV_LINES 24
+#define TESTDEV_LINES 16
 
-/* Claims 0xe0-0xeb, 0x2000-0x2017 and 64 KiB at 0xff000000; owned by the bus. Line n is what the board
- * calls interrupt n: for 0 to 15 the ISA line, beyond that the I/O APIC's pin. */
+/* Claims 0xe0-0xeb, 0x2000-0x2017 and 64 KiB at 0xff000000; owned by the bus. Line n is ISA
+ * interrupt n. */
 void testdev_new(const struct device_env *env, const char *id,
                  const struct irq_line lines[TESTDEV_LINES]);
 

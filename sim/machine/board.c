@@ -6,19 +6,18 @@
 #include "cpu/apic.h"
 #include "devices/debug_exit.h"
 #include "devices/debugcon.h"
-#include "devices/edu.h"
 #include "devices/fw_cfg.h"
 #include "devices/hpet.h"
 #include "devices/i8254.h"
 #include "devices/i8259.h"
 #include "devices/ioapic.h"
 #include "devices/irq_or.h"
-#include "devices/pci_testdev.h"
 #include "devices/pm.h"
 #include "devices/ps2.h"
 #include "devices/q35.h"
 #include "devices/rtc.h"
 #include "devices/testdev.h"
+#include "devices/testdevs.h"
 #include "devices/uart16550.h"
 #include "devices/virtio/virtio.h"
 #include "machine/drives.h"
@@ -160,6 +159,7 @@ static void build_memory(struct machine *m)
 
 struct isa_wires {
     struct irq_or *line[16];
+    struct irq_or *high[8]; /* I/O APIC pins 16-23: PIRQA-H and the HPET */
 };
 
 /* Each ISA line reaches the 8259 pair and the I/O APIC; IRQ0 is pin 2 there. */
@@ -176,6 +176,16 @@ static void build_isa_lines(struct machine *m, struct isa_wires *isa)
     }
 }
 
+static void build_high_lines(struct machine *m, struct isa_wires *isa)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        struct irq_line sink = ioapic_input(m->ioapic, 16 + i);
+        char id[16];
+        (void)snprintf(id, sizeof id, "gsi%u", 16 + i);
+        isa->high[i] = irq_or_new(&m->env, id, &sink, 1);
+    }
+}
+
 static struct irq_line isa_source(struct isa_wires *isa, unsigned n)
 {
     return irq_or_source(isa->line[n]);
@@ -187,8 +197,8 @@ static void build_timers(struct machine *m, struct isa_wires *isa)
     struct irq_line rtc_irq = isa_source(isa, 8);
     if (m->config.hpet) {
         struct hpet_outputs out = {.irq0 = pit, .irq8 = rtc_irq};
-        for (unsigned i = 0; i < 24; i++) {
-            out.pins[i] = i >= 16 ? ioapic_input(m->ioapic, i) : (struct irq_line){0};
+        for (unsigned i = 0; i < 8; i++) {
+            out.pins[16 + i] = irq_or_source(isa->high[i]);
         }
         m->hpet = hpet_new(&m->env, "hpet", SPA(BOARD_HPET_BASE), 0xf8, &out);
         pit = hpet_pit_input(m->hpet);
@@ -229,16 +239,15 @@ static void build_pci(struct machine *m, struct isa_wires *isa)
     m->mch = mch_new(&m->env, m->pci, &mc);
     struct ich9_lpc_wiring wiring = {.pm_changed = on_pm_moved, .self = m};
     for (unsigned i = 0; i < 8; i++) {
-        wiring.pirq[i] = ioapic_input(m->ioapic, 16 + i);
+        wiring.pirq[i] = irq_or_source(isa->high[i]);
     }
     for (unsigned i = 3; i < 16; i++) {
         if (i != 8 && i != 13) {
-            wiring.isa[i] = i8259_input(m->pic, i);
+            wiring.isa[i] = isa_source(isa, i);
         }
     }
     m->lpc = ich9_lpc_new(&m->env, m->pci, &wiring);
     ich9_smbus_new(&m->env, m->pci);
-    UNUSED(isa);
 }
 
 static void build_serial(struct machine *m, struct isa_wires *isa)
@@ -274,10 +283,12 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         testdev_new(&m->env, "pc-testdev", lines);
     }
     if (m->config.pci_testdev) {
-        pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), "pci-testdev");
+        pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), 0,
+                        "pci-testdev");
     }
     if (m->config.edu) {
-        edu_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), "edu");
+        edu_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), EDU_DEFAULT_DMA_MASK,
+                "edu");
     }
     if (m->config.virtio_rng) {
         struct virtio_options o = {.env = &m->env,
@@ -290,7 +301,7 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
 
 bool board_build(struct machine *m, struct error *err)
 {
-    struct isa_wires isa = {{NULL}};
+    struct isa_wires isa = {{NULL}, {NULL}};
     m->env = (struct device_env){
         .clock = &m->clock,
         .log = &m->log,
@@ -304,6 +315,7 @@ bool board_build(struct machine *m, struct error *err)
     m->pic = i8259_new(&m->env, "pic", (struct irq_line){.set = intr_pin, .target = m});
     m->ioapic = ioapic_new(&m->env, "ioapic", SPA(BOARD_IOAPIC_BASE), 0xf0);
     build_isa_lines(m, &isa);
+    build_high_lines(m, &isa);
     build_pm(m, &isa);
     build_timers(m, &isa);
     build_pci(m, &isa);

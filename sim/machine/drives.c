@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "machine/drives.h"
 
+#include "abi/x86/q35.h"
 #include "devices/ahci.h"
 #include "devices/pci.h"
 #include "devices/virtio/virtio.h"
@@ -28,8 +29,8 @@ bool drives_build(struct machine *m, struct error *err)
     static const char *const ids[MACHINE_MAX_DRIVES] = {
         "disk0", "disk1", "disk2",  "disk3",  "disk4",  "disk5",  "disk6",  "disk7",
         "disk8", "disk9", "disk10", "disk11", "disk12", "disk13", "disk14", "disk15"};
-    struct ahci_port_config ports[AHCI_PORTS] = {{0}};
-    unsigned port_count = 0;
+    struct ahci *ahci = ahci_new(&m->env, m->pci, ICH9_AHCI_DEVFN, "ahci0");
+    unsigned ports = 0;
     for (unsigned i = 0; i < m->config.drive_count; i++) {
         const struct drive_config *d = &m->config.drives[i];
         struct block_disk *disk = open_drive(m, d, ids[i], err);
@@ -43,15 +44,15 @@ bool drives_build(struct machine *m, struct error *err)
                                        .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
                                        .id = ids[i]};
             virtio_blk_new(&o, backend);
-        } else if (port_count == AHCI_PORTS) {
+        } else if (ports == AHCI_PORTS) {
             return error_set(err, EXIT_STATUS_USAGE, "%s: the AHCI controller has only %d ports",
                              d->path, AHCI_PORTS);
+        } else if (d->interface == DRIVE_CDROM) {
+            ahci_attach_cdrom(ahci, ports++, backend);
         } else {
-            ports[port_count++] =
-                (struct ahci_port_config){.backend = backend, .cdrom = d->interface == DRIVE_CDROM};
+            ahci_attach_disk(ahci, ports++, backend);
         }
     }
-    ahci_new(&m->env, m->pci, PCI_DEVFN(0x1f, 2), "ahci", ports);
     return true;
 }
 

@@ -145,6 +145,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         machine_free(m);
         return NULL;
     }
+    boot_describe_to_firmware(m);
     machine_reset(m, true);
     if (!boot_load(m, err)) {
         machine_free(m);

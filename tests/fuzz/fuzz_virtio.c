@@ -80,15 +80,23 @@ static void step(struct rig_driver *d, struct input *in)
     }
 }
 
+static u64 devices_hash(struct rig *rig)
+{
+    struct state_io io;
+    state_init_hash(&io);
+    bus_state(&rig->bus, &io);
+    return io.hash;
+}
+
 static void save_and_restore(struct rig *rig)
 {
     struct state_io save, load;
-    u64 hash = rig_hash(rig);
+    u64 hash = devices_hash(rig);
     state_init_save(&save);
     bus_state(&rig->bus, &save);
     state_init_load(&load, save.data, save.len);
     bus_state(&rig->bus, &load);
-    if (load.failed || rig_hash(rig) != hash) {
+    if (load.failed || devices_hash(rig) != hash) {
         abort();
     }
     state_free(&save);

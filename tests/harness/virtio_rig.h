@@ -306,8 +306,7 @@ static inline bool rig_negotiate(struct rig_driver *d, u64 features)
         rig_w32(d->rig, d->modern + VIRTIO_COMMON_DRIVER_FEATURE_SELECT, half);
         rig_w32(d->rig, d->modern + VIRTIO_COMMON_DRIVER_FEATURE, (u32)(features >> (32 * half)));
     }
-    rig_set_status(d, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
-                          VIRTIO_STATUS_FEATURES_OK);
+    rig_set_status(d, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
     return (rig_status(d) & VIRTIO_STATUS_FEATURES_OK) != 0;
 }
 
@@ -387,8 +386,8 @@ static inline u16 rig_add(struct rig_driver *d, unsigned n, const struct rig_buf
     for (u16 i = 0; i < count; i++) {
         u16 at = indirect != 0 ? i : (u16)((head + i) % q->size);
         u16 next = indirect != 0 ? (u16)(i + 1) : (u16)((head + i + 1) % q->size);
-        u16 flags = (u16)((b[i].in ? VIRTQ_DESC_F_WRITE : 0) |
-                          (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0));
+        u16 flags =
+            (u16)((b[i].in ? VIRTQ_DESC_F_WRITE : 0) | (i + 1 < count ? VIRTQ_DESC_F_NEXT : 0));
         rig_desc(d->rig, (indirect != 0 ? indirect : q->desc) + 16u * at, b[i].addr, b[i].len,
                  flags, next);
     }

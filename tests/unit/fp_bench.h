@@ -5,6 +5,7 @@
 #ifndef VITRINE_TESTS_UNIT_FP_BENCH_H
 #define VITRINE_TESTS_UNIT_FP_BENCH_H
 
+#include "abi/x86/fpu.h"
 #include "cpu/cpu.h"
 #include "cpu/exec/exec.h"
 #include "cpu/exec/simd.h"

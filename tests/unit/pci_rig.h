@@ -48,8 +48,7 @@ static inline bool rig_dma_read(void *self, u16 requester, iova_t iova, void *da
     return true;
 }
 
-static inline bool rig_dma_write(void *self, u16 requester, iova_t iova, const void *data,
-                                 u64 size)
+static inline bool rig_dma_write(void *self, u16 requester, iova_t iova, const void *data, u64 size)
 {
     struct rig *rig = self;
     rig->last_requester = requester;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* HPET: counter at arbitrary times, one-shot, periodic, level, legacy replacement, messages, jumps. */
+/* HPET: counter at arbitrary times, one-shot, periodic, level, legacy replacement, messages, jumps.
+ */
 #include "device_rig.h"
 
 #include "devices/hpet.h"

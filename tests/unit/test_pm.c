@@ -40,13 +40,11 @@ static void on_smi(void *self, u8 command)
 static struct rig *build(void)
 {
     struct rig *r = rig_new();
-    struct pm_config config = {.base = 0x600,
-                               .sci = rig_line(r, 9),
-                               .callbacks = {.sleep = on_sleep,
-                                             .wake = on_wake,
-                                             .reset = on_reset,
-                                             .a20 = on_a20,
-                                             .smi = on_smi}};
+    struct pm_config config = {
+        .base = 0x600,
+        .sci = rig_line(r, 9),
+        .callbacks = {
+            .sleep = on_sleep, .wake = on_wake, .reset = on_reset, .a20 = on_a20, .smi = on_smi}};
     pm = pm_new(&r->env, "pm", &config);
     sleep_type = reset_kind_seen = -1;
     wakes = smis = 0;

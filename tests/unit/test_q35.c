@@ -120,6 +120,7 @@ START_TEST(test_q35__identity)
     bus_reset(rig->bus, RESET_POWER);
     ck_assert_uint_eq(rig_cfg_read(rig, 0, 0, 4), 0x29c08086);
     ck_assert_uint_eq(rig_cfg_read(rig, 0, PCI_CLASS_DEVICE, 2), 0x0600);
+    ck_assert_uint_eq(rig_cfg_read(rig, 0, PCI_SUBSYSTEM_VENDOR_ID, 4), 0x11001af4);
     ck_assert_uint_eq(rig_cfg_read(rig, 0xf8, 0, 4), 0x29188086);
     ck_assert_uint_eq(rig_cfg_read(rig, 0xf8, PCI_CLASS_DEVICE, 2), 0x0601);
     ck_assert_uint_eq(rig_cfg_read(rig, 0xf8, PCI_HEADER_TYPE, 1), 0x80);

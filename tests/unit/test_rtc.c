@@ -99,7 +99,8 @@ START_TEST(test_rtc__set_and_formats)
     rig_run_to(r, 6 * SEC);
     ck_assert_uint_eq(get(r, 0), 8);
     ck_assert_uint_eq(get(r, 4), 0x8c);
-    put(r, 11, 0x02); /* BCD, 24 hours: the registers are not converted, so 12 | PM means 92 hours */
+    put(r, 11,
+        0x02); /* BCD, 24 hours: the registers are not converted, so 12 | PM means 92 hours */
     put(r, 4, 0x23);
     put(r, 2, 0x59);
     put(r, 0, 0x59);

@@ -10,7 +10,7 @@
 #include <math.h>
 #include <signal.h>
 
-#define ROUNDS 3000
+#define ROUNDS 1000
 
 struct test_row {
     const char *name;
@@ -126,9 +126,9 @@ static u64 value(struct bench *b, unsigned size)
                          : (r & 0x800fffffffffffff & (keep | BIT(63))) | (1016 + (pick >> 16) % 16) << 52;
     }
     if ((pick & 7) == 6) { /* near the ends */
-        return size == 4 ? (r & 0x807fffff) | ((pick >> 16) % 2 != 0 ? 252 : 0) << 23 |
+        return size == 4 ? (r & 0x807fffff) | ((pick >> 16) % 2 != 0 ? (u64)252 : 0) << 23 |
                                ((pick >> 20) % 3) << 23
-                         : (r & 0x800fffffffffffff) | ((pick >> 16) % 2 != 0 ? (u64)2044 : 0) << 52 |
+                         : (r & 0x800fffffffffffffu) | ((pick >> 16) % 2 != 0 ? (u64)2044 : 0) << 52 |
                                ((pick >> 20) % 3) << 52;
     }
     return r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* 16550A: what drivers probe for, output, paced input, FIFO triggers and timeout, interrupts, loopback. */
+/* 16550A: what drivers probe for, output, paced input, FIFO triggers and timeout, interrupts,
+ * loopback. */
 #include "device_rig.h"
 
 #include "devices/uart16550.h"
@@ -109,7 +110,7 @@ START_TEST(test_uart__input_is_paced)
     receive("0123456789abcdef", 16);
     ck_assert_uint_eq(can_receive(), 0);
     for (int i = 0; i < 16; i++) {
-        ck_assert_uint_eq(rig_in(r, 0x3f8), (u8)"0123456789abcdef"[i]);
+        ck_assert_uint_eq(rig_in(r, 0x3f8), (u8) "0123456789abcdef"[i]);
     }
     ck_assert_uint_eq(rig_in(r, 0x3fd), 0x60); /* no overrun */
     rig_free(r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* virtio devices as a driver sees them: negotiation, rings, interrupts, each device's requests, what
- * a hostile driver can do, and save -> restore -> same future. */
+/* virtio devices as a driver sees them: negotiation, rings, interrupts, each device's requests,
+ * what a hostile driver can do, and save -> restore -> same future. */
 #include "tests/harness/virtio_rig.h"
 
 #include <check.h>
@@ -118,7 +118,7 @@ START_TEST(negotiation__only_what_is_offered)
     ck_assert((offered & V1) != 0);
     ck_assert((offered & BIT(VIRTIO_F_ACCESS_PLATFORM)) == 0);
     ck_assert((offered & BIT(VIRTIO_BLK_F_RO)) == 0);
-    ck_assert(!rig_negotiate(&d, 0));         /* VERSION_1 must be accepted */
+    ck_assert(!rig_negotiate(&d, 0)); /* VERSION_1 must be accepted */
     ck_assert(!rig_negotiate(&d, V1 | BIT(50)));
     ck_assert(rig_negotiate(&d, V1));
     ck_assert(rig_negotiate(&d, offered));
@@ -293,8 +293,7 @@ START_TEST(ring__data_on_own_registers)
     rig_w32(rig, DATA, VIRTIO_BLK_T_IN);
     rig_w64(rig, DATA + 8, 0);
     memset(rig->disk, 0, 512); /* writes zeroes to the status: a reset in the middle */
-    const struct rig_buf b[3] = {
-        {DATA, 16, false}, {d.modern, 512, true}, {DATA + 0x800, 1, true}};
+    const struct rig_buf b[3] = {{DATA, 16, false}, {d.modern, 512, true}, {DATA + 0x800, 1, true}};
     (void)rig_add(&d, 0, b, 3, 0);
     rig_kick(&d, 0);
     rig_run(rig, 100000);

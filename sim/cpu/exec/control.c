@@ -144,7 +144,7 @@ cpu_rc cr3_write(struct cpu *cpu, u64 value)
         reserved &= ~CR3_NOFLUSH;
     }
     if (cpu_has(cpu, CPU_FEATURE_LAM)) {
-        reserved &= ~(CR3_LAM_U48 | CR3_LAM_U57);
+        reserved &= ~(u64)(CR3_LAM_U48 | CR3_LAM_U57);
     }
     if ((value & reserved) != 0) {
         return raise_gp(cpu, 0, "reserved bits of CR3");

@@ -132,6 +132,9 @@ static inline bool shadow_is_on(const struct cpu *cpu)
 }
 void shadow_end(struct cpu *cpu);
 
+/* Mark the page of an armed MONITOR line, e.g. after a load of saved state (exec/system.c). */
+void monitor_watch(struct cpu *cpu);
+
 /* ---- SMM (cpu/smm.c) ---- */
 void smm_enter(struct cpu *cpu);
 

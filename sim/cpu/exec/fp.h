@@ -55,6 +55,20 @@ u32 fp_fma(u32 mxcsr, void *d, const void *a, const void *b, const void *c, unsi
 u32 fp_soft_fma32(u32 mxcsr, u32 *d, u32 a, u32 b, u32 c);
 u32 fp_soft_fma64(u32 mxcsr, u64 *d, u64 a, u64 b, u64 c);
 
+/* How an operation rounds to its result's format; NOT: it cannot overflow or underflow. */
+enum fp_rounding {
+    FP_ROUNDS_NOT,
+    FP_ROUNDS_ADD,
+    FP_ROUNDS_SUB,
+    FP_ROUNDS_MUL,
+    FP_ROUNDS_DIV,
+    FP_ROUNDS_FMA,       /* signs put into a and c */
+    FP_ROUNDS_TO_SINGLE, /* a double b */
+};
+/* Would a result that over- or underflowed be inexact if exponents had no bounds? (An unmasked
+ * overflow or underflow reports PE only then.) Finite operands. */
+bool fp_soft_inexact(u32 mxcsr, enum fp_rounding op, bool dbl, u64 a, u64 b, u64 c);
+
 /* RCP and RSQRT of one single: the exact value rounded to nearest even at 12 significant bits;
  * denormal sources count as zero, tiny results become zero, no flags. Not what any chip returns,
  * but within the manual's 1.5 * 2^-12, and the same on every host. */

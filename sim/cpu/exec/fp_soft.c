@@ -11,6 +11,14 @@ static unsigned top_bit(u128 v)
     return high != 0 ? 127u - (unsigned)__builtin_clzll(high) : 63u - (unsigned)__builtin_clzll((u64)v);
 }
 
+/* More than `bits` significant bits. */
+static bool needs_more(u128 v, unsigned bits)
+{
+    unsigned low = (u64)v != 0 ? (unsigned)__builtin_ctzll((u64)v)
+                               : 64u + (unsigned)__builtin_ctzll((u64)(v >> 64));
+    return top_bit(v) - low >= bits;
+}
+
 /* Does the magnitude grow when `rest` (above, at, below half) was cut off an integer? */
 static bool rounds_up(unsigned rc, bool negative, bool odd, bool half, bool sticky)
 {
@@ -161,6 +169,12 @@ u32 fp_soft_ps2ph(u32 mxcsr, u16 *d, u32 a, unsigned rc)
         bool to_max = rc == 3 || (rc == 1 && sign == 0) || (rc == 2 && sign != 0);
         out = to_max ? 0x7bff : 0x7c00;
     }
+    /* As elsewhere, an unmasked overflow or underflow is inexact only by the exact value; but not
+     * from denormal sources (found on the host). */
+    u32 unmasked = ~(mxcsr >> MXCSR_MASK_SHIFT) & flags & (FP_OE | FP_UE);
+    if (unmasked != 0 && e != 0 && !needs_more(m, 11)) {
+        flags &= ~(u32)FP_PE;
+    }
     *d = (u16)(sign | out);
     return flags;
 }
@@ -220,8 +234,9 @@ static u32 round_pack(const struct format *f, u32 mxcsr, bool negative, u128 sig
                      (u64)(sig >> cut) == (BIT(f->fraction + 1) - 1);
         tiny = !(biased == 0 && carry);
         unsigned more = (unsigned)(1 - biased);
-        cut = cut + more > 126 ? 126 : cut + more;
-        if (cut == 126) { /* all of it is below half of the last place */
+        cut += more;
+        if (cut > 127) { /* all of it is below half of the last place */
+            cut = 127;
             sig = 1;
         }
         below = ((u128)1 << (cut - 1)) - 1;
@@ -261,6 +276,43 @@ static u128 shift_right_sticky(u128 v, unsigned n)
     return v >> n | ((v & (((u128)1 << n) - 1)) != 0);
 }
 
+/* A sum before rounding: sig * 2^exp, bit 0 standing for whatever is below. */
+struct sum {
+    bool negative;
+    u128 sig;
+    int exp;
+};
+
+/* x * y + z of finite numbers. Both terms get their top to bit 125; a bit lost by aligning is far
+ * below the result's last place. */
+static struct sum multiply_add(const struct unpacked *x, const struct unpacked *y,
+                               const struct unpacked *z)
+{
+    bool negative = x->negative != y->negative;
+    u128 p = x->zero || y->zero ? 0 : (u128)x->sig * y->sig;
+    u128 q = z->zero ? 0 : z->sig;
+    int pe = -100000;
+    int qe = -100000;
+    if (p != 0) {
+        pe = x->exp + y->exp - (125 - (int)top_bit(p));
+        p <<= 125 - top_bit(p);
+    }
+    if (q != 0) {
+        qe = z->exp - (125 - (int)top_bit(q));
+        q <<= 125 - top_bit(q);
+    }
+    int exp = pe > qe ? pe : qe;
+    p = shift_right_sticky(p, (unsigned)(exp - pe));
+    q = shift_right_sticky(q, (unsigned)(exp - qe));
+    if (negative == z->negative) {
+        return (struct sum){negative, p + q, exp};
+    }
+    if (p >= q) {
+        return (struct sum){negative, p - q, exp};
+    }
+    return (struct sum){z->negative, q - p, exp};
+}
+
 static u32 soft_fma(const struct format *f, u32 mxcsr, u64 *d, u64 a, u64 b, u64 c)
 {
     bool daz = (mxcsr & MXCSR_DAZ) != 0;
@@ -285,46 +337,14 @@ static u32 soft_fma(const struct format *f, u32 mxcsr, u64 *d, u64 a, u64 b, u64
         *d = inf | (((x.inf || y.inf) ? negative : z.negative) ? sign : 0);
         return flags;
     }
-    u128 p = x.zero || y.zero ? 0 : (u128)x.sig * y.sig;
-    u128 q = z.zero ? 0 : z.sig;
     bool down = (mxcsr & MXCSR_RC) >> MXCSR_RC_SHIFT == 1;
-    if (p == 0 && q == 0) {
-        bool minus = negative == z.negative ? negative : down;
-        *d = minus ? sign : 0;
+    struct sum sum = multiply_add(&x, &y, &z);
+    if (sum.sig == 0) {
+        bool zeros_agree = (x.zero || y.zero) && z.zero && negative == z.negative;
+        *d = (zeros_agree ? negative : down) ? sign : 0;
         return flags;
     }
-    /* Both with their top at bit 125; a lost bit is far below the result's last place. */
-    int pe = x.exp + y.exp;
-    int qe = z.exp;
-    if (p != 0) {
-        pe -= 125 - (int)top_bit(p);
-        p <<= 125 - top_bit(p);
-    } else {
-        pe = -100000;
-    }
-    if (q != 0) {
-        qe -= 125 - (int)top_bit(q);
-        q <<= 125 - top_bit(q);
-    } else {
-        qe = -100000;
-    }
-    int exp = pe > qe ? pe : qe;
-    p = shift_right_sticky(p, (unsigned)(exp - pe));
-    q = shift_right_sticky(q, (unsigned)(exp - qe));
-    u128 sum;
-    if (negative == z.negative) {
-        sum = p + q;
-    } else if (p >= q) {
-        sum = p - q;
-    } else {
-        sum = q - p;
-        negative = z.negative;
-    }
-    if (sum == 0) {
-        *d = down ? sign : 0;
-        return flags;
-    }
-    return flags | round_pack(f, mxcsr, negative, sum, exp, d);
+    return flags | round_pack(f, mxcsr, sum.negative, sum.sig, sum.exp, d);
 }
 
 u32 fp_soft_fma32(u32 mxcsr, u32 *d, u32 a, u32 b, u32 c)
@@ -338,4 +358,39 @@ u32 fp_soft_fma32(u32 mxcsr, u32 *d, u32 a, u32 b, u32 c)
 u32 fp_soft_fma64(u32 mxcsr, u64 *d, u64 a, u64 b, u64 c)
 {
     return soft_fma(&(struct format){52, 11}, mxcsr, d, a, b, c);
+}
+
+bool fp_soft_inexact(u32 mxcsr, enum fp_rounding op, bool dbl, u64 a, u64 b, u64 c)
+{
+    static const struct format single = {23, 8};
+    static const struct format dbl_format = {52, 11};
+    const struct format *f = dbl ? &dbl_format : &single;
+    bool daz = (mxcsr & MXCSR_DAZ) != 0;
+    struct unpacked one = {.sig = 1};
+    struct unpacked none = {.zero = true};
+    struct unpacked x = unpack(f, a, daz);
+    struct unpacked y = unpack(f, b, daz);
+    struct unpacked z = unpack(f, c, daz);
+    struct sum sum = {0};
+    switch (op) {
+    case FP_ROUNDS_ADD: sum = multiply_add(&x, &one, &y); break;
+    case FP_ROUNDS_SUB:
+        y.negative = !y.negative;
+        sum = multiply_add(&x, &one, &y);
+        break;
+    case FP_ROUNDS_MUL: sum = multiply_add(&x, &y, &none); break;
+    case FP_ROUNDS_FMA: sum = multiply_add(&x, &y, &z); break;
+    case FP_ROUNDS_DIV:
+        if (y.sig != 0) {
+            u128 n = (u128)x.sig << 64;
+            if (n % y.sig != 0) {
+                return true;
+            }
+            sum.sig = n / y.sig;
+        }
+        break;
+    case FP_ROUNDS_TO_SINGLE: return y.sig != 0 && needs_more(y.sig, 24);
+    case FP_ROUNDS_NOT: return false;
+    }
+    return sum.sig != 0 && needs_more(sum.sig, f->fraction + 1);
 }

@@ -5,32 +5,32 @@
 #include "cpu/exec/simd_opr.h"
 
 /* LANES2(name, type, field, expr): exec_<name> computes expr of x and y in every lane. */
-#define LANES2(name, type, field, expr)                                                            \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a,                   \
-                             const union vec *restrict b)                                          \
-    {                                                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            type x = a->field[i], y = b->field[i];                                                 \
-            d->field[i] = (type)(expr);                                                            \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_binary(cpu, in, lanes_##name, lanes_##name);                                   \
+#define LANES2(name, type, field, expr)                                          \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a, \
+                             const union vec *restrict b)                        \
+    {                                                                            \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                     \
+            type x = a->field[i], y = b->field[i];                               \
+            d->field[i] = (type)(expr);                                          \
+        }                                                                        \
+    }                                                                            \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                   \
+    {                                                                            \
+        return simd_binary(cpu, in, lanes_##name, lanes_##name);                 \
     }
 
 /* The same with one source x. */
-#define LANES1(name, type, field, expr)                                                            \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a)                   \
-    {                                                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            type x = a->field[i];                                                                  \
-            d->field[i] = (type)(expr);                                                            \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_unary(cpu, in, lanes_##name);                                                  \
+#define LANES1(name, type, field, expr)                                          \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a) \
+    {                                                                            \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                     \
+            type x = a->field[i];                                                \
+            d->field[i] = (type)(expr);                                          \
+        }                                                                        \
+    }                                                                            \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                   \
+    {                                                                            \
+        return simd_unary(cpu, in, lanes_##name);                                \
     }
 
 LANES2(paddb, u8, b, x + y)
@@ -65,13 +65,13 @@ LANES2(pmaxsb, i8, sb, x > y ? x : y)
 LANES2(pmaxsw, i16, sw, x > y ? x : y)
 LANES2(pmaxsd, i32, sd, x > y ? x : y)
 
-LANES2(pmullw, i16, sw, x * y)
+LANES2(pmullw, i16, sw, x *y)
 LANES2(pmulhw, i16, sw, (x * y) >> 16)
 LANES2(pmulhuw, u16, w, ((u32)x * y) >> 16)
 LANES2(pmulhrsw, i16, sw, (((x * y) >> 14) + 1) >> 1)
-LANES2(pmulld, u32, d, x * y)
+LANES2(pmulld, u32, d, x *y)
 LANES2(pmuludq, u64, q, (x & 0xffffffff) * (y & 0xffffffff))
-LANES2(pmuldq, i64, sq, (i64)(i32)x * (i32)y)
+LANES2(pmuldq, i64, sq, (i64)(i32)x *(i32)y)
 
 LANES2(psignb, i8, sb, y < 0 ? -x : y == 0 ? 0 : x)
 LANES2(psignw, i16, sw, y < 0 ? -x : y == 0 ? 0 : x)
@@ -177,27 +177,27 @@ cpu_rc exec_phminposuw(struct cpu *cpu, const struct insn *in)
 
 /* Horizontal operations: in each 128-bit lane neighbours of the first source give the low half, of
  * the second the high half. An MMX form is the low half of that with the two sources joined. */
-#define HORIZONTAL(name, type, field, expr)                                                        \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a,                   \
-                             const union vec *restrict b)                                          \
-    {                                                                                              \
-        unsigned n = ARRAY_LEN(d->field) / 4;                                                      \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            unsigned lane = i / (2 * n), k = i % (2 * n);                                          \
-            const type *s = &(k < n ? a : b)->field[2 * n * lane + 2 * (k % n)];                   \
-            type x = s[0], y = s[1];                                                               \
-            d->field[i] = (type)(expr);                                                            \
-        }                                                                                          \
-    }                                                                                              \
-    static void lanes_##name##_mmx(union vec *restrict d, const union vec *restrict a,             \
-                                   const union vec *restrict b)                                    \
-    {                                                                                              \
-        union vec joined = {.q = {a->q[0], b->q[0]}};                                              \
-        lanes_##name(d, &joined, &joined);                                                         \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_binary(cpu, in, lanes_##name, lanes_##name##_mmx);                             \
+#define HORIZONTAL(name, type, field, expr)                                            \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a,       \
+                             const union vec *restrict b)                              \
+    {                                                                                  \
+        unsigned n = ARRAY_LEN(d->field) / 4;                                          \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                           \
+            unsigned lane = i / (2 * n), k = i % (2 * n);                              \
+            const type *s = &(k < n ? a : b)->field[2 * n * lane + 2 * (k % n)];       \
+            type x = s[0], y = s[1];                                                   \
+            d->field[i] = (type)(expr);                                                \
+        }                                                                              \
+    }                                                                                  \
+    static void lanes_##name##_mmx(union vec *restrict d, const union vec *restrict a, \
+                                   const union vec *restrict b)                        \
+    {                                                                                  \
+        union vec joined = {.q = {a->q[0], b->q[0]}};                                  \
+        lanes_##name(d, &joined, &joined);                                             \
+    }                                                                                  \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                         \
+    {                                                                                  \
+        return simd_binary(cpu, in, lanes_##name, lanes_##name##_mmx);                 \
     }
 
 HORIZONTAL(phaddw, i16, sw, x + y)

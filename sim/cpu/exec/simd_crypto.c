@@ -66,12 +66,6 @@ static u8 gf_inverse(u8 x)
     return r;
 }
 
-/* x times 2, for the fixed polynomials of MixColumns. */
-static u8 xtime(u8 x)
-{
-    return (u8)((unsigned)(x << 1) ^ ((x & 0x80) != 0 ? 0x11bu : 0));
-}
-
 /* ShiftRows and SubBytes; row r of column c is byte 4c + r. */
 static void aes_shift_sub(u8 *d, const u8 *a)
 {
@@ -87,70 +81,73 @@ static void aes_inv_shift_sub(u8 *d, const u8 *a)
     }
 }
 
+/* Four bytes of a column, the first lowest. */
+static u32 rotate_right(u32 x, unsigned n)
+{
+    return x >> n | x << (32 - n);
+}
+
+/* Each byte times 2. */
+static u32 xtime4(u32 x)
+{
+    return ((x & 0x7f7f7f7f) << 1) ^ ((x >> 7 & 0x01010101) * 0x1b);
+}
+
+/* Row r of the result: 2 s[r] + 3 s[r + 1] + s[r + 2] + s[r + 3]. */
 static void aes_mix_columns(u8 *s)
 {
-    for (u8 *c = s; c < s + 16; c += 4) {
-        u8 all = c[0] ^ c[1] ^ c[2] ^ c[3], first = c[0];
-        c[0] ^= all ^ xtime(c[0] ^ c[1]);
-        c[1] ^= all ^ xtime(c[1] ^ c[2]);
-        c[2] ^= all ^ xtime(c[2] ^ c[3]);
-        c[3] ^= all ^ xtime(c[3] ^ first);
+    for (unsigned c = 0; c < 16; c += 4) {
+        u32 x = load_le32(s + c), next = rotate_right(x, 8);
+        store_le32(s + c, xtime4(x ^ next) ^ next ^ rotate_right(x, 16) ^ rotate_right(x, 24));
     }
 }
 
-/* 14, 11, 13, 9 = (2, 3, 1, 1) after adding 4 times the column's even or odd pair. */
+/* (14, 11, 13, 9) = (2, 3, 1, 1) after 4 times (1, 0, 1, 0) is added. */
 static void aes_inv_mix_columns(u8 *s)
 {
-    for (u8 *c = s; c < s + 16; c += 4) {
-        u8 even = xtime(xtime(c[0] ^ c[2])), odd = xtime(xtime(c[1] ^ c[3]));
-        c[0] ^= even;
-        c[2] ^= even;
-        c[1] ^= odd;
-        c[3] ^= odd;
+    for (unsigned c = 0; c < 16; c += 4) {
+        u32 x = load_le32(s + c);
+        store_le32(s + c, x ^ xtime4(xtime4(x ^ rotate_right(x, 16))));
     }
     aes_mix_columns(s);
 }
 
-static void add_round_key(union vec *restrict d, const union vec *restrict key)
+static void add_round_key(u8 *restrict d, const u8 *restrict key)
 {
-    for (unsigned i = 0; i < 4; i++) {
-        d->q[i] ^= key->q[i];
+    for (unsigned i = 0; i < 16; i++) {
+        d[i] ^= key[i];
     }
 }
 
-static void lanes_aesenclast(union vec *restrict d, const union vec *restrict a,
-                             const union vec *restrict b)
+static void lane_aesenclast(u8 *restrict d, const u8 *restrict a, const u8 *restrict b,
+                            unsigned imm)
 {
-    aes_shift_sub(d->b, a->b);
-    aes_shift_sub(d->b + 16, a->b + 16);
+    UNUSED(imm);
+    aes_shift_sub(d, a);
     add_round_key(d, b);
 }
 
-static void lanes_aesenc(union vec *restrict d, const union vec *restrict a,
-                         const union vec *restrict b)
+static void lane_aesenc(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm)
 {
-    for (unsigned lane = 0; lane < 32; lane += 16) {
-        aes_shift_sub(d->b + lane, a->b + lane);
-        aes_mix_columns(d->b + lane);
-    }
+    UNUSED(imm);
+    aes_shift_sub(d, a);
+    aes_mix_columns(d);
     add_round_key(d, b);
 }
 
-static void lanes_aesdeclast(union vec *restrict d, const union vec *restrict a,
-                             const union vec *restrict b)
+static void lane_aesdeclast(u8 *restrict d, const u8 *restrict a, const u8 *restrict b,
+                            unsigned imm)
 {
-    aes_inv_shift_sub(d->b, a->b);
-    aes_inv_shift_sub(d->b + 16, a->b + 16);
+    UNUSED(imm);
+    aes_inv_shift_sub(d, a);
     add_round_key(d, b);
 }
 
-static void lanes_aesdec(union vec *restrict d, const union vec *restrict a,
-                         const union vec *restrict b)
+static void lane_aesdec(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm)
 {
-    for (unsigned lane = 0; lane < 32; lane += 16) {
-        aes_inv_shift_sub(d->b + lane, a->b + lane);
-        aes_inv_mix_columns(d->b + lane);
-    }
+    UNUSED(imm);
+    aes_inv_shift_sub(d, a);
+    aes_inv_mix_columns(d);
     add_round_key(d, b);
 }
 
@@ -169,11 +166,6 @@ static u32 aes_sub_word(u32 x)
     return r;
 }
 
-static u32 rotate_right(u32 x, unsigned n)
-{
-    return x >> n | x << (32 - n);
-}
-
 static void lanes_aeskeygenassist(union vec *restrict d, const union vec *restrict a, unsigned imm)
 {
     memset(d, 0, sizeof *d);
@@ -186,22 +178,22 @@ static void lanes_aeskeygenassist(union vec *restrict d, const union vec *restri
 
 cpu_rc exec_aesenc(struct cpu *cpu, const struct insn *in)
 {
-    return simd_binary(cpu, in, lanes_aesenc, NULL);
+    return simd_by_lane(cpu, in, lane_aesenc);
 }
 
 cpu_rc exec_aesenclast(struct cpu *cpu, const struct insn *in)
 {
-    return simd_binary(cpu, in, lanes_aesenclast, NULL);
+    return simd_by_lane(cpu, in, lane_aesenclast);
 }
 
 cpu_rc exec_aesdec(struct cpu *cpu, const struct insn *in)
 {
-    return simd_binary(cpu, in, lanes_aesdec, NULL);
+    return simd_by_lane(cpu, in, lane_aesdec);
 }
 
 cpu_rc exec_aesdeclast(struct cpu *cpu, const struct insn *in)
 {
-    return simd_binary(cpu, in, lanes_aesdeclast, NULL);
+    return simd_by_lane(cpu, in, lane_aesdeclast);
 }
 
 cpu_rc exec_aesimc(struct cpu *cpu, const struct insn *in)
@@ -216,23 +208,24 @@ cpu_rc exec_aeskeygenassist(struct cpu *cpu, const struct insn *in)
 
 /* Carry-less product of one quadword of each source: imm bit 0 selects the first's, bit 4 the
  * second's. */
-static void lanes_pclmulqdq(union vec *restrict d, const union vec *restrict a,
-                            const union vec *restrict b, unsigned imm)
+static void lane_pclmulqdq(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm)
 {
-    for (unsigned lane = 0; lane < 4; lane += 2) {
-        u64 x = a->q[lane + (imm & 1)], y = b->q[lane + ((imm >> 4) & 1)];
-        u128 r = 0;
-        for (; y != 0; y &= y - 1) {
-            r ^= (u128)x << __builtin_ctzll(y);
-        }
-        d->q[lane] = (u64)r;
-        d->q[lane + 1] = (u64)(r >> 64);
+    u64 x = load_le64(a + 8 * (imm & 1)), y = load_le64(b + 8 * ((imm >> 4) & 1));
+    u128 multiple[16] = {0, x}, r = 0; /* products with 0..15 */
+    for (unsigned i = 2; i < 16; i++) {
+        multiple[i] = (multiple[i / 2] << 1) ^ multiple[i & 1];
     }
+    for (unsigned i = 0; i < 16; i++) {
+        r = (r << 4) ^ multiple[y >> 60];
+        y <<= 4;
+    }
+    store_le64(d, (u64)r);
+    store_le64(d + 8, (u64)(r >> 64));
 }
 
 cpu_rc exec_pclmulqdq(struct cpu *cpu, const struct insn *in)
 {
-    return simd_binary_imm(cpu, in, lanes_pclmulqdq, NULL);
+    return simd_by_lane(cpu, in, lane_pclmulqdq);
 }
 
 static void lanes_gf2p8mulb(union vec *restrict d, const union vec *restrict a,
@@ -331,7 +324,8 @@ static void lanes_sha1nexte(union vec *restrict d, const union vec *restrict a,
 static void lanes_sha1msg1(union vec *restrict d, const union vec *restrict a,
                            const union vec *restrict b)
 {
-    *d = (union vec){.d = {b->d[2] ^ a->d[0], b->d[3] ^ a->d[1], a->d[0] ^ a->d[2], a->d[1] ^ a->d[3]}};
+    *d = (union vec){
+        .d = {b->d[2] ^ a->d[0], b->d[3] ^ a->d[1], a->d[0] ^ a->d[2], a->d[1] ^ a->d[3]}};
 }
 
 static void lanes_sha1msg2(union vec *restrict d, const union vec *restrict a,

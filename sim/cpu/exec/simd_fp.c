@@ -6,7 +6,8 @@
  * The operation runs with everything masked. When no flag is unmasked that is the result. Otherwise
  * lanes are looked at one at a time: invalid, divide-by-zero and denormal are known before a result
  * is computed; if one of them is unmasked in any lane, no lane reports overflow, underflow or
- * inexact. With underflow unmasked a tiny result counts even if it is exact. */
+ * inexact. With underflow unmasked a tiny result counts even if it is exact. A lane with an unmasked
+ * overflow or underflow reports inexact only if the result would be so with unbounded exponent. */
 #include "cpu/exec/simd_fp.h"
 
 cpu_rc vec_read_mem(struct cpu *cpu, const struct insn *in, unsigned size, struct vec *v)
@@ -94,21 +95,42 @@ static struct vec broadcast(const struct vec *v, unsigned i, unsigned size)
     return out;
 }
 
+/* PE of a lane whose overflow or underflow is unmasked. */
+static bool wrapped_inexact(const struct fp_call *call, u32 mxcsr, const struct vec *a,
+                            const struct vec *b, const struct vec *c)
+{
+    u64 sign = call->src == 8 ? BIT(63) : BIT(31);
+    u64 x = load_le(a->b, call->src);
+    u64 z = load_le(c->b, call->src);
+    if (call->rounds == FP_ROUNDS_FMA) {
+        x ^= (call->param & 1) != 0 ? sign : 0;
+        z ^= (call->param & 2) != 0 ? sign : 0;
+    }
+    return fp_soft_inexact(mxcsr, call->rounds, call->src == 8, x, load_le(b->b, call->src), z);
+}
+
 /* Each lane alone. */
 static void run_lanes(const struct fp_call *call, u32 mxcsr, unsigned count, struct fp_lanes *lanes,
                       const struct vec *a, const struct vec *b, const struct vec *c)
 {
     static const struct vec zero;
+    u32 unmasked_ou = ~(mxcsr >> MXCSR_MASK_SHIFT) & (FP_OE | FP_UE);
     lanes->n = count;
     for (unsigned i = 0; i < count; i++) {
         struct vec va = broadcast(a != NULL ? a : &zero, i, call->src);
         struct vec vb = broadcast(b, i, call->src);
         struct vec vc = broadcast(c != NULL ? c : &zero, i, call->src);
         struct vec d;
-        lanes->flags[i] = fp_call_run(call, mxcsr, d.b, va.b, vb.b, vc.b);
-        if ((mxcsr & MXCSR_UM) == 0 && !call->no_tiny && is_denormal(d.b, call->dst)) {
-            lanes->flags[i] |= FP_UE;
+        u32 flags = fp_call_run(call, mxcsr, d.b, va.b, vb.b, vc.b);
+        if (call->rounds != FP_ROUNDS_NOT) {
+            if ((mxcsr & MXCSR_UM) == 0 && is_denormal(d.b, call->dst)) {
+                flags |= FP_UE;
+            }
+            if ((flags & unmasked_ou) != 0 && !wrapped_inexact(call, mxcsr, &va, &vb, &vc)) {
+                flags &= ~(u32)FP_PE;
+            }
         }
+        lanes->flags[i] = flags;
     }
 }
 

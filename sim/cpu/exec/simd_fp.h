@@ -62,7 +62,7 @@ struct fp_call {
     u8 src, dst;   /* bytes of a source and a result element */
     u8 lanes;      /* elements that the operation works on; 1: scalar */
     u8 param;      /* predicate, rounding imm8, signs */
-    bool no_tiny;  /* results are no floating-point numbers of that size: no underflow */
+    enum fp_rounding rounds;
 };
 
 /* Lane by lane flags, as the exception rules need them. */

@@ -37,42 +37,42 @@ static cpu_rc scalar_binary(struct cpu *cpu, const struct insn *in, const struct
 }
 
 /* Handler of one instruction: shape, backend function, lanes of 16 bytes, element size. */
-#define HANDLER(name, shape, backend, count, size, tinyless)                                       \
+#define HANDLER(name, shape, backend, count, size, rounding)                                       \
     cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
     {                                                                                              \
         static const struct fp_call call = {                                                       \
-            .fn = (backend), .src = (size), .dst = (size), .lanes = (count), .no_tiny = (tinyless)}; \
+            .fn = (backend), .src = (size), .dst = (size), .lanes = (count), .rounds = (rounding)}; \
         return shape(cpu, in, &call);                                                              \
     }
 
-HANDLER(addps, packed_binary, fp_addps, 4, 4, false)
-HANDLER(addpd, packed_binary, fp_addpd, 2, 8, false)
-HANDLER(addss, scalar_binary, fp_addss, 1, 4, false)
-HANDLER(addsd, scalar_binary, fp_addsd, 1, 8, false)
-HANDLER(subps, packed_binary, fp_subps, 4, 4, false)
-HANDLER(subpd, packed_binary, fp_subpd, 2, 8, false)
-HANDLER(subss, scalar_binary, fp_subss, 1, 4, false)
-HANDLER(subsd, scalar_binary, fp_subsd, 1, 8, false)
-HANDLER(mulps, packed_binary, fp_mulps, 4, 4, false)
-HANDLER(mulpd, packed_binary, fp_mulpd, 2, 8, false)
-HANDLER(mulss, scalar_binary, fp_mulss, 1, 4, false)
-HANDLER(mulsd, scalar_binary, fp_mulsd, 1, 8, false)
-HANDLER(divps, packed_binary, fp_divps, 4, 4, false)
-HANDLER(divpd, packed_binary, fp_divpd, 2, 8, false)
-HANDLER(divss, scalar_binary, fp_divss, 1, 4, false)
-HANDLER(divsd, scalar_binary, fp_divsd, 1, 8, false)
-HANDLER(minps, packed_binary, fp_minps, 4, 4, true)
-HANDLER(minpd, packed_binary, fp_minpd, 2, 8, true)
-HANDLER(minss, scalar_binary, fp_minss, 1, 4, true)
-HANDLER(minsd, scalar_binary, fp_minsd, 1, 8, true)
-HANDLER(maxps, packed_binary, fp_maxps, 4, 4, true)
-HANDLER(maxpd, packed_binary, fp_maxpd, 2, 8, true)
-HANDLER(maxss, scalar_binary, fp_maxss, 1, 4, true)
-HANDLER(maxsd, scalar_binary, fp_maxsd, 1, 8, true)
-HANDLER(sqrtps, packed_unary, fp_sqrtps, 4, 4, true)
-HANDLER(sqrtpd, packed_unary, fp_sqrtpd, 2, 8, true)
-HANDLER(sqrtss, scalar_binary, fp_sqrtss, 1, 4, true)
-HANDLER(sqrtsd, scalar_binary, fp_sqrtsd, 1, 8, true)
+HANDLER(addps, packed_binary, fp_addps, 4, 4, FP_ROUNDS_ADD)
+HANDLER(addpd, packed_binary, fp_addpd, 2, 8, FP_ROUNDS_ADD)
+HANDLER(addss, scalar_binary, fp_addss, 1, 4, FP_ROUNDS_ADD)
+HANDLER(addsd, scalar_binary, fp_addsd, 1, 8, FP_ROUNDS_ADD)
+HANDLER(subps, packed_binary, fp_subps, 4, 4, FP_ROUNDS_SUB)
+HANDLER(subpd, packed_binary, fp_subpd, 2, 8, FP_ROUNDS_SUB)
+HANDLER(subss, scalar_binary, fp_subss, 1, 4, FP_ROUNDS_SUB)
+HANDLER(subsd, scalar_binary, fp_subsd, 1, 8, FP_ROUNDS_SUB)
+HANDLER(mulps, packed_binary, fp_mulps, 4, 4, FP_ROUNDS_MUL)
+HANDLER(mulpd, packed_binary, fp_mulpd, 2, 8, FP_ROUNDS_MUL)
+HANDLER(mulss, scalar_binary, fp_mulss, 1, 4, FP_ROUNDS_MUL)
+HANDLER(mulsd, scalar_binary, fp_mulsd, 1, 8, FP_ROUNDS_MUL)
+HANDLER(divps, packed_binary, fp_divps, 4, 4, FP_ROUNDS_DIV)
+HANDLER(divpd, packed_binary, fp_divpd, 2, 8, FP_ROUNDS_DIV)
+HANDLER(divss, scalar_binary, fp_divss, 1, 4, FP_ROUNDS_DIV)
+HANDLER(divsd, scalar_binary, fp_divsd, 1, 8, FP_ROUNDS_DIV)
+HANDLER(minps, packed_binary, fp_minps, 4, 4, FP_ROUNDS_NOT)
+HANDLER(minpd, packed_binary, fp_minpd, 2, 8, FP_ROUNDS_NOT)
+HANDLER(minss, scalar_binary, fp_minss, 1, 4, FP_ROUNDS_NOT)
+HANDLER(minsd, scalar_binary, fp_minsd, 1, 8, FP_ROUNDS_NOT)
+HANDLER(maxps, packed_binary, fp_maxps, 4, 4, FP_ROUNDS_NOT)
+HANDLER(maxpd, packed_binary, fp_maxpd, 2, 8, FP_ROUNDS_NOT)
+HANDLER(maxss, scalar_binary, fp_maxss, 1, 4, FP_ROUNDS_NOT)
+HANDLER(maxsd, scalar_binary, fp_maxsd, 1, 8, FP_ROUNDS_NOT)
+HANDLER(sqrtps, packed_unary, fp_sqrtps, 4, 4, FP_ROUNDS_NOT)
+HANDLER(sqrtpd, packed_unary, fp_sqrtpd, 2, 8, FP_ROUNDS_NOT)
+HANDLER(sqrtss, scalar_binary, fp_sqrtss, 1, 4, FP_ROUNDS_NOT)
+HANDLER(sqrtsd, scalar_binary, fp_sqrtsd, 1, 8, FP_ROUNDS_NOT)
 
 /* ---- CMP, COMIS, UCOMIS ------------------------------------------------------------------- */
 
@@ -83,8 +83,7 @@ static struct fp_call cmp_call(const struct insn *in, u8 size, u8 lanes)
                             .src = size,
                             .dst = size,
                             .lanes = lanes,
-                            .param = (u8)(in->imm & mask),
-                            .no_tiny = true};
+                            .param = (u8)(in->imm & mask)};
 }
 
 cpu_rc exec_cmpps(struct cpu *cpu, const struct insn *in)
@@ -156,8 +155,7 @@ static struct fp_call round_call(const struct insn *in, u8 size, u8 lanes)
                             .src = size,
                             .dst = size,
                             .lanes = lanes,
-                            .param = (u8)in->imm,
-                            .no_tiny = true};
+                            .param = (u8)in->imm};
 }
 
 cpu_rc exec_roundps(struct cpu *cpu, const struct insn *in)
@@ -186,10 +184,14 @@ cpu_rc exec_roundsd(struct cpu *cpu, const struct insn *in)
 
 /* ---- horizontal and alternating ----------------------------------------------------------- */
 
-static const struct fp_call call_addps = {.fn = fp_addps, .src = 4, .dst = 4, .lanes = 4};
-static const struct fp_call call_addpd = {.fn = fp_addpd, .src = 8, .dst = 8, .lanes = 2};
-static const struct fp_call call_subps = {.fn = fp_subps, .src = 4, .dst = 4, .lanes = 4};
-static const struct fp_call call_subpd = {.fn = fp_subpd, .src = 8, .dst = 8, .lanes = 2};
+static const struct fp_call call_addps = {
+    .fn = fp_addps, .src = 4, .dst = 4, .lanes = 4, .rounds = FP_ROUNDS_ADD};
+static const struct fp_call call_addpd = {
+    .fn = fp_addpd, .src = 8, .dst = 8, .lanes = 2, .rounds = FP_ROUNDS_ADD};
+static const struct fp_call call_subps = {
+    .fn = fp_subps, .src = 4, .dst = 4, .lanes = 4, .rounds = FP_ROUNDS_SUB};
+static const struct fp_call call_subpd = {
+    .fn = fp_subpd, .src = 8, .dst = 8, .lanes = 2, .rounds = FP_ROUNDS_SUB};
 
 /* Within each 16 bytes, the elements of even (0) or odd (1) number of a, then of b. */
 static struct vec gather_pairs(const struct vec *a, const struct vec *b, unsigned odd, unsigned size)
@@ -273,8 +275,10 @@ cpu_rc exec_addsubpd(struct cpu *cpu, const struct insn *in)
 
 /* ---- dot products ------------------------------------------------------------------------- */
 
-static const struct fp_call call_mulps = {.fn = fp_mulps, .src = 4, .dst = 4, .lanes = 4};
-static const struct fp_call call_mulpd = {.fn = fp_mulpd, .src = 8, .dst = 8, .lanes = 2};
+static const struct fp_call call_mulps = {
+    .fn = fp_mulps, .src = 4, .dst = 4, .lanes = 4, .rounds = FP_ROUNDS_MUL};
+static const struct fp_call call_mulpd = {
+    .fn = fp_mulpd, .src = 8, .dst = 8, .lanes = 2, .rounds = FP_ROUNDS_MUL};
 
 /* Elements that imm8 does not select become +0. */
 static void keep_selected(struct vec *v, unsigned select, unsigned size)
@@ -286,7 +290,19 @@ static void keep_selected(struct vec *v, unsigned select, unsigned size)
     }
 }
 
-/* Multiply, add neighbours, add pairs: each step rounds and raises by itself. [SDM2 "DPPS"] */
+/* Within each 16 bytes, every element moved to the place `distance` away (exclusive or). */
+static struct vec exchange(const struct vec *v, unsigned distance, unsigned size)
+{
+    struct vec out;
+    for (unsigned at = 0; at < 32; at += size) {
+        memcpy(out.b + at, v->b + (at ^ (distance * size)), size);
+    }
+    return out;
+}
+
+/* Multiply, add neighbours, add pairs: each step rounds and raises by itself. [SDM2 "DPPS"] Every
+ * place computes its own sum, so that where several terms are NaNs places differ. The first step of
+ * DPPS has the neighbour as its first operand, all others the place itself (found on the host). */
 static cpu_rc dot_product(struct cpu *cpu, const struct insn *in, const struct fp_call *mul,
                           const struct fp_call *add)
 {
@@ -298,10 +314,13 @@ static cpu_rc dot_product(struct cpu *cpu, const struct insn *in, const struct f
     keep_selected(&a, (unsigned)(in->imm >> 4), size);
     keep_selected(&b, (unsigned)(in->imm >> 4), size);
     TRY(fp_execute(cpu, mul, chunks, &a, &a, &b, NULL));
-    for (unsigned step = 0; step < (size == 4 ? 2u : 1u); step++) {
-        struct vec even = gather_pairs(&a, &a, 0, size);
-        struct vec odd = gather_pairs(&a, &a, 1, size);
-        TRY(fp_execute(cpu, add, chunks, &a, &even, &odd, NULL));
+    for (unsigned distance = 1; distance * size < 16; distance *= 2) {
+        struct vec other = exchange(&a, distance, size);
+        if (size == 4 && distance == 1) {
+            TRY(fp_execute(cpu, add, chunks, &a, &other, &a, NULL));
+        } else {
+            TRY(fp_execute(cpu, add, chunks, &a, &a, &other, NULL));
+        }
     }
     keep_selected(&a, (unsigned)in->imm, size);
     vec_write(cpu, in, &a, in->osz);

@@ -42,24 +42,24 @@ static cpu_rc convert_scalar(struct cpu *cpu, const struct insn *in, const struc
     return CPU_OK;
 }
 
-#define HANDLER(name, shape, from, to, count, tinyless)                                            \
+#define HANDLER(name, shape, from, to, count, rounding)                                            \
     cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
     {                                                                                              \
         static const struct fp_call call = {                                                       \
-            .fn = fp_##name, .src = (from), .dst = (to), .lanes = (count), .no_tiny = (tinyless)}; \
+            .fn = fp_##name, .src = (from), .dst = (to), .lanes = (count), .rounds = (rounding)}; \
         return shape(cpu, in, &call);                                                              \
     }
 
-HANDLER(cvtps2pd, convert_widen, 4, 8, 2, true)
-HANDLER(cvtpd2ps, convert_narrow, 8, 4, 2, false)
-HANDLER(cvtss2sd, convert_scalar, 4, 8, 1, true)
-HANDLER(cvtsd2ss, convert_scalar, 8, 4, 1, false)
-HANDLER(cvtdq2ps, convert_same, 4, 4, 4, true)
-HANDLER(cvtdq2pd, convert_widen, 4, 8, 2, true)
-HANDLER(cvtps2dq, convert_same, 4, 4, 4, true)
-HANDLER(cvttps2dq, convert_same, 4, 4, 4, true)
-HANDLER(cvtpd2dq, convert_narrow, 8, 4, 2, true)
-HANDLER(cvttpd2dq, convert_narrow, 8, 4, 2, true)
+HANDLER(cvtps2pd, convert_widen, 4, 8, 2, FP_ROUNDS_NOT)
+HANDLER(cvtpd2ps, convert_narrow, 8, 4, 2, FP_ROUNDS_TO_SINGLE)
+HANDLER(cvtss2sd, convert_scalar, 4, 8, 1, FP_ROUNDS_NOT)
+HANDLER(cvtsd2ss, convert_scalar, 8, 4, 1, FP_ROUNDS_TO_SINGLE)
+HANDLER(cvtdq2ps, convert_same, 4, 4, 4, FP_ROUNDS_NOT)
+HANDLER(cvtdq2pd, convert_widen, 4, 8, 2, FP_ROUNDS_NOT)
+HANDLER(cvtps2dq, convert_same, 4, 4, 4, FP_ROUNDS_NOT)
+HANDLER(cvttps2dq, convert_same, 4, 4, 4, FP_ROUNDS_NOT)
+HANDLER(cvtpd2dq, convert_narrow, 8, 4, 2, FP_ROUNDS_NOT)
+HANDLER(cvttpd2dq, convert_narrow, 8, 4, 2, FP_ROUNDS_NOT)
 
 /* ---- general registers -------------------------------------------------------------------- */
 
@@ -127,12 +127,13 @@ cpu_rc exec_cvttsd2si(struct cpu *cpu, const struct insn *in)
 /* ---- MMX registers ------------------------------------------------------------------------ */
 
 static const struct fp_call call_dq2ps = {
-    .fn = fp_cvtdq2ps, .src = 4, .dst = 4, .lanes = 4, .no_tiny = true};
+    .fn = fp_cvtdq2ps, .src = 4, .dst = 4, .lanes = 4};
 static const struct fp_call call_dq2pd = {
-    .fn = fp_cvtdq2pd, .src = 4, .dst = 8, .lanes = 2, .no_tiny = true};
+    .fn = fp_cvtdq2pd, .src = 4, .dst = 8, .lanes = 2};
 
-/* Source r[1] is MMX or m64. CVTPI2PD from memory leaves the x87 state alone; all other forms
- * switch it to MMX. [SDM2 "CVTPI2PD", "CVTPI2PS"] */
+/* Source r[1] is MMX or m64. Sources in memory leave the x87 state alone; all other forms
+ * switch it to MMX, also when they end in #XM (both found on the host; the SDM has CVTPI2PS switch
+ * always). [SDM2 "CVTPI2PD", "CVTPI2PS"] */
 static MUST_USE cpu_rc read_mmx_or_mem(struct cpu *cpu, const struct insn *in, struct vec *v)
 {
     memset(v->b, 0, sizeof v->b);
@@ -143,32 +144,39 @@ static MUST_USE cpu_rc read_mmx_or_mem(struct cpu *cpu, const struct insn *in, s
     return CPU_OK;
 }
 
+static MUST_USE cpu_rc convert_from_mmx(struct cpu *cpu, const struct insn *in,
+                                        const struct fp_call *call, struct vec *d)
+{
+    struct vec b;
+    bool mmx = in->r[1] != OPR_MEM;
+    if ((cpu->arch.cr4 & CR4_OSFXSR) == 0) {
+        return raise_ud(cpu, "CR4.OSFXSR = 0"); /* the MMX form's unit does not ask */
+    }
+    if (mmx) {
+        TRY(fpu_pending(cpu));
+    }
+    TRY(read_mmx_or_mem(cpu, in, &b));
+    if (mmx) {
+        x87_enter_mmx(cpu);
+    }
+    return fp_execute(cpu, call, 1, d, NULL, &b, NULL);
+}
+
 cpu_rc exec_cvtpi2ps(struct cpu *cpu, const struct insn *in)
 {
-    struct vec a, b;
-    TRY(fpu_pending(cpu));
-    TRY(read_mmx_or_mem(cpu, in, &b));
+    struct vec a, d;
+    TRY(convert_from_mmx(cpu, in, &call_dq2ps, &d));
     TRY(vec_read(cpu, in, 0, 16, &a));
-    TRY(fp_execute(cpu, &call_dq2ps, 1, &b, NULL, &b, NULL));
-    memcpy(a.b, b.b, 8);
+    memcpy(a.b, d.b, 8);
     vec_write(cpu, in, &a, 16);
-    x87_enter_mmx(cpu);
     return CPU_OK;
 }
 
 cpu_rc exec_cvtpi2pd(struct cpu *cpu, const struct insn *in)
 {
-    struct vec b;
-    bool mmx = in->r[1] != OPR_MEM;
-    if (mmx) {
-        TRY(fpu_pending(cpu));
-    }
-    TRY(read_mmx_or_mem(cpu, in, &b));
-    TRY(fp_execute(cpu, &call_dq2pd, 1, &b, NULL, &b, NULL));
-    vec_write(cpu, in, &b, 16);
-    if (mmx) {
-        x87_enter_mmx(cpu);
-    }
+    struct vec d;
+    TRY(convert_from_mmx(cpu, in, &call_dq2pd, &d));
+    vec_write(cpu, in, &d, 16);
     return CPU_OK;
 }
 
@@ -176,11 +184,14 @@ static cpu_rc convert_to_mmx(struct cpu *cpu, const struct insn *in, const struc
 {
     struct vec b;
     unsigned size = call->src == 8 ? 16 : 8;
+    if ((cpu->arch.cr4 & CR4_OSFXSR) == 0) {
+        return raise_ud(cpu, "CR4.OSFXSR = 0");
+    }
     TRY(fpu_pending(cpu));
     TRY(vec_read(cpu, in, 1, size, &b));
     memset(b.b + size, 0, sizeof b.b - size); /* unused singles raise nothing */
-    TRY(fp_execute(cpu, call, 1, &b, NULL, &b, NULL));
     x87_enter_mmx(cpu);
+    TRY(fp_execute(cpu, call, 1, &b, NULL, &b, NULL));
     x87_write_mmx(cpu, in->r[0], load_le64(b.b));
     return CPU_OK;
 }
@@ -189,7 +200,7 @@ static cpu_rc convert_to_mmx(struct cpu *cpu, const struct insn *in, const struc
     cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
     {                                                                                              \
         static const struct fp_call call = {                                                       \
-            .fn = (backend), .src = (size), .dst = 4, .lanes = (count), .no_tiny = true};          \
+            .fn = (backend), .src = (size), .dst = 4, .lanes = (count)};          \
         return convert_to_mmx(cpu, in, &call);                                                     \
     }
 

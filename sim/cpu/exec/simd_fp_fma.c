@@ -43,7 +43,8 @@ static cpu_rc fused(struct cpu *cpu, const struct insn *in, enum fma_order order
                            .src = (u8)size,
                            .dst = (u8)size,
                            .lanes = (u8)(scalar ? 1 : 16 / size),
-                           .param = (u8)signs};
+                           .param = (u8)signs,
+                           .rounds = FP_ROUNDS_FMA};
     TRY(fp_execute(cpu, &call, scalar ? 1 : in->osz / 16, &d, x, y, &addend));
     if (scalar) {
         memcpy(r0.b, d.b, size);

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Logic, comparison, test and shifts of packed integers (the logic of packed floating-point values is
- * the same operation). MMX, SSE and AVX forms share a handler: simd_opr.h. */
+/* Logic, comparison, test and shifts of packed integers (the logic of packed floating-point values
+ * is the same operation). MMX, SSE and AVX forms share a handler: simd_opr.h. */
 #include "cpu/exec/simd_opr.h"
 
 /* LANES2(name, type, field, expr): exec_<name> computes expr of x and y in every lane. */
-#define LANES2(name, type, field, expr)                                                            \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a,                   \
-                             const union vec *restrict b)                                          \
-    {                                                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            type x = a->field[i], y = b->field[i];                                                 \
-            d->field[i] = (type)(expr);                                                            \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_binary(cpu, in, lanes_##name, lanes_##name);                                   \
+#define LANES2(name, type, field, expr)                                          \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a, \
+                             const union vec *restrict b)                        \
+    {                                                                            \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                     \
+            type x = a->field[i], y = b->field[i];                               \
+            d->field[i] = (type)(expr);                                          \
+        }                                                                        \
+    }                                                                            \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                   \
+    {                                                                            \
+        return simd_binary(cpu, in, lanes_##name, lanes_##name);                 \
     }
 
-LANES2(pand, u64, q, x & y)
-LANES2(pandn, u64, q, ~x & y)
+LANES2(pand, u64, q, x &y)
+LANES2(pandn, u64, q, ~x &y)
 LANES2(por, u64, q, x | y)
 LANES2(pxor, u64, q, x ^ y)
 
@@ -32,7 +32,8 @@ LANES2(pcmpgtw, i16, sw, x > y ? -1 : 0)
 LANES2(pcmpgtd, i32, sd, x > y ? -1 : 0)
 LANES2(pcmpgtq, i64, sq, x > y ? -1 : 0)
 
-/* Shifts by a count per lane. Logical shifts by the width and more give 0, arithmetic ones the sign. */
+/* Shifts by a count per lane. Logical shifts by the width and more give 0, arithmetic ones the
+ * sign. */
 LANES2(vpsllvd, u32, d, y < 32 ? x << (y & 31) : 0)
 LANES2(vpsllvq, u64, q, y < 64 ? x << (y & 63) : 0)
 LANES2(vpsrlvd, u32, d, y < 32 ? x >> (y & 31) : 0)
@@ -40,35 +41,35 @@ LANES2(vpsrlvq, u64, q, y < 64 ? x >> (y & 63) : 0)
 LANES2(vpsravd, i32, sd, x >> ((u32)y < 32 ? y & 31 : 31))
 
 /* Shifts of all lanes by one 64-bit count n. */
-#define SHIFT_LOGICAL(name, type, field, width, expr)                                              \
-    static void shift_##name(union vec *restrict d, const union vec *restrict a, u64 count)        \
-    {                                                                                              \
-        if (count >= (width)) {                                                                    \
-            memset(d, 0, sizeof *d);                                                               \
-            return;                                                                                \
-        }                                                                                          \
-        unsigned n = (unsigned)count;                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            type x = a->field[i];                                                                  \
-            d->field[i] = (type)(expr);                                                            \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_shift(cpu, in, shift_##name);                                                  \
+#define SHIFT_LOGICAL(name, type, field, width, expr)                                       \
+    static void shift_##name(union vec *restrict d, const union vec *restrict a, u64 count) \
+    {                                                                                       \
+        if (count >= (width)) {                                                             \
+            memset(d, 0, sizeof *d);                                                        \
+            return;                                                                         \
+        }                                                                                   \
+        unsigned n = (unsigned)count;                                                       \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                \
+            type x = a->field[i];                                                           \
+            d->field[i] = (type)(expr);                                                     \
+        }                                                                                   \
+    }                                                                                       \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                              \
+    {                                                                                       \
+        return simd_shift(cpu, in, shift_##name);                                           \
     }
 
-#define SHIFT_ARITHMETIC(name, type, field, width)                                                 \
-    static void shift_##name(union vec *restrict d, const union vec *restrict a, u64 count)        \
-    {                                                                                              \
-        unsigned n = count >= (width) ? (width) - 1 : (unsigned)count;                             \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            d->field[i] = (type)(a->field[i] >> n);                                                \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_shift(cpu, in, shift_##name);                                                  \
+#define SHIFT_ARITHMETIC(name, type, field, width)                                          \
+    static void shift_##name(union vec *restrict d, const union vec *restrict a, u64 count) \
+    {                                                                                       \
+        unsigned n = count >= (width) ? (width)-1 : (unsigned)count;                        \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                \
+            d->field[i] = (type)(a->field[i] >> n);                                         \
+        }                                                                                   \
+    }                                                                                       \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                              \
+    {                                                                                       \
+        return simd_shift(cpu, in, shift_##name);                                           \
     }
 
 SHIFT_LOGICAL(psllw, u16, w, 16, (u32)x << n)
@@ -83,19 +84,21 @@ SHIFT_ARITHMETIC(psrad, i32, sd, 32)
 /* Byte shifts within each 128-bit lane. */
 static void shift_pslldq(union vec *restrict d, const union vec *restrict a, u64 count)
 {
-    unsigned n = count > 16 ? 16 : (unsigned)count;
-    memset(d, 0, sizeof *d);
-    for (unsigned lane = 0; lane < 32; lane += 16) {
-        memcpy(&d->b[lane + n], &a->b[lane], 16 - n);
+    for (unsigned i = 0; i < 4; i += 2) {
+        u128 v = (u128)a->q[i + 1] << 64 | a->q[i];
+        v = count > 15 ? 0 : v << (8 * count);
+        d->q[i] = (u64)v;
+        d->q[i + 1] = (u64)(v >> 64);
     }
 }
 
 static void shift_psrldq(union vec *restrict d, const union vec *restrict a, u64 count)
 {
-    unsigned n = count > 16 ? 16 : (unsigned)count;
-    memset(d, 0, sizeof *d);
-    for (unsigned lane = 0; lane < 32; lane += 16) {
-        memcpy(&d->b[lane], &a->b[lane + n], 16 - n);
+    for (unsigned i = 0; i < 4; i += 2) {
+        u128 v = (u128)a->q[i + 1] << 64 | a->q[i];
+        v = count > 15 ? 0 : v >> (8 * count);
+        d->q[i] = (u64)v;
+        d->q[i + 1] = (u64)(v >> 64);
     }
 }
 
@@ -121,7 +124,8 @@ static cpu_rc test_vectors(struct cpu *cpu, const struct insn *in, u64 mask)
         and |= a.q[i] & b.q[i];
         andn |= ~a.q[i] & b.q[i];
     }
-    flags_set_arith(cpu, ((and & mask) == 0 ? RFLAGS_ZF : 0u) | ((andn & mask) == 0 ? RFLAGS_CF : 0u));
+    flags_set_arith(cpu,
+                    ((and&mask) == 0 ? RFLAGS_ZF : 0u) | ((andn & mask) == 0 ? RFLAGS_CF : 0u));
     return CPU_OK;
 }
 
@@ -140,16 +144,17 @@ cpu_rc exec_vtestpd(struct cpu *cpu, const struct insn *in)
     return test_vectors(cpu, in, 0x8000000000000000u);
 }
 
-/* Sign bits of all elements of `size` bytes of r[1], gathered in a general register. */
-static cpu_rc move_mask(struct cpu *cpu, const struct insn *in, unsigned size)
+/* PMOVMSKB: the sign bits of eight bytes move into one by a multiplication that has each at its
+ * place in the product's highest byte. */
+cpu_rc exec_pmovmskb(struct cpu *cpu, const struct insn *in)
 {
     union vec a;
     TRY(simd_load(cpu, in, 1, &a));
     bool mmx = opr_is_mmx(in->r[1]);
-    unsigned len = mmx ? 8 : simd_len(in);
+    unsigned count = mmx ? 1 : simd_len(in) / 8;
     u64 mask = 0;
-    for (unsigned i = 0; i < len / size; i++) {
-        mask |= (u64)(a.b[(i + 1) * size - 1] >> 7) << i;
+    for (unsigned i = 0; i < count; i++) {
+        mask |= ((a.q[i] >> 7 & 0x0101010101010101u) * 0x0102040810204080u) >> 56 << (8 * i);
     }
     if (mmx) {
         mmx_enter(cpu);
@@ -158,9 +163,16 @@ static cpu_rc move_mask(struct cpu *cpu, const struct insn *in, unsigned size)
     return CPU_OK;
 }
 
-cpu_rc exec_pmovmskb(struct cpu *cpu, const struct insn *in)
+/* Sign bits of all elements of `size` bytes. */
+SIMD_SHAPE move_mask(struct cpu *cpu, const struct insn *in, unsigned size)
 {
-    return move_mask(cpu, in, 1);
+    const u8 *a = vec_reg(cpu, in->r[1]);
+    u64 mask = 0;
+    for (unsigned i = 0; i < simd_len(in) / size; i++) {
+        mask |= (u64)(a[(i + 1) * size - 1] >> 7) << i;
+    }
+    gpr_write(cpu, in->r[0], 8, mask);
+    return CPU_OK;
 }
 
 cpu_rc exec_movmskps(struct cpu *cpu, const struct insn *in)

@@ -3,8 +3,8 @@
  * its mask bit excludes is not accessed and cannot fault.
  *
  * Gathers are a named exception to "CPU_EXIT commits nothing": elements are fetched in ascending
- * order, each clears its mask element, and a fault leaves what was done, so that the instruction can
- * be run again for the rest. For them insn.index is the number of the index vector. */
+ * order, each clears its mask element, and a fault leaves what was done, so that the instruction
+ * can be run again for the rest. For them insn.index is the number of the index vector. */
 #include "cpu/exec/simd_opr.h"
 
 /* An offset in the segment, wrapped to the instruction's address size. */
@@ -14,7 +14,8 @@ static u64 wrap_offset(const struct insn *in, u64 offset)
     return asize == 8 ? offset : asize == 4 ? (u32)offset : (u16)offset;
 }
 
-/* Store those elements of `size` bytes whose bit in `select` is set: all checked, then all written. */
+/* Store those elements of `size` bytes whose bit in `select` is set: all checked, then all written.
+ */
 static cpu_rc store_selected(struct cpu *cpu, const struct insn *in, unsigned seg, u64 offset,
                              const union vec *v, unsigned size, u32 select)
 {
@@ -40,7 +41,8 @@ static u32 sign_bits(const union vec *v, unsigned size, unsigned len)
 }
 
 /* MASKMOVDQU, MASKMOVQ: r[0] is the data, r[1] the mask; memory at DS:[rDI], the segment may be
- * overridden. */
+ * overridden. UNCLEAR: whether excluded bytes may fault is left to the implementation [SDM2
+ * "MASKMOVDQU"]; here they do not (test_simd_int accepts both from the host). */
 cpu_rc exec_maskmov_bytes(struct cpu *cpu, const struct insn *in)
 {
     union vec data, mask;
@@ -91,8 +93,8 @@ cpu_rc exec_vmaskmov64(struct cpu *cpu, const struct insn *in)
     return masked_move(cpu, in, 8);
 }
 
-/* r[0] = destination, r[1] = memory with a vector of indices of `isize` bytes, r[2] = mask; elements of
- * `size` bytes. [SDM2 "VPGATHERDD/VPGATHERDQ"] */
+/* r[0] = destination, r[1] = memory with a vector of indices of `isize` bytes, r[2] = mask;
+ * elements of `size` bytes. [SDM2 "VPGATHERDD/VPGATHERDQ"] */
 static cpu_rc gather(struct cpu *cpu, const struct insn *in, unsigned isize, unsigned size)
 {
     unsigned dst = in->r[0] & 15, index = in->index & 15, mask = in->r[2] & 15;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Vector moves of all kinds: whole registers, scalars and halves, general registers, MMX, broadcasts,
- * widening moves, non-temporal stores, VZEROALL and VZEROUPPER, EMMS; AMD's bit-field moves (SSE4A).
- * Conditional moves are in simd_mask.c. Non-temporal hints have no effect here. */
+/* Vector moves of all kinds: whole registers, scalars and halves, general registers, MMX,
+ * broadcasts, widening moves, non-temporal stores, VZEROALL and VZEROUPPER, EMMS; AMD's bit-field
+ * moves (SSE4A). Conditional moves are in simd_mask.c. Non-temporal hints have no effect here. */
 #include "cpu/exec/simd.h"
 #include "cpu/exec/simd_opr.h"
 
 /* A whole register to or from r[0], r[1]; memory aligned to its size if `aligned`. */
-static inline cpu_rc move_whole(struct cpu *cpu, const struct insn *in, bool aligned)
+SIMD_SHAPE move_whole(struct cpu *cpu, const struct insn *in, bool aligned)
 {
     unsigned len = simd_len(in);
     union vec v;
@@ -36,7 +36,7 @@ cpu_rc exec_movu(struct cpu *cpu, const struct insn *in)
 
 /* MOVD, MOVQ: `size` bytes between any two of vector, MMX and general register and memory. A
  * register that receives them is cleared above. */
-static cpu_rc move_low(struct cpu *cpu, const struct insn *in, unsigned size)
+SIMD_SHAPE move_low(struct cpu *cpu, const struct insn *in, unsigned size)
 {
     unsigned dst = in->r[0], src = in->r[1];
     union vec v = {.q = {0}};
@@ -84,9 +84,9 @@ cpu_rc exec_movq2dq(struct cpu *cpu, const struct insn *in)
     return move_low(cpu, in, 8);
 }
 
-/* MOVSS, MOVSD: from memory the rest is cleared; between registers it is kept (legacy) or comes from the
- * first source (VEX). */
-static cpu_rc move_scalar(struct cpu *cpu, const struct insn *in, unsigned size)
+/* MOVSS, MOVSD: from memory the rest is cleared; between registers it is kept (legacy) or comes
+ * from the first source (VEX). */
+SIMD_SHAPE move_scalar(struct cpu *cpu, const struct insn *in, unsigned size)
 {
     union vec d = {.q = {0}};
     if (in->r[0] == OPR_MEM) {
@@ -115,7 +115,7 @@ cpu_rc exec_movsd_sse(struct cpu *cpu, const struct insn *in)
 
 /* MOVLPS, MOVHPS and their PD twins: one quadword from or to memory, the other one from the first
  * source. `half` of the destination, or of the source of a store. */
-static cpu_rc move_half(struct cpu *cpu, const struct insn *in, unsigned half)
+SIMD_SHAPE move_half(struct cpu *cpu, const struct insn *in, unsigned half)
 {
     union vec d;
     u64 q = 0;
@@ -199,16 +199,16 @@ cpu_rc exec_movsldup(struct cpu *cpu, const struct insn *in)
 }
 
 /* The lowest element of r[1] in every element. */
-#define BROADCAST(name, field)                                                                     \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a)                   \
-    {                                                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            d->field[i] = a->field[0];                                                             \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_unary(cpu, in, lanes_##name);                                                  \
+#define BROADCAST(name, field)                                                   \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a) \
+    {                                                                            \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                     \
+            d->field[i] = a->field[0];                                           \
+        }                                                                        \
+    }                                                                            \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                   \
+    {                                                                            \
+        return simd_unary(cpu, in, lanes_##name);                                \
     }
 
 BROADCAST(vpbroadcastb, b)
@@ -229,16 +229,16 @@ cpu_rc exec_vbroadcast128(struct cpu *cpu, const struct insn *in)
 }
 
 /* PMOVSX, PMOVZX: the low elements of r[1], sign- or zero-extended. */
-#define WIDEN(name, from, to)                                                                      \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a)                   \
-    {                                                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->to); i++) {                                          \
-            d->to[i] = a->from[i];                                                                 \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_unary(cpu, in, lanes_##name);                                                  \
+#define WIDEN(name, from, to)                                                    \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a) \
+    {                                                                            \
+        for (unsigned i = 0; i < ARRAY_LEN(d->to); i++) {                        \
+            d->to[i] = a->from[i];                                               \
+        }                                                                        \
+    }                                                                            \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                   \
+    {                                                                            \
+        return simd_unary(cpu, in, lanes_##name);                                \
     }
 
 WIDEN(pmovsxbw, sb, sw)
@@ -254,7 +254,7 @@ WIDEN(pmovzxwd, w, d)
 WIDEN(pmovzxwq, w, q)
 WIDEN(pmovzxdq, d, q)
 
-/* EXTRACTPS is PEXTRD under another name. VZERO* reach only the registers that the mode has. */
+/* VZEROALL and VZEROUPPER reach only the registers that the mode has. */
 static unsigned vec_count(const struct cpu *cpu)
 {
     return cpu->d.code64 ? 16 : 8;
@@ -284,9 +284,9 @@ cpu_rc exec_emms(struct cpu *cpu, const struct insn *in)
     return CPU_OK;
 }
 
-/* SSE4A [APM4 "EXTRQ", "INSERTQ"]. Field length 0 means 64. A field that leaves the quadword and the
- * upper quadword of the result are undefined: shifted out, and unchanged. With two immediates, length
- * is in the low byte of imm and index in bits 32-39. */
+/* SSE4A [APM4 "EXTRQ", "INSERTQ"]. Field length 0 means 64. A field that leaves the quadword and
+ * the upper quadword of the result are undefined: shifted out, and unchanged. With two immediates,
+ * length is in the low byte of imm and index in bits 32-39. */
 static u64 field_mask(unsigned length)
 {
     return length == 0 ? ~(u64)0 : BIT(length) - 1;

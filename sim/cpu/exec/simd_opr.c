@@ -5,6 +5,20 @@
 /* MXCSR.MM (AMD): packed load-and-operate instructions accept any alignment. */
 #define MXCSR_MISALIGNED_MASK BIT32(17)
 
+/* The usual sizes as constants: two host instructions instead of a call. */
+static inline void copy_vector(void *dst, const void *src, unsigned size)
+{
+    if (size == 16) {
+        memcpy(dst, src, 16);
+    } else if (size == 32) {
+        memcpy(dst, src, 32);
+    } else if (size == 8) {
+        memcpy(dst, src, 8);
+    } else {
+        memcpy(dst, src, size);
+    }
+}
+
 cpu_rc simd_mem_read(struct cpu *cpu, const struct insn *in, void *data, unsigned size,
                      unsigned align)
 {
@@ -17,7 +31,7 @@ cpu_rc simd_mem_read(struct cpu *cpu, const struct insn *in, void *data, unsigne
     if (LIKELY(offset + (size - 1) <= cpu->d.seg_rlimit[seg])) {
         const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            memcpy(data, (const void *)(lin + e->delta), size);
+            copy_vector(data, (const void *)(lin + e->delta), size);
             return CPU_OK;
         }
     }
@@ -36,7 +50,7 @@ cpu_rc simd_mem_write(struct cpu *cpu, const struct insn *in, const void *data, 
     if (LIKELY(offset + (size - 1) <= cpu->d.seg_wlimit[seg])) {
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            memcpy((void *)(lin + e->delta), data, size);
+            copy_vector((void *)(lin + e->delta), data, size);
             return CPU_OK;
         }
     }

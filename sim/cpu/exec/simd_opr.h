@@ -8,9 +8,9 @@
  *   legacy   the low 16 bytes, the upper half of the YMM register stays
  *   VEX      16 or 32 bytes, the rest is zero
  *
- * One handler serves all forms of an operation: legacy forms have the first source in r[0], VEX forms
- * in r[1] (`simd_first`). The vector length is PFX_VEX_L, whatever the other operands are. How
- * many bytes a memory operand has, the decoder knows (insn_mem_size). */
+ * One handler serves all forms of an operation: legacy forms have the first source in r[0], VEX
+ * forms in r[1] (`simd_first`). The vector length is PFX_VEX_L, whatever the other operands are.
+ * How many bytes a memory operand has, the decoder knows (insn_mem_size). */
 #ifndef VITRINE_CPU_EXEC_SIMD_OPR_H
 #define VITRINE_CPU_EXEC_SIMD_OPR_H
 
@@ -60,8 +60,8 @@ static inline bool opr_is_vec(unsigned r)
     return (r & 0xf0) == OPR_VEC;
 }
 
-/* [SDM3 "Effect of MMX, x87 FPU, FXSAVE, and FXRSTOR Instructions on the x87 FPU Tag Word"]: every MMX
- * instruction but EMMS, also one that only reads. */
+/* [SDM3 "Effect of MMX, x87 FPU, FXSAVE, and FXRSTOR Instructions on the x87 FPU Tag Word"]: every
+ * MMX instruction but EMMS, also one that only reads. */
 static inline void mmx_enter(struct cpu *cpu)
 {
     cpu->arch.fpu.fsw = (u16)(cpu->arch.fpu.fsw & ~0x3800u);
@@ -101,8 +101,8 @@ static inline MUST_USE cpu_rc simd_load(struct cpu *cpu, const struct insn *in, 
 }
 
 /* The same without the alignment demand: MOVU*, LDDQU, PCMPxSTRx. */
-static inline MUST_USE cpu_rc simd_load_unaligned(struct cpu *cpu, const struct insn *in, unsigned i,
-                                                  union vec *v)
+static inline MUST_USE cpu_rc simd_load_unaligned(struct cpu *cpu, const struct insn *in,
+                                                  unsigned i, union vec *v)
 {
     if (LIKELY(opr_is_vec(in->r[i]))) {
         memcpy(v, vec_reg(cpu, in->r[i]), sizeof *v);
@@ -139,6 +139,8 @@ typedef void simd_fn2(union vec *restrict d, const union vec *restrict a,
                       const union vec *restrict b);
 typedef void simd_fn2i(union vec *restrict d, const union vec *restrict a,
                        const union vec *restrict b, unsigned imm);
+/* One 128-bit lane, for what the compiler does not vectorise. */
+typedef void simd_lane_fn(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm);
 typedef void simd_shift_fn(union vec *restrict d, const union vec *restrict a, u64 count);
 
 /* Shapes. The lane function is a constant at every call and is inlined. MMX forms go through the
@@ -172,7 +174,8 @@ SIMD_SHAPE simd_unary_imm(struct cpu *cpu, const struct insn *in, simd_fn1i *fn)
     return CPU_OK;
 }
 
-/* r[0] = fn(first, second); `mmx` is the lane function of the MMX form, NULL where there is none. */
+/* r[0] = fn(first, second); `mmx` is the lane function of the MMX form, NULL where there is none.
+ */
 SIMD_SHAPE simd_binary(struct cpu *cpu, const struct insn *in, simd_fn2 *fn, simd_fn2 *mmx)
 {
     union vec a, b, d;
@@ -197,6 +200,20 @@ SIMD_SHAPE simd_binary_imm(struct cpu *cpu, const struct insn *in, simd_fn2i *fn
     TRY(simd_load(cpu, in, first + 1, &b));
     memcpy(&a, vec_reg(cpu, in->r[first]), sizeof a);
     fn(&d, &a, &b, simd_imm8(in));
+    simd_write(cpu, in, &d);
+    return CPU_OK;
+}
+
+/* As simd_binary_imm, but only the 128-bit lanes that count are computed. */
+SIMD_SHAPE simd_by_lane(struct cpu *cpu, const struct insn *in, simd_lane_fn *fn)
+{
+    union vec a, b, d;
+    unsigned first = simd_first(in);
+    TRY(simd_load(cpu, in, first + 1, &b));
+    memcpy(&a, vec_reg(cpu, in->r[first]), sizeof a);
+    for (unsigned at = 0; at < simd_len(in); at += 16) {
+        fn(d.b + at, a.b + at, b.b + at, simd_imm8(in));
+    }
     simd_write(cpu, in, &d);
     return CPU_OK;
 }

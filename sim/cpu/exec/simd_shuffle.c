@@ -3,80 +3,86 @@
  * handler: simd_opr.h. [SDM2], each under its own name. */
 #include "cpu/exec/simd_opr.h"
 
-/* Unpack: interleave the low (half 0) or high (half 1) halves of each 128-bit lane. The MMX forms are
- * the low or high half of the low interleave. */
-#define UNPACK(name, low_name, field, half)                                                        \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a,                   \
-                             const union vec *restrict b)                                          \
-    {                                                                                              \
-        unsigned n = ARRAY_LEN(d->field) / 4;                                                      \
-        for (unsigned lane = 0; lane < 2; lane++) {                                                \
-            for (unsigned i = 0; i < n; i++) {                                                     \
-                unsigned from = 2 * n * lane + n * (half) + i;                                     \
-                d->field[2 * (n * lane + i)] = a->field[from];                                     \
-                d->field[2 * (n * lane + i) + 1] = b->field[from];                                 \
-            }                                                                                      \
-        }                                                                                          \
-    }                                                                                              \
-    static void lanes_##name##_mmx(union vec *restrict d, const union vec *restrict a,             \
-                                   const union vec *restrict b)                                    \
-    {                                                                                              \
-        union vec t;                                                                               \
-        lanes_##low_name(&t, a, b);                                                                \
-        memset(d, 0, sizeof *d);                                                                   \
-        d->q[0] = t.q[half];                                                                       \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_binary(cpu, in, lanes_##name, lanes_##name##_mmx);                             \
+/* Unpack: interleave the low (half 0) or high (half 1) halves of each 128-bit lane; what follows
+ * are the elements of the pair first:second in the order of the result. The MMX forms are the low
+ * or high half of the low interleave. */
+typedef u8 lane_b __attribute__((vector_size(16)));
+typedef u16 lane_w __attribute__((vector_size(16)));
+typedef u32 lane_d __attribute__((vector_size(16)));
+typedef u64 lane_q __attribute__((vector_size(16)));
+
+#define UNPACK(name, low_name, type, half, ...)                                        \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a,       \
+                             const union vec *restrict b)                              \
+    {                                                                                  \
+        for (unsigned at = 0; at < 32; at += 16) {                                     \
+            type x, y, r;                                                              \
+            memcpy(&x, a->b + at, 16);                                                 \
+            memcpy(&y, b->b + at, 16);                                                 \
+            r = __builtin_shufflevector(x, y, __VA_ARGS__);                            \
+            memcpy(d->b + at, &r, 16);                                                 \
+        }                                                                              \
+    }                                                                                  \
+    static void lanes_##name##_mmx(union vec *restrict d, const union vec *restrict a, \
+                                   const union vec *restrict b)                        \
+    {                                                                                  \
+        union vec t;                                                                   \
+        lanes_##low_name(&t, a, b);                                                    \
+        memset(d, 0, sizeof *d);                                                       \
+        d->q[0] = t.q[half];                                                           \
+    }                                                                                  \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                         \
+    {                                                                                  \
+        return simd_binary(cpu, in, lanes_##name, lanes_##name##_mmx);                 \
     }
 
-UNPACK(punpcklbw, punpcklbw, b, 0)
-UNPACK(punpcklwd, punpcklwd, w, 0)
-UNPACK(punpckldq, punpckldq, d, 0)
-UNPACK(punpcklqdq, punpcklqdq, q, 0)
-UNPACK(punpckhbw, punpcklbw, b, 1)
-UNPACK(punpckhwd, punpcklwd, w, 1)
-UNPACK(punpckhdq, punpckldq, d, 1)
-UNPACK(punpckhqdq, punpcklqdq, q, 1)
+UNPACK(punpcklbw, punpcklbw, lane_b, 0, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+UNPACK(punpcklwd, punpcklwd, lane_w, 0, 0, 8, 1, 9, 2, 10, 3, 11)
+UNPACK(punpckldq, punpckldq, lane_d, 0, 0, 4, 1, 5)
+UNPACK(punpcklqdq, punpcklqdq, lane_q, 0, 0, 2)
+UNPACK(punpckhbw, punpcklbw, lane_b, 1, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15,
+       31)
+UNPACK(punpckhwd, punpcklwd, lane_w, 1, 4, 12, 5, 13, 6, 14, 7, 15)
+UNPACK(punpckhdq, punpckldq, lane_d, 1, 2, 6, 3, 7)
+UNPACK(punpckhqdq, punpcklqdq, lane_q, 1, 1, 3)
 
 /* Pack with saturation: the first source gives the low half of each lane, the second the high one.
  * An MMX form is the low half of that with the sources joined. */
-#define PACK(name, from, to, saturate)                                                             \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a,                   \
-                             const union vec *restrict b)                                          \
-    {                                                                                              \
-        unsigned n = ARRAY_LEN(d->from) / 2;                                                       \
-        for (unsigned lane = 0; lane < 2; lane++) {                                                \
-            for (unsigned i = 0; i < n; i++) {                                                     \
-                d->to[2 * n * lane + i] = saturate(a->from[n * lane + i]);                         \
-                d->to[2 * n * lane + n + i] = saturate(b->from[n * lane + i]);                     \
-            }                                                                                      \
-        }                                                                                          \
-    }                                                                                              \
-    static void lanes_##name##_mmx(union vec *restrict d, const union vec *restrict a,             \
-                                   const union vec *restrict b)                                    \
-    {                                                                                              \
-        union vec joined = {.q = {a->q[0], b->q[0]}};                                              \
-        lanes_##name(d, &joined, &joined);                                                         \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_binary(cpu, in, lanes_##name, lanes_##name##_mmx);                             \
+#define PACK(name, wide, from, narrow, to, low, high)                                  \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a,       \
+                             const union vec *restrict b)                              \
+    {                                                                                  \
+        union vec x, y; /* saturated and narrowed, still in one piece each */          \
+        for (unsigned i = 0; i < ARRAY_LEN(d->from); i++) {                            \
+            wide v = a->from[i] < (low) ? (low) : a->from[i];                          \
+            wide w = b->from[i] < (low) ? (low) : b->from[i];                          \
+            x.to[i] = (narrow)(v > (high) ? (high) : v);                               \
+            y.to[i] = (narrow)(w > (high) ? (high) : w);                               \
+        }                                                                              \
+        *d = (union vec){.q = {x.q[0], y.q[0], x.q[1], y.q[1]}};                       \
+    }                                                                                  \
+    static void lanes_##name##_mmx(union vec *restrict d, const union vec *restrict a, \
+                                   const union vec *restrict b)                        \
+    {                                                                                  \
+        union vec joined = {.q = {a->q[0], b->q[0]}};                                  \
+        lanes_##name(d, &joined, &joined);                                             \
+    }                                                                                  \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                         \
+    {                                                                                  \
+        return simd_binary(cpu, in, lanes_##name, lanes_##name##_mmx);                 \
     }
 
-PACK(packsswb, sw, sb, sat_i8)
-PACK(packuswb, sw, b, sat_u8)
-PACK(packssdw, sd, sw, sat_i16)
-PACK(packusdw, sd, w, sat_u16)
+PACK(packsswb, i16, sw, i8, sb, -128, 127)
+PACK(packuswb, i16, sw, u8, b, 0, 255)
+PACK(packssdw, i32, sd, i16, sw, -32768, 32767)
+PACK(packusdw, i32, sd, u16, w, 0, 65535)
 
-static void lanes_pshufb(union vec *restrict d, const union vec *restrict a,
-                         const union vec *restrict b)
+static void lane_pshufb(u8 *restrict d, const u8 *restrict a, const u8 *restrict b, unsigned imm)
 {
-    for (unsigned i = 0; i < 32; i++) {
-        u8 sel = b->b[i];
-        u8 v = a->b[(i & 16) + (sel & 15)];
-        d->b[i] = (sel & 0x80) != 0 ? 0 : v;
+    UNUSED(imm);
+    for (unsigned i = 0; i < 16; i++) {
+        u8 keep = (u8)((b[i] >> 7) - 1); /* all ones unless the sign is set */
+        d[i] = a[b[i] & 15] & keep;
     }
 }
 
@@ -92,7 +98,10 @@ static void lanes_pshufb_mmx(union vec *restrict d, const union vec *restrict a,
 
 cpu_rc exec_pshufb(struct cpu *cpu, const struct insn *in)
 {
-    return simd_binary(cpu, in, lanes_pshufb, lanes_pshufb_mmx);
+    if (opr_is_mmx(in->r[0])) {
+        return mmx_binary(cpu, in, lanes_pshufb_mmx);
+    }
+    return simd_by_lane(cpu, in, lane_pshufb);
 }
 
 /* Bytes imm.. of the pair first:second (second low) of each lane. */
@@ -287,17 +296,17 @@ cpu_rc exec_vperm2x128(struct cpu *cpu, const struct insn *in)
 }
 
 /* Blends by immediate: a set bit takes the second source. PBLENDW uses its 8 bits in both lanes. */
-#define BLEND_IMM(name, field, bit)                                                                \
-    static void lanes_##name(union vec *restrict d, const union vec *restrict a,                   \
-                             const union vec *restrict b, unsigned imm)                            \
-    {                                                                                              \
-        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                                       \
-            d->field[i] = ((imm >> (bit)) & 1) != 0 ? b->field[i] : a->field[i];                   \
-        }                                                                                          \
-    }                                                                                              \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        return simd_binary_imm(cpu, in, lanes_##name, NULL);                                       \
+#define BLEND_IMM(name, field, bit)                                              \
+    static void lanes_##name(union vec *restrict d, const union vec *restrict a, \
+                             const union vec *restrict b, unsigned imm)          \
+    {                                                                            \
+        for (unsigned i = 0; i < ARRAY_LEN(d->field); i++) {                     \
+            d->field[i] = ((imm >> (bit)) & 1) != 0 ? b->field[i] : a->field[i]; \
+        }                                                                        \
+    }                                                                            \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                   \
+    {                                                                            \
+        return simd_binary_imm(cpu, in, lanes_##name, NULL);                     \
     }
 
 BLEND_IMM(blendps, d, i)
@@ -305,19 +314,19 @@ BLEND_IMM(blendpd, q, i)
 BLEND_IMM(pblendw, w, i & 7)
 
 /* Blends by the sign bits of a third vector: XMM0 in legacy forms, r[3] in VEX ones. */
-#define BLEND_VAR(name, field)                                                                     \
-    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                                     \
-    {                                                                                              \
-        union vec a, b, mask, d;                                                                   \
-        unsigned first = simd_first(in);                                                           \
-        TRY(simd_load(cpu, in, first + 1, &b));                                                    \
-        memcpy(&a, vec_reg(cpu, in->r[first]), sizeof a);                                          \
-        memcpy(&mask, vec_reg(cpu, simd_is_vex(in) ? in->r[3] : OPR_VEC), sizeof mask);            \
-        for (unsigned i = 0; i < ARRAY_LEN(d.field); i++) {                                        \
-            d.field[i] = mask.field[i] < 0 ? b.field[i] : a.field[i];                              \
-        }                                                                                          \
-        simd_write(cpu, in, &d);                                                                   \
-        return CPU_OK;                                                                             \
+#define BLEND_VAR(name, field)                                                          \
+    cpu_rc exec_##name(struct cpu *cpu, const struct insn *in)                          \
+    {                                                                                   \
+        union vec a, b, mask, d;                                                        \
+        unsigned first = simd_first(in);                                                \
+        TRY(simd_load(cpu, in, first + 1, &b));                                         \
+        memcpy(&a, vec_reg(cpu, in->r[first]), sizeof a);                               \
+        memcpy(&mask, vec_reg(cpu, simd_is_vex(in) ? in->r[3] : OPR_VEC), sizeof mask); \
+        for (unsigned i = 0; i < ARRAY_LEN(d.field); i++) {                             \
+            d.field[i] = mask.field[i] < 0 ? b.field[i] : a.field[i];                   \
+        }                                                                               \
+        simd_write(cpu, in, &d);                                                        \
+        return CPU_OK;                                                                  \
     }
 
 BLEND_VAR(pblendvb, sb)

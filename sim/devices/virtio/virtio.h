@@ -35,8 +35,7 @@ void virtio_rng_new(const struct virtio_options *options, u64 seed);
 
 /* One port without MULTIPORT (hvc0). */
 struct virtio_console;
-struct virtio_console *virtio_console_new(const struct virtio_options *options,
-                                          struct chardev chr);
+struct virtio_console *virtio_console_new(const struct virtio_options *options, struct chardev chr);
 struct chardev_end virtio_console_end(struct virtio_console *console);
 
 #endif

@@ -114,8 +114,7 @@ static const struct virtio_ops console_ops = {.type = "virtio-console",
                                               .state = state,
                                               .destroy = destroy};
 
-struct virtio_console *virtio_console_new(const struct virtio_options *options,
-                                          struct chardev chr)
+struct virtio_console *virtio_console_new(const struct virtio_options *options, struct chardev chr)
 {
     struct virtio_console *con = calloc(1, sizeof *con);
     sim_assert(con != NULL);

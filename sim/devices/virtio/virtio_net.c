@@ -28,14 +28,15 @@ struct virtio_net {
     struct net_backend backend;
     u8 permanent_mac[6]; /* fixed */
     bool link;
-    u64 dropped; /* frames for which there was no room */
+    u64 dropped;      /* frames for which there was no room */
     u32 first, count; /* of waiting frames */
     struct waiting_frame waiting[WAITING_FRAMES];
 };
 
 static u32 header_size(const struct virtio_net *net)
 {
-    return virtio_has(&net->dev, VIRTIO_F_VERSION_1) || virtio_has(&net->dev, VIRTIO_NET_F_MRG_RXBUF)
+    return virtio_has(&net->dev, VIRTIO_F_VERSION_1) ||
+                   virtio_has(&net->dev, VIRTIO_NET_F_MRG_RXBUF)
                ? VIRTIO_NET_HDR_SIZE
                : VIRTIO_NET_HDR_SIZE_LEGACY;
 }
@@ -145,8 +146,7 @@ static void flush_waiting(struct virtio_net *net)
 static bool deliver(void *self, const u8 *frame, u32 len)
 {
     struct virtio_net *net = self;
-    if (!net->link || len < NET_FRAME_MIN || len > NET_FRAME_MAX ||
-        !virtio_is_running(&net->dev)) {
+    if (!net->link || len < NET_FRAME_MIN || len > NET_FRAME_MAX || !virtio_is_running(&net->dev)) {
         return false;
     }
     if (net->count == WAITING_FRAMES) {

@@ -52,10 +52,10 @@ struct virtio_ops {
 
 struct virtio_model {
     const struct virtio_ops *ops;
-    u16 type;        /* VIRTIO_ID_* */
-    u16 legacy_id;   /* PCI device of the transitional form */
+    u16 type;      /* VIRTIO_ID_* */
+    u16 legacy_id; /* PCI device of the transitional form */
     u32 class_code;
-    u64 features;    /* bits of the device; the rest is added */
+    u64 features; /* bits of the device; the rest is added */
     unsigned queues;
     unsigned vectors;
     unsigned config_size;

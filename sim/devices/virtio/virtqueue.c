@@ -87,8 +87,7 @@ static bool enter_indirect(struct virtio *dev, struct walk *w, u64 addr, u32 len
         virtio_break(dev, "indirect descriptor where none may be");
         return false;
     }
-    if (len == 0 || len % VIRTQ_DESC_SIZE != 0 ||
-        len / VIRTQ_DESC_SIZE > (u32)UINT16_MAX + 1) {
+    if (len == 0 || len % VIRTQ_DESC_SIZE != 0 || len / VIRTQ_DESC_SIZE > (u32)UINT16_MAX + 1) {
         virtio_break(dev, "size of an indirect table");
         return false;
     }

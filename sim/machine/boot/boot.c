@@ -6,6 +6,8 @@
 #include "devices/pm.h"
 #include "cpu/flags.h"
 #include "devices/q35.h"
+#include "machine/boot/multiboot.h"
+#include "machine/boot/pvh.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -124,8 +126,13 @@ bool boot_load(struct machine *m, struct error *err)
                                GIB(512) - 1);
     pm_enable_acpi(m->pm);
     bool ok;
+    unsigned multiboot = multiboot_version(&kernel);
     if (bzimage_is(&kernel)) {
         ok = bzimage_boot(m, &kernel, err);
+    } else if (multiboot != 0) {
+        ok = multiboot_boot(m, &kernel, multiboot, err);
+    } else if (pvh_is(&kernel)) {
+        ok = pvh_boot(m, &kernel, err);
     } else {
         ok = error_set(err, EXIT_STATUS_BAD_FILE,
                        "%s: neither a bzImage nor an ELF kernel with a Multiboot or PVH entry",

@@ -27,6 +27,9 @@ u64 boot_place_acpi(struct machine *m);
 /* End of the RAM below 4 GiB that is free to the guest (ACPI tables lie above it). */
 u64 boot_low_ram_end(const struct machine *m);
 
+/* Tell firmware through fw_cfg what the machine is: memory, processors, ACPI tables. Once, at build. */
+void boot_describe_to_firmware(struct machine *m);
+
 /* Put the first processor into flat 64-bit mode with identity paging of the first 4 GiB (tables and
  * GDT in the pages from `scratch` on: 6 pages and a GDT page), CS 0x10, data 0x18. */
 void boot_enter_long_mode(struct machine *m, u64 scratch, u64 rip);

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "machine/boot/modules.h"
 
 #include <string.h>
 
@@ -120,12 +121,11 @@ bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct erro
     if (!load_initrd(m, params, at + init_size, err)) {
         return false;
     }
-    add_e820(params, 0, 0x9fc00, 1);
-    add_e820(params, 0x9fc00, 0x100000, 2);
-    add_e820(params, MIB(1), boot_low_ram_end(m), 1);
-    add_e820(params, boot_low_ram_end(m), m->ram_below_4g, 3);
-    add_e820(params, 0xb0000000u, 0xc0000000u, 2); /* ECAM */
-    add_e820(params, GIB(4), GIB(4) + m->ram_above_4g, 1);
+    struct memory_range map[MEMORY_RANGES_MAX];
+    unsigned ranges = boot_memory_map(m, map);
+    for (unsigned i = 0; i < ranges; i++) {
+        add_e820(params, map[i].start, map[i].end, map[i].type);
+    }
     (void)phys_load(&m->phys, SPA(BOOT_PARAMS_AT), params, sizeof params);
     struct cpu *cpu = m->set.cpu[0];
     boot_enter_long_mode(m, SCRATCH_AT, at + 0x200);
