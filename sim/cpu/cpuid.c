@@ -8,7 +8,6 @@
 #include "cpu/cpuid_priv.h"
 #include "cpu/msr.h"
 #include "cpu/pmu.h"
-#include "cpu/xsave.h"
 
 #include "base/bits.h"
 #include "base/bytes.h"
@@ -153,30 +152,30 @@ static struct cpuid_regs leaf_d(const struct cpu *cpu, u32 subleaf)
     if (!model_has(m, CPU_FEATURE_XSAVE)) {
         return r;
     }
-    u64 user = xsave_supported_xcr0(cpu), super = xsave_supported_xss(cpu);
+    u64 user = xsave_xcr0_mask(m), super = xsave_xss_mask(m);
     if (subleaf == 0) {
         r.eax = (u32)user;
         r.edx = (u32)(user >> 32);
-        r.ebx = xsave_size(cpu, cpu->arch.xcr0, false);
-        r.ecx = xsave_size(cpu, user, false);
+        r.ebx = xsave_size(m, cpu->arch.xcr0, false);
+        r.ecx = xsave_size(m, user, false);
         return r;
     }
     if (subleaf == 1) {
         feature_words(m, 0xd, 1, &r);
         if (model_has(m, CPU_FEATURE_XSAVEC)) {
-            r.ebx = xsave_size(cpu, cpu->arch.xcr0 | cpu->arch.xss, true);
+            r.ebx = xsave_size(m, cpu->arch.xcr0 | cpu->arch.xss, true);
         }
         r.ecx = (u32)super;
         r.edx = (u32)(super >> 32);
         return r;
     }
-    const struct xsave_component *c = xsave_component(cpu, subleaf);
-    if (c == NULL) {
+    struct xsave_component c;
+    if (!xsave_component(m, subleaf, &c)) {
         return r;
     }
-    r.eax = c->size;
-    r.ebx = c->offset;
-    r.ecx = (c->supervisor ? 1u : 0) | (c->align64 ? 2u : 0);
+    r.eax = c.size;
+    r.ebx = c.offset;
+    r.ecx = (c.supervisor ? 1u : 0) | (c.align64 ? 2u : 0);
     return r;
 }
 

@@ -90,6 +90,21 @@ struct cpuid_regs {
 /* CPUID as this processor answers it now (OSXSAVE, APIC and XSAVE sizes follow its state). */
 struct cpuid_regs cpuid_lookup(const struct cpu *cpu, u32 leaf, u32 subleaf);
 
+/* One component of the XSAVE area; false when this processor does not have it. Components 0 and 1 are
+ * the legacy region: size 0 here. [SDM1 "Managing State Using the XSAVE Feature Set"] */
+struct xsave_component {
+    u32 size;
+    u32 offset;      /* standard form; 0 for supervisor components */
+    bool supervisor; /* in IA32_XSS, not XCR0 */
+    bool align64;    /* compacted form: on a 64-byte boundary */
+};
+bool xsave_component(const struct cpu_model *m, unsigned i, struct xsave_component *c);
+/* The bits that XCR0 and IA32_XSS may have. */
+u64 xsave_xcr0_mask(const struct cpu_model *m);
+u64 xsave_xss_mask(const struct cpu_model *m);
+/* Bytes of an XSAVE area for the components of `mask`, header included. */
+u32 xsave_size(const struct cpu_model *m, u64 mask, bool compacted);
+
 /* RDMSR and WRMSR: #GP(0) for what does not exist or holds reserved bits. msr.c */
 cpu_rc msr_read(struct cpu *cpu, u32 index, u64 *value) MUST_USE;
 cpu_rc msr_write(struct cpu *cpu, u32 index, u64 value) MUST_USE;

@@ -6,7 +6,6 @@
 #include "cpu/mem.h"
 #include "cpu/msr_priv.h"
 #include "cpu/pmu.h"
-#include "cpu/xsave.h"
 
 #include <string.h>
 
@@ -225,7 +224,7 @@ static cpu_rc wr_xss(struct cpu *cpu, const struct msr_row *row, u32 index, u64 
 {
     UNUSED(row);
     UNUSED(index);
-    if ((value & ~xsave_supported_xss(cpu)) != 0) {
+    if ((value & ~xsave_xss_mask(cpu->model)) != 0) {
         return reserved(cpu);
     }
     cpu->arch.xss = value;

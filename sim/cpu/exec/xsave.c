@@ -29,9 +29,6 @@ static const struct xsave_component components[] = {
     [XSS_BIT_CET_S] = {0, 24, true, false},
 };
 
-/* AMD leaves no room for the components of MPX. */
-static const struct xsave_component amd_pkru = {2432, 8, false, false};
-
 u64 xsave_supported_xcr0(const struct cpu *cpu)
 {
     u64 mask = XCR0_X87 | XCR0_SSE;
@@ -53,18 +50,14 @@ u64 xsave_supported_xss(const struct cpu *cpu)
 const struct xsave_component *xsave_component(const struct cpu *cpu, unsigned bit)
 {
     u64 have = xsave_supported_xcr0(cpu) | xsave_supported_xss(cpu);
-    if (bit >= ARRAY_LEN(components) || (have & BIT(bit)) == 0) {
-        return NULL;
-    }
-    return bit == XCR0_BIT_PKRU && !cpu_is_intel(cpu) ? &amd_pkru : &components[bit];
+    return bit < ARRAY_LEN(components) && (have & BIT(bit)) != 0 ? &components[bit] : NULL;
 }
 
 /* Offset of component `bit` within an area whose compacted format holds `mask`. */
-static unsigned component_offset(const struct cpu *cpu, u64 mask, unsigned bit, bool compacted)
+static unsigned component_offset(u64 mask, unsigned bit, bool compacted)
 {
     if (!compacted || bit < XCR0_BIT_AVX) {
-        const struct xsave_component *c = xsave_component(cpu, bit);
-        return c != NULL ? c->offset : 0;
+        return components[bit].offset;
     }
     unsigned offset = XSAVE_EXTENDED;
     for (unsigned i = XCR0_BIT_AVX; i <= bit; i++) {
@@ -87,7 +80,7 @@ unsigned xsave_size(const struct cpu *cpu, u64 mask, bool compacted)
     for (unsigned i = XCR0_BIT_AVX; i < ARRAY_LEN(components); i++) {
         const struct xsave_component *c = xsave_component(cpu, i);
         if (c != NULL && (mask & BIT(i)) != 0 && (compacted || !c->supervisor)) {
-            unsigned end = component_offset(cpu, mask, i, compacted) + c->size;
+            unsigned end = component_offset(mask, i, compacted) + c->size;
             size = end > size ? end : size;
         }
     }
@@ -396,7 +389,7 @@ static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind
     }
     for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
         if ((write & BIT(i)) != 0) {
-            TRY(save_component(&a, i, component_offset(cpu, rfbm, i, compact)));
+            TRY(save_component(&a, i, component_offset(rfbm, i, compact)));
         }
     }
 
@@ -532,7 +525,7 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     }
     for (unsigned i = XCR0_BIT_AVX; i < ARRAY_LEN(components); i++) {
         if ((load & BIT(i)) != 0) {
-            unsigned at = component_offset(cpu, xcomp_bv, i, compact);
+            unsigned at = component_offset(xcomp_bv, i, compact);
             unsigned size = i == XCR0_BIT_AVX ? 16 * xmm_count(cpu) : components[i].size;
             TRY(area_read(&a, at, image + at, size));
             TRY(check_component(cpu, i, image + at));
@@ -541,7 +534,7 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
 
     for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
         if ((rfbm & BIT(i)) != 0) {
-            const u8 *data = image + component_offset(cpu, xcomp_bv, i, compact);
+            const u8 *data = image + component_offset(xcomp_bv, i, compact);
             load_component(cpu, i, (load & BIT(i)) != 0 ? data : NULL, a.ptr64);
         }
     }
