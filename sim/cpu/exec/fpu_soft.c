@@ -17,14 +17,19 @@
 
 __extension__ typedef __float128 quad;
 
+static const quad ln_2 = __extension__ M_LN2q;
+static const quad log2_e = __extension__ M_LOG2Eq;
+static const quad huge = __extension__ HUGE_VALQ;
+
 void fpu_from_int(struct f80 *d, i64 v)
 {
     u64 m = v < 0 ? 0 - (u64)v : (u64)v;
-    *d = (struct f80){0, v < 0 ? 0x8000 : 0};
+    u32 sign = v < 0 ? 0x8000 : 0;
+    *d = (struct f80){0, 0};
     if (m != 0) {
         unsigned shift = (unsigned)__builtin_clzll(m);
         d->mant = m << shift;
-        d->se = (u16)(d->se | (BIAS + 63 - shift));
+        d->se = (u16)(sign | (BIAS + 63 - shift));
     }
 }
 
@@ -57,10 +62,10 @@ static bool is_negative(const struct f80 *v)
 static quad signed_value(const struct f80 *v)
 {
     if (v->mant == 0) {
-        return is_negative(v) ? -0.0Q : 0.0Q;
+        return is_negative(v) ? -(quad)0 : (quad)0;
     }
     if ((v->se & 0x7fff) == 0x7fff) {
-        return is_negative(v) ? -HUGE_VALQ : HUGE_VALQ;
+        return is_negative(v) ? -huge : huge;
     }
     int exp = 0;
     quad m = split(v, &exp);
@@ -159,12 +164,12 @@ static quad log2_of(const struct f80 *x, bool *exact)
 {
     int exp = 0;
     quad m = split(x, &exp);
-    *exact = m == 1.0Q;
-    if (m >= 1.5Q) {
+    *exact = m == 1;
+    if (m >= (quad)1.5) {
         m /= 2;
         exp++;
     }
-    return (quad)exp + log1pq(m - 1) * M_LOG2Eq;
+    return (quad)exp + log1pq(m - 1) * log2_e;
 }
 
 static u16 arctangent(u16 fcw, struct f80 *d, const struct f80 *y, const struct f80 *x)
@@ -210,9 +215,9 @@ u16 fpu_transcendental(u16 fcw, enum fpu_transcendental op, struct f80 *d, const
         return ex < TINY ? round_quad(fcw, d, m, ex, MORE) : round_quad(fcw, d, tanq(v), 0, MORE);
     case FPU_2XM1:
         if (ex < 2 * TINY) {
-            return round_quad(fcw, d, m * M_LN2q, ex, MORE);
+            return round_quad(fcw, d, m * ln_2, ex, MORE);
         }
-        return round_quad(fcw, d, expm1q(v * M_LN2q), 0, MORE);
+        return round_quad(fcw, d, expm1q(v * ln_2), 0, MORE);
     case FPU_YL2X: {
         bool exact = false;
         quad l = log2_of(x, &exact);
@@ -220,9 +225,9 @@ u16 fpu_transcendental(u16 fcw, enum fpu_transcendental op, struct f80 *d, const
     }
     case FPU_YL2XP1:
         if (ex < 2 * TINY) {
-            return round_quad(fcw, d, ym * (m * M_LOG2Eq), ey + ex, MORE);
+            return round_quad(fcw, d, ym * (m * log2_e), ey + ex, MORE);
         }
-        return round_quad(fcw, d, ym * (log1pq(v) * M_LOG2Eq), ey, MORE);
+        return round_quad(fcw, d, ym * (log1pq(v) * log2_e), ey, MORE);
     case FPU_ATAN2:
         break;
     }

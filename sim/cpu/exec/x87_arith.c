@@ -8,6 +8,7 @@
 #include "cpu/exec/exec.h"
 #include "cpu/exec/fpu.h"
 #include "cpu/exec/x87.h"
+#include "cpu/model.h"
 
 /* ---- exceptions --------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@
  * board (cpu_ports.ferr) and is tried again until an interrupt handler has cleared it. */
 #include "cpu/exec/exec.h"
 #include "cpu/exec/x87.h"
+#include "cpu/model.h"
 
 cpu_rc fpu_pending(struct cpu *cpu)
 {
