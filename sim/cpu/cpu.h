@@ -11,6 +11,7 @@
 #include "base/types.h"
 #include "cpu/event.h"
 #include "cpu/insn.h"
+#include "cpu/msr_store.h"
 #include "mmu/phys.h"
 
 #define RAX X86_RAX
@@ -109,6 +110,7 @@ struct cpu_arch {
     u64 vm_hsave_pa, vm_cr; /* SVM */
     u64 last_branch_from, last_branch_to, last_int_from, last_int_to;
     u64 syscfg, hwcr;
+    struct msr_store store; /* MSRs that only their handlers look at */
 
     enum activity activity;
     bool in_smm;
@@ -148,6 +150,9 @@ struct cpu_derived {
     u64 block_rip;
     bool slow_step;   /* TF, code breakpoints or debugger: one instruction at a time with checks */
     bool data_breaks; /* DR7 arms a data breakpoint */
+    /* Notes of the running instruction for debug_after_insn(); debug_check_fetch() clears them. */
+    bool rf_loaded;    /* it loaded RF (IRET, task switch) */
+    bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
 };
@@ -166,6 +171,7 @@ struct cpu_ports {
 
 struct cpu_model; /* cpu/model.h: features, CPUID leaves, capability limits */
 struct apic;      /* cpu/apic.h */
+struct pmu;       /* cpu/pmu.h */
 struct code_cache; /* cpu/decode/block.h: shared by all processors of a machine */
 struct cpu_set;
 struct use_pool;  /* cpu/tlb.h: which walks used which table pages */
@@ -178,6 +184,7 @@ struct cpu {
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */
     const struct cpu_model *model;
     struct apic *apic;
+    struct pmu *pmu; /* cpu/pmu.h: the overflow timer; NULL: overflows are seen when a counter is read */
     struct phys *phys;
     struct clock *clock;
     struct log *log;

@@ -51,7 +51,8 @@ struct insn {
     exec_fn *exec;
     u64 imm;   /* immediate, sign-extended to 64 bits; moffs; ENTER: second imm in bits 32.. */
     i32 disp;  /* sign-extended displacement of the memory operand */
-    u16 id;    /* enum insn_id, low 12 bits; log2 of the memory operand's bytes in bits 12-15 */
+    u16 id;    /* enum insn_id, low 12 bits; log2 of the memory operand's bytes in bits 12-15 (without
+                * one: of a general register at r[1]) */
     u8 len;    /* bytes, 1..15 */
     u8 osz;    /* operand size in bytes: 1, 2, 4, 8; vector length 16 or 32 */
     u8 r[4];   /* explicit operands in the manual's order (destination first) */

@@ -23,6 +23,7 @@ enum access {
     ACCESS_SHADOW = 8,    /* shadow-stack access (CET) */
     ACCESS_IMPLICIT = 16, /* implicit supervisor access: CPL ignored, SMAP holds whatever AC */
     ACCESS_USER = 32,     /* as user whatever the CPL: WRUSS */
+    ACCESS_SUPER = 64,    /* explicit supervisor access whatever the CPL (SMAP follows AC): inner stacks */
 };
 
 /* One fast entry: hits when lin - page <= 4096 - size. `page` of an empty entry is a page that does

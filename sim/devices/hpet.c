@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* High precision event timers [IA-PC HPET specification 1.0a].
  *
- * Modelled: 64-bit main counter at 100 MHz, three comparators (64 bits with 32-bit mode, periodic, level
- * and edge, I/O APIC routing, FSB messages), legacy replacement routing, interrupt status.
+ * Modelled: 64-bit main counter at 100 MHz, three comparators (64 bits with 32-bit mode, periodic,
+ * level and edge, I/O APIC routing, FSB messages), legacy replacement routing, interrupt status.
  *
- * The main counter is virtual time plus an offset. Matches are found by arithmetic, not by counting: each
- * comparator remembers up to which counter value its matches are done (`seen`). Several matches within
- * one step of the clock are one interrupt.
+ * The main counter is virtual time plus an offset. Matches are found by arithmetic, not by
+ * counting: each comparator remembers up to which counter value its matches are done (`seen`).
+ * Several matches within one step of the clock are one interrupt.
  *
- * Edge interrupts: the specification does not say how long the line stays up. To an I/O APIC pin it is
- * a pulse; to the legacy lines it falls just before the next match, since an 8259 forgets an edge whose
- * line falls before the acknowledge.
+ * Edge interrupts: the specification does not say how long the line stays up. To an I/O APIC pin it
+ * is a pulse; to the legacy lines it falls just before the next match, since an 8259 forgets an
+ * edge whose line falls before the acknowledge.
  *
  * Left out: 1- and 2-byte writes. */
 #include "devices/hpet.h"
@@ -47,7 +47,7 @@ enum {
 #define TC_ROUTE(c) ((unsigned)bits_get(c, 9, 5))
 #define TC_FSB_ENABLE BIT(14)
 #define TC_FSB_CAP BIT(15)
-#define TC_WRITABLE                                                                                \
+#define TC_WRITABLE \
     (TC_LEVEL | TC_ENABLE | TC_PERIODIC | TC_SET_VALUE | TC_32BIT | 0x3e00 | TC_FSB_ENABLE)
 /* Capabilities: routes to pins 2, 8 and 16 to 23. */
 #define TC_FIXED (TC_PERIODIC_CAP | TC_SIZE_CAP | TC_FSB_CAP | (u64)0xff0104 << 32)
@@ -144,7 +144,8 @@ static u64 width_mask(const struct comparator *t)
     return (t->config & TC_32BIT) != 0 ? 0xffffffff : ~(u64)0;
 }
 
-/* Ticks of the main counter from `seen` to the next match; 0: none before the counter has wrapped. */
+/* Ticks of the main counter from `seen` to the next match; 0: none before the counter has wrapped.
+ */
 static u64 distance(const struct comparator *t)
 {
     u64 d = (t->value - t->seen) & width_mask(t);

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* 8254 programmable interval timer [8254 data sheet] and the PC's system control port 0x61.
  *
- * Modelled: three counters, six modes, binary and BCD, read/write formats, counter latch, read-back,
- * null count, gates (counter 2 by port 0x61 bit 0; the others are tied high), output pins to the clock.
+ * Modelled: three counters, six modes, binary and BCD, read/write formats, counter latch,
+ * read-back, null count, gates (counter 2 by port 0x61 bit 0; the others are tied high), output
+ * pins to the clock.
  *
- * Nothing counts: each counter keeps the tick at which its element was loaded, and its value and output
- * are functions of that and of the present tick (1193182 Hz since power-on). A count written during
- * tick t is in the element at t+1, as the CLK pulse after the write loads it. Only counter 0 has a
- * timer, for the edges of its output. When the clock jumps over several edges at once (one instruction
- * may last longer than a tick) they are delivered one by one.
+ * Nothing counts: each counter keeps the tick at which its element was loaded, and its value and
+ * output are functions of that and of the present tick (1193182 Hz since power-on). A count written
+ * during tick t is in the element at t+1, as the CLK pulse after the write loads it. Only counter 0
+ * has a timer, for the edges of its output. When the clock jumps over several edges at once (one
+ * instruction may last longer than a tick) they are delivered one by one.
  *
- * Left out: sound; what happens between two writes of the halves of a count, beyond mode 0's stop. */
+ * Left out: sound; what happens between two writes of the halves of a count, beyond mode 0's stop.
+ */
 #include "devices/i8254.h"
 
 #include "base/assert.h"
@@ -38,17 +40,17 @@ struct counter {
     u8 mode, rw;
     bool bcd;
     bool gate;
-    bool running;      /* an element was loaded (or will be, at `start`) */
-    bool paused;       /* modes 0, 2, 3, 4: gate low */
-    bool has_count;    /* modes 1, 5: a trigger has something to load */
-    bool prev_out;     /* output until `start` */
-    u16 prev_count;    /* element until `start`, and while nothing runs */
-    u32 n;             /* clocks of the running element, 1..65536 */
-    u32 next_n;        /* what the next load takes */
-    u64 start;         /* tick at which the element held n */
-    u64 held;          /* paused: clocks that had passed since start */
-    u64 reload_at;     /* modes 2, 3: tick at which next_n replaces n; TICK_NEVER */
-    u64 null_until;    /* the last count written is in the element from here on */
+    bool running;   /* an element was loaded (or will be, at `start`) */
+    bool paused;    /* modes 0, 2, 3, 4: gate low */
+    bool has_count; /* modes 1, 5: a trigger has something to load */
+    bool prev_out;  /* output until `start` */
+    u16 prev_count; /* element until `start`, and while nothing runs */
+    u32 n;          /* clocks of the running element, 1..65536 */
+    u32 next_n;     /* what the next load takes */
+    u64 start;      /* tick at which the element held n */
+    u64 held;       /* paused: clocks that had passed since start */
+    u64 reload_at;  /* modes 2, 3: tick at which next_n replaces n; TICK_NEVER */
+    u64 null_until; /* the last count written is in the element from here on */
 
     u8 write_lsb;
     bool write_msb, read_msb; /* RW_BOTH: the second byte is next */
@@ -461,8 +463,8 @@ static const struct port_ops pit_ports = {.read = pit_read, .write = pit_write, 
 static const struct port_ops port61_ports = {
     .read = port61_read, .write = port61_write, .max_size = 1};
 
-/* The chip has no reset pin and starts undefined. Ours starts without counts, and counter 0 low so that
- * nobody sees an edge before the guest asks for one. */
+/* The chip has no reset pin and starts undefined. Ours starts without counts, and counter 0 low so
+ * that nobody sees an edge before the guest asks for one. */
 static void pit_reset(void *self, enum reset_kind kind)
 {
     struct i8254 *pit = self;

@@ -2,9 +2,10 @@
 /* Two cascaded 8259A [8259A data sheet] with the edge/level registers of PCI chip sets [ICH9 "8259
  * Interrupt Controllers (PIC)"].
  *
- * Modelled: ICW1-4, OCW1-3, fully nested and special fully nested mode, special mask mode, rotation,
- * automatic EOI, poll, both status reads, ELCR, spurious interrupts. An edge request that drops before
- * its acknowledge is gone, as the data sheet has it; whoever sends an edge keeps the line high.
+ * Modelled: ICW1-4, OCW1-3, fully nested and special fully nested mode, special mask mode,
+ * rotation, automatic EOI, poll, both status reads, ELCR, spurious interrupts. An edge request that
+ * drops before its acknowledge is gone, as the data sheet has it; whoever sends an edge keeps the
+ * line high.
  *
  * Left out: MCS-80/85 mode, buffered mode (no bus to buffer), ICW1.LTIM (ELCR replaces it). */
 #include "devices/i8259.h"

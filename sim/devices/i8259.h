@@ -8,8 +8,8 @@
 
 struct i8259;
 
-/* Claims 0x20-0x21, 0xa0-0xa1, 0x4d0-0x4d1; owned by the bus. `intr` follows the master's INT pin: it
- * goes to the processors' LINT0 and to pin 0 of the I/O APIC if the board wires it so. */
+/* Claims 0x20-0x21, 0xa0-0xa1, 0x4d0-0x4d1; owned by the bus. `intr` follows the master's INT pin:
+ * it goes to the processors' LINT0 and to pin 0 of the I/O APIC if the board wires it so. */
 struct i8259 *i8259_new(const struct device_env *env, const char *id, struct irq_line intr);
 
 /* Input line IRQ0..IRQ15. Line 2 is the cascade: what is set there is ignored. */

@@ -3,13 +3,13 @@
  * 0x20: with the EOI register.
  *
  * Modelled: all registers, edge and level pins, Remote IRR, masks. A masked edge is lost, a masked
- * level is not. A message is sent at once, so Delivery Status always reads idle. Setting an entry to
- * edge clears its Remote IRR: Linux and Xen end level interrupts that way on chips without EOI
+ * level is not. A message is sent at once, so Delivery Status always reads idle. Setting an entry
+ * to edge clears its Remote IRR: Linux and Xen end level interrupts that way on chips without EOI
  * register, and every known chip obeys.
  *
  * DEVIATION: the polarity bit is stored but does not invert the pin; the board's wires already say
- * "requesting" (guests disagree about the polarity of PCI pins, and all of them have to run). Pinned by
- * test_ioapic. */
+ * "requesting" (guests disagree about the polarity of PCI pins, and all of them have to run).
+ * Pinned by test_ioapic. */
 #include "devices/ioapic.h"
 
 #include "base/assert.h"
@@ -36,10 +36,10 @@ enum { IOAPICID = 0x00, IOAPICVER = 0x01, IOAPICARB = 0x02, IOREDTBL = 0x10 };
 enum { DELIVERY_FIXED = 0, DELIVERY_LOWEST = 1, DELIVERY_EXTINT = 7 };
 
 struct ioapic {
-    char id[32];             /* configuration */
-    struct log *log;         /* configuration */
-    struct msi_sink msi;     /* configuration */
-    u16 requester;           /* configuration */
+    char id[32];         /* configuration */
+    struct log *log;     /* configuration */
+    struct msi_sink msi; /* configuration */
+    u16 requester;       /* configuration */
     u8 regsel;
     u32 apic_id;
     u32 levels; /* bit per pin */
@@ -57,8 +57,8 @@ static void send(struct ioapic *a, unsigned pin)
     a->msi.send(a->msi.self, a->requester, address, data);
 }
 
-/* A level pin sends whenever it requests, is not masked and its last message has been ended. Remote IRR
- * is only for what a processor will end with an EOI. */
+/* A level pin sends whenever it requests, is not masked and its last message has been ended. Remote
+ * IRR is only for what a processor will end with an EOI. */
 static void service_level(struct ioapic *a, unsigned pin)
 {
     u64 e = a->entries[pin];

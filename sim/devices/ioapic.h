@@ -5,8 +5,8 @@
  * board with interrupt remapping [VTD "Programming in I/OxAPIC Redirection Table Entry"]:
  *   address = 0xfee00000 | entry[63:48] << 4 | entry[11] << 2
  *   data    = entry[15] << 15 | level assert << 14 | entry[10:8] << 8 | entry[7:0]
- * In the compatibility format that reads as destination, mode, trigger, delivery mode and vector; in
- * the remappable format as the index. Nothing else needs to know which. */
+ * In the compatibility format that reads as destination, mode, trigger, delivery mode and vector;
+ * in the remappable format as the index. Nothing else needs to know which. */
 #ifndef VITRINE_DEVICES_IOAPIC_H
 #define VITRINE_DEVICES_IOAPIC_H
 

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 struct irq_or {
-    char id[32];                              /* configuration */
-    struct irq_line sinks[IRQ_OR_MAX_SINKS];  /* configuration */
-    unsigned sink_count, source_count;        /* configuration */
-    u64 levels;                               /* bit per source */
+    char id[32];                             /* configuration */
+    struct irq_line sinks[IRQ_OR_MAX_SINKS]; /* configuration */
+    unsigned sink_count, source_count;       /* configuration */
+    u64 levels;                              /* bit per source */
 };
 
 static void irq_or_set(void *self, unsigned n, bool level)

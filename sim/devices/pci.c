@@ -105,12 +105,12 @@ static const struct mmio_ops bar_ops = {.read = bar_read, .write = bar_write};
 
 static bool is_in_d0(const struct pci_function *fn)
 {
-    return fn->pm_cap == 0 ||
-           (fn->config[fn->pm_cap + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK) == 0;
+    return fn->pm_cap == 0 || (fn->config[fn->pm_cap + PCI_PM_CTRL] & PCI_PM_CTRL_STATE_MASK) == 0;
 }
 
-/* The address in the register; ~0 when the BAR does not decode there. Address 0 and the very top of the
- * 32-bit space (what sizing leaves) never decode, so that software may size with decoding on. */
+/* The address in the register; ~0 when the BAR does not decode there. Address 0 and the very top of
+ * the 32-bit space (what sizing leaves) never decode, so that software may size with decoding on.
+ */
 static u64 bar_address(const struct pci_function *fn, const struct pci_bar *bar)
 {
     const u8 *reg = fn->config + PCI_BASE_ADDRESS_0 + 4 * (bar - fn->bars);
@@ -179,6 +179,9 @@ u32 pci_config_read(struct pci_bus *bus, u8 bus_number, u8 devfn, unsigned offse
     const struct pci_function *fn = bus_number == 0 ? bus->functions[devfn] : NULL;
     if (fn == NULL || offset + size > fn->config_size) {
         return (u32)size_mask(size);
+    }
+    if (fn->ops->config_reading != NULL) {
+        fn->ops->config_reading(fn->self, offset, size);
     }
     return fetch(fn->config, offset, size);
 }
@@ -409,8 +412,10 @@ void pci_add_function(struct pci_bus *bus, struct pci_function *fn, u8 devfn,
     pci_init_config(fn, PCI_REVISION_ID, ids->revision, 1);
     pci_init_config(fn, PCI_CLASS_PROG, ids->class_code & 0xff, 1);
     pci_init_config(fn, PCI_CLASS_DEVICE, ids->class_code >> 8, 2);
-    pci_init_config(fn, PCI_SUBSYSTEM_VENDOR_ID, ids->subsystem_vendor, 2);
-    pci_init_config(fn, PCI_SUBSYSTEM_ID, ids->subsystem, 2);
+    bool named = ids->subsystem_vendor != 0;
+    pci_init_config(fn, PCI_SUBSYSTEM_VENDOR_ID,
+                    named ? ids->subsystem_vendor : PCI_BOARD_SUBSYSTEM_VENDOR, 2);
+    pci_init_config(fn, PCI_SUBSYSTEM_ID, named ? ids->subsystem : PCI_BOARD_SUBSYSTEM, 2);
     pci_init_config(fn, PCI_INTERRUPT_PIN, ids->pin, 1);
     pci_set_writable(fn, PCI_COMMAND,
                      PCI_COMMAND_MASTER | PCI_COMMAND_PARITY | PCI_COMMAND_SERR |
@@ -477,8 +482,7 @@ void pci_add_io_bar(struct pci_function *fn, unsigned index, u32 size, const str
     sim_assert(is_power_of_2(size) && size >= 4 && size <= 0x8000);
     struct pci_bar *bar = &fn->bars[index];
     struct bus *ports = fn->bus->env.bus;
-    *bar = (struct pci_bar){
-        .kind = PCI_BAR_IO, .size = size, .fn = fn, .ports = ops, .self = self};
+    *bar = (struct pci_bar){.kind = PCI_BAR_IO, .size = size, .fn = fn, .ports = ops, .self = self};
     bar->number = bus_add_ports(ports, 0, size, ops, self, name);
     bus_set_ports(ports, bar->number, 0, false);
     unsigned reg = PCI_BASE_ADDRESS_0 + 4 * index;
@@ -533,10 +537,9 @@ u8 pci_add_express(struct pci_function *fn, u8 offset, unsigned type)
 {
     u8 cap = pci_add_capability(fn, PCI_CAP_ID_EXPRESS, offset, PCI_EXP_SIZE);
     pci_init_config(fn, cap + PCI_EXP_FLAGS, 2 | type << 4, 2); /* capability version 2 */
-    pci_init_config(fn, cap + PCI_EXP_DEVCAP,
-                    PCI_EXP_DEVCAP_RBER |
-                        (fn->ops->function_reset != NULL ? PCI_EXP_DEVCAP_FLR : 0u),
-                    4);
+    pci_init_config(
+        fn, cap + PCI_EXP_DEVCAP,
+        PCI_EXP_DEVCAP_RBER | (fn->ops->function_reset != NULL ? PCI_EXP_DEVCAP_FLR : 0u), 4);
     pci_init_config(fn, cap + PCI_EXP_DEVCTL, 0x2810, 2); /* 512-byte reads, relaxed, no snoop */
     pci_set_writable(fn, cap + PCI_EXP_DEVCTL, 0x78ff, 2);
     pci_set_w1c(fn, cap + PCI_EXP_DEVSTA, 0x000f, 2);

@@ -6,8 +6,8 @@
  * constructor call pci_add_function, then the helpers below, then bus_add_device for the device
  * itself. The device's reset calls pci_function_reset, its state calls pci_function_state. DMA only
  * through pci_dma_read/pci_dma_write. For an interrupt: pci_set_intx for the level (it does
- * nothing on the wire while MSI or MSI-X is on), and pci_msi_notify / pci_msix_notify for messages (they do
- * nothing while theirs is off), so a device may simply call all it has.
+ * nothing on the wire while MSI or MSI-X is on), and pci_msi_notify / pci_msix_notify for messages
+ * (they do nothing while theirs is off), so a device may simply call all it has.
  *
  * Not modelled: bridges and further buses, expansion ROM BARs, AER, hot plug. */
 #ifndef VITRINE_DEVICES_PCI_H
@@ -47,15 +47,22 @@ struct pci_bar {
 struct pci_function_ops {
     /* A configuration write has taken effect in fn->config. */
     void (*config_written)(void *self, unsigned offset, unsigned size);
+    /* Software is about to read these bytes: bring them up to date with pci_put_config. */
+    void (*config_reading)(void *self, unsigned offset, unsigned size);
     /* Function-level reset [PCIE "Function Level Reset"]: reset everything but fn, which is done.
      * NULL: FLR is not advertised. */
     void (*function_reset)(void *self);
 };
 
+/* The board's own subsystem: what SeaBIOS looks for in the host bridge before it believes in
+ * fw_cfg. */
+#define PCI_BOARD_SUBSYSTEM_VENDOR 0x1af4
+#define PCI_BOARD_SUBSYSTEM 0x1100
+
 struct pci_ids {
     u16 vendor, device;
-    u16 subsystem_vendor, subsystem;
-    u32 class_code; /* base << 16 | sub << 8 | programming interface */
+    u16 subsystem_vendor, subsystem; /* vendor 0: the board's */
+    u32 class_code;                  /* base << 16 | sub << 8 | programming interface */
     u8 revision;
     u8 pin; /* 0 none, 1 INTA# ... 4 INTD# */
 };
@@ -73,8 +80,8 @@ struct pci_function {
     u8 write_mask[PCI_CFG_EXT_SIZE]; /* bits that software may write */
     u8 w1c_mask[PCI_CFG_EXT_SIZE];   /* bits that a written 1 clears */
     struct pci_bar bars[PCI_BARS];
-    u8 last_cap, next_free;  /* capability list under construction */
-    u16 last_ext, next_ext;  /* extended one */
+    u8 last_cap, next_free;                    /* capability list under construction */
+    u16 last_ext, next_ext;                    /* extended one */
     u8 pm_cap, msi_cap, msix_cap, express_cap; /* offsets; 0: absent */
     struct {
         unsigned vectors, bar;

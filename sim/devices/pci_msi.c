@@ -54,10 +54,9 @@ u8 pci_add_msi(struct pci_function *fn, u8 offset, unsigned vectors, bool per_ve
     sim_assert(is_power_of_2(vectors) && vectors <= 32);
     u8 cap = pci_add_capability(fn, PCI_CAP_ID_MSI, offset, per_vector_mask ? 24 : 14);
     unsigned log2 = (unsigned)__builtin_ctz(vectors);
-    pci_init_config(fn, cap + PCI_MSI_FLAGS,
-                    PCI_MSI_FLAGS_64BIT | log2 << 1 |
-                        (per_vector_mask ? PCI_MSI_FLAGS_MASKBIT : 0u),
-                    2);
+    pci_init_config(
+        fn, cap + PCI_MSI_FLAGS,
+        PCI_MSI_FLAGS_64BIT | log2 << 1 | (per_vector_mask ? PCI_MSI_FLAGS_MASKBIT : 0u), 2);
     pci_set_writable(fn, cap + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE, 2);
     pci_set_writable(fn, cap + PCI_MSI_ADDRESS_LO, 0xfffffffc, 4);
     pci_set_writable(fn, cap + PCI_MSI_ADDRESS_HI, 0xffffffff, 4);
@@ -72,8 +71,8 @@ u8 pci_add_msi(struct pci_function *fn, u8 offset, unsigned vectors, bool per_ve
 static void msi_send(struct pci_function *fn, unsigned vector)
 {
     const u8 *cap = fn->config + fn->msi_cap;
-    u64 address =
-        load_le32(cap + PCI_MSI_ADDRESS_LO) | (u64)load_le32(cap + PCI_MSI_ADDRESS_HI) << 32;
+    u64 address = load_le32(cap + PCI_MSI_ADDRESS_LO) | (u64)load_le32(cap + PCI_MSI_ADDRESS_HI)
+                                                            << 32;
     u32 data = load_le16(cap + PCI_MSI_DATA_64) & ~(msi_vectors(fn) - 1);
     send(fn, address, data | vector);
 }
@@ -87,8 +86,7 @@ void pci_msi_notify(struct pci_function *fn, unsigned vector)
     vector &= msi_vectors(fn) - 1;
     if ((msi_flags(fn) & PCI_MSI_FLAGS_MASKBIT) != 0 &&
         ((load_le32(cap + PCI_MSI_MASK_64) >> vector) & 1) != 0) {
-        store_le32(cap + PCI_MSI_PENDING_64,
-                   load_le32(cap + PCI_MSI_PENDING_64) | BIT32(vector));
+        store_le32(cap + PCI_MSI_PENDING_64, load_le32(cap + PCI_MSI_PENDING_64) | BIT32(vector));
         return;
     }
     msi_send(fn, vector);

@@ -11,8 +11,8 @@ struct pci_bus {
     struct device_env env;
     struct pci_intx_sink intx; /* wiring */
     struct pci_function *functions[256];
-    u32 config_address;  /* 0xcf8 */
-    u8 wire[32];         /* per slot: bit per pin that is asserted towards the sink */
+    u32 config_address; /* 0xcf8 */
+    u8 wire[32];        /* per slot: bit per pin that is asserted towards the sink */
     unsigned ecam_regions[PCI_ECAM_SIZES]; /* phys regions; phys saves base and enable */
 };
 

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Power management of an ICH9-like board [ACPI "ACPI Hardware Specification"; ICH9 "Power Management
- * I/O Registers"].
+/* Power management of an ICH9-like board [ACPI "ACPI Hardware Specification"; ICH9 "Power
+ * Management I/O Registers"].
  *
- * Modelled: PM1a status, enable and control, PM timer of 24 or 32 bits with its overflow, GPE0 (64 events),
- * SMI_EN and SMI_STS with the APMC source, APM ports 0xb2 and 0xb3, port 0x92, reset control 0xcf9, sleep
- * and wake-up. The board has no SMM firmware of its own, so the APM commands that turn ACPI on and off
- * act directly on SCI_EN as well.
+ * Modelled: PM1a status, enable and control, PM timer of 24 or 32 bits with its overflow, GPE0 (64
+ * events), SMI_EN and SMI_STS with the APMC source, APM ports 0xb2 and 0xb3, port 0x92, reset
+ * control 0xcf9, sleep and wake-up. The board has no SMM firmware of its own, so the APM commands
+ * that turn ACPI on and off act directly on SCI_EN as well.
  *
- * The status of the PM timer is brought up to date when somebody looks; a timer runs only while its event
- * is enabled and clear.
+ * The status of the PM timer is brought up to date when somebody looks; a timer runs only while its
+ * event is enabled and clear.
  *
- * Left out: TCO watchdog, throttling and C-state registers (read 0), SMIs of other sources, power button
- * override. */
+ * Left out: TCO watchdog, throttling and C-state registers (read 0), SMIs of other sources, power
+ * button override. */
 #include "devices/pm.h"
 
 #include "base/assert.h"
@@ -223,8 +223,7 @@ static void block_write(void *self, u16 offset, u32 value, unsigned size)
     for (unsigned i = 0; i < size;) {
         unsigned shift = 8 * ((offset + i) & 3);
         unsigned n = size - i < 4 - shift / 8 ? size - i : 4 - shift / 8;
-        write_dword(pm, (offset + i) & ~3u, value >> (8 * i) << shift,
-                    (u32)size_mask(n) << shift);
+        write_dword(pm, (offset + i) & ~3u, value >> (8 * i) << shift, (u32)size_mask(n) << shift);
         i += n;
     }
     update(pm);

@@ -24,11 +24,11 @@ enum pm_reset {
     PM_RESET_POWER, /* 0xcf9 with FULL_RST: a power cycle */
 };
 
-/* Any may be NULL. They come in the middle of a guest's access: the machine takes note and acts at the
- * next instruction boundary. */
+/* Any may be NULL. They come in the middle of a guest's access: the machine takes note and acts at
+ * the next instruction boundary. */
 struct pm_callbacks {
     void (*sleep)(void *self, unsigned slp_typ); /* SLP_EN was written */
-    void (*wake)(void *self);                    /* an enabled event while asleep: reset the board */
+    void (*wake)(void *self); /* an enabled event while asleep: reset the board */
     void (*reset)(void *self, enum pm_reset kind);
     void (*a20)(void *self, bool enabled);
     void (*smi)(void *self, u8 command); /* APMC write with SMIs enabled for it */
@@ -56,7 +56,8 @@ void pm_power_button(struct pm *pm);
 void pm_gpe(struct pm *pm, unsigned n);
 /* The RTC's alarm output. */
 struct irq_line pm_rtc_input(struct pm *pm);
-/* The keyboard controller's A20 output; A20 is passed while this or port 0x92 says so. High at start. */
+/* The keyboard controller's A20 output; A20 is passed while this or port 0x92 says so. High at
+ * start. */
 struct irq_line pm_a20_input(struct pm *pm);
 
 /* For direct boot: the state firmware leaves behind. */

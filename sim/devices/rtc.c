@@ -2,17 +2,18 @@
 /* MC146818-compatible real-time clock with 256 bytes of CMOS memory [MC146818A data sheet; ICH9
  * "Real Time Clock Registers"].
  *
- * Modelled: time and calendar with century byte, binary and BCD, 12 and 24 hours, SET, divider reset,
- * UIP, alarm with "don't care", periodic rates, the three interrupts, NMI mask bit, extended bank,
- * what firmware expects to find in the bytes (SeaBIOS and QEMU convention).
+ * Modelled: time and calendar with century byte, binary and BCD, 12 and 24 hours, SET, divider
+ * reset, UIP, alarm with "don't care", periodic rates, the three interrupts, NMI mask bit, extended
+ * bank, what firmware expects to find in the bytes (SeaBIOS and QEMU convention).
  *
- * The divider chain is a nanosecond count D = virtual time + phase: seconds end at multiples of 10^9,
- * periodic ticks at multiples of the 32768 Hz period. While the clock runs the time registers are
- * computed from D; while it is held (SET, divider reset) they are the bytes. Flags of register C are
- * brought up to date when somebody looks; a timer runs only for an enabled source whose flag is clear.
+ * The divider chain is a nanosecond count D = virtual time + phase: seconds end at multiples of
+ * 10^9, periodic ticks at multiples of the 32768 Hz period. While the clock runs the time registers
+ * are computed from D; while it is held (SET, divider reset) they are the bytes. Flags of register
+ * C are brought up to date when somebody looks; a timer runs only for an enabled source whose flag
+ * is clear.
  *
- * Left out: daylight saving (DSE is stored), square wave output, other oscillators than 32768 Hz, loss
- * of battery. */
+ * Left out: daylight saving (DSE is stored), square wave output, other oscillators than 32768 Hz,
+ * loss of battery. */
 #include "devices/rtc.h"
 
 #include "base/assert.h"
@@ -72,14 +73,14 @@ struct rtc {
     struct rtc_outputs out; /* configuration */
     struct timer timer;
 
-    u8 cmos[256];      /* time registers: valid while held; R_C: the flags */
+    u8 cmos[256]; /* time registers: valid while held; R_C: the flags */
     u8 index, ext_index;
     bool nmi_masked;
-    u64 phase;         /* D = now + phase, below 10^9 */
-    i64 second_base;   /* seconds since 1970 = D / 10^9 + second_base */
-    u8 weekday_shift;  /* what the guest set, against the calendar's */
-    u64 second_seen;   /* UF and AF are up to date to this second of D */
-    u64 tick_seen;     /* PF likewise, in ticks of 32768 Hz */
+    u64 phase;        /* D = now + phase, below 10^9 */
+    i64 second_base;  /* seconds since 1970 = D / 10^9 + second_base */
+    u8 weekday_shift; /* what the guest set, against the calendar's */
+    u64 second_seen;  /* UF and AF are up to date to this second of D */
+    u64 tick_seen;    /* PF likewise, in ticks of 32768 Hz */
 };
 
 /* Days since 1970-01-01 of a date in the proleptic Gregorian calendar, and back. Months count from
@@ -110,7 +111,10 @@ static void date_of_days(i64 days, i64 *year, i64 *month, i64 *day)
 
 static u8 encode(const struct rtc *r, i64 v)
 {
-    return (r->cmos[R_B] & B_DM) != 0 ? (u8)v : (u8)(v / 10 % 10 << 4 | v % 10);
+    if ((r->cmos[R_B] & B_DM) != 0) {
+        return (u8)v;
+    }
+    return (u8)(v / 10 % 10 * 16 + v % 10);
 }
 
 static i64 decode(const struct rtc *r, u8 v)
@@ -176,7 +180,8 @@ static void time_to_bytes(struct rtc *r, u64 d)
     r->cmos[R_CENTURY] = encode(r, floor_mod(year / 100, 100));
 }
 
-/* Bytes -> running clock, keeping the divider's phase. Impossible dates count on from where they lie. */
+/* Bytes -> running clock, keeping the divider's phase. Impossible dates count on from where they
+ * lie. */
 static void time_from_bytes(struct rtc *r, u64 d)
 {
     i64 year = decode(r, r->cmos[R_CENTURY]) * 100 + decode(r, r->cmos[R_YEAR]);
@@ -320,8 +325,8 @@ static u8 read_register(struct rtc *r, u8 index)
     }
 }
 
-/* A write that concerns time: stop the clock as bytes, change them, start it again. Only time written,
- * a change of format, SET and the divider matter; the other bits leave the clock alone. */
+/* A write that concerns time: stop the clock as bytes, change them, start it again. Only time
+ * written, a change of format, SET and the divider matter; the other bits leave the clock alone. */
 static void write_register(struct rtc *r, u8 index, u8 value)
 {
     u64 d = divider_now(r);
@@ -330,7 +335,7 @@ static void write_register(struct rtc *r, u8 index, u8 value)
         return;
     }
     u8 before_a = r->cmos[R_A];
-    u8 moved = (u8)(index == R_A ? (before_a ^ value) & A_DIVIDER
+    u8 moved = (u8)(index == R_A   ? (before_a ^ value) & A_DIVIDER
                     : index == R_B ? (r->cmos[R_B] ^ value) & (B_SET | B_DM | B_24H)
                                    : 0);
     bool restart = is_time_register(index) || moved != 0;
@@ -445,8 +450,8 @@ static void put_le16(struct rtc *r, u8 index, u64 value, u64 limit)
     r->cmos[index + 1] = (u8)(v >> 8);
 }
 
-/* Sizes as SeaBIOS reads them: KiB of base memory, KiB from 1 MiB (twice), 64 KiB units from 16 MiB to
- * 4 GiB and from 4 GiB. */
+/* Sizes as SeaBIOS reads them: KiB of base memory, KiB from 1 MiB (twice), 64 KiB units from 16 MiB
+ * to 4 GiB and from 4 GiB. */
 static void fill_memory_sizes(struct rtc *r, const struct rtc_config *config)
 {
     u64 low = config->ram_below_4g;

@@ -10,9 +10,10 @@ struct rtc;
 
 /* CMOS bytes that have a meaning outside the chip. */
 enum {
-    CMOS_SHUTDOWN = 0x0f,    /* why firmware starts: 0 power-on, 5/0x0a resume, 0xfe S3 */
-    CMOS_BOOT_FLAG1 = 0x38,  /* SeaBIOS: third boot device in bits 7:4, bit 0 skips the floppy check */
-    CMOS_BOOT_FLAG2 = 0x3d,  /* SeaBIOS: first and second boot device */
+    CMOS_SHUTDOWN = 0x0f, /* why firmware starts: 0 power-on, 5/0x0a resume, 0xfe S3 */
+    CMOS_BOOT_FLAG1 =
+        0x38, /* SeaBIOS: third boot device in bits 7:4, bit 0 skips the floppy check */
+    CMOS_BOOT_FLAG2 = 0x3d, /* SeaBIOS: first and second boot device */
 };
 
 struct rtc_config {

@@ -2,15 +2,16 @@
 /* 16550A serial port [PC16550D data sheet].
  *
  * Modelled: both FIFOs with trigger levels, character timeout, all four interrupt sources in their
- * priority, line and modem status with deltas, loopback, scratch register, divisor latch, word length.
- * OUT2 gates the interrupt, as on the PC's boards; in loopback that pin is inactive.
+ * priority, line and modem status with deltas, loopback, scratch register, divisor latch, word
+ * length. OUT2 gates the interrupt, as on the PC's boards; in loopback that pin is inactive.
  *
- * The line is infinitely fast: a byte written is sent at once, so THRE and TEMT are always set and the
- * THRE interrupt falls and rises again within the write (a receiver of edges sees an edge for each
- * byte). The divisor only decides the length of the character timeout. Received bytes come only when
- * they fit (chardev.h), so overrun errors arise in loopback only.
+ * The line is infinitely fast: a byte written is sent at once, so THRE and TEMT are always set and
+ * the THRE interrupt falls and rises again within the write (a receiver of edges sees an edge for
+ * each byte). The divisor only decides the length of the character timeout. Received bytes come
+ * only when they fit (chardev.h), so overrun errors arise in loopback only.
  *
- * Left out: parity, framing and break errors, 16550 DMA modes (bit 3 of FCR), RCLK other than BAUDOUT. */
+ * Left out: parity, framing and break errors, 16550 DMA modes (bit 3 of FCR), RCLK other than
+ * BAUDOUT. */
 #include "devices/uart16550.h"
 
 #include "base/assert.h"
@@ -72,10 +73,10 @@ enum {
 #define UART_CRYSTAL_HZ 1843200u
 
 struct uart16550 {
-    char id[32];           /* configuration */
-    struct clock *clock;   /* configuration */
-    struct irq_line irq;   /* configuration */
-    struct chardev chr;    /* configuration */
+    char id[32];         /* configuration */
+    struct clock *clock; /* configuration */
+    struct irq_line irq; /* configuration */
+    struct chardev chr;  /* configuration */
     struct timer timeout;
 
     u8 ier, lcr, mcr, scr, fcr;
@@ -135,8 +136,8 @@ static u64 timeout_ns(const struct uart16550 *u)
     return mul_div(4 * bits * 16 * divisor, NS_PER_SEC, UART_CRYSTAL_HZ);
 }
 
-/* [PC16550D "FIFO Interrupt Mode Operation"] the timeout counts from the last byte in or out, and only
- * in FIFO mode with bytes waiting. */
+/* [PC16550D "FIFO Interrupt Mode Operation"] the timeout counts from the last byte in or out, and
+ * only in FIFO mode with bytes waiting. */
 static void restart_timeout(struct uart16550 *u)
 {
     u->timeout_pending = false;
@@ -205,10 +206,10 @@ static void update_modem_lines(struct uart16550 *u)
 {
     u8 lines = MSR_CTS | MSR_DSR | MSR_DCD;
     if ((u->mcr & MCR_LOOP) != 0) {
-        lines = (u8)(((u->mcr & MCR_RTS) != 0 ? MSR_CTS : 0) |
-                     ((u->mcr & MCR_DTR) != 0 ? MSR_DSR : 0) |
-                     ((u->mcr & MCR_OUT1) != 0 ? MSR_RI : 0) |
-                     ((u->mcr & MCR_OUT2) != 0 ? MSR_DCD : 0));
+        lines =
+            (u8)(((u->mcr & MCR_RTS) != 0 ? MSR_CTS : 0) | ((u->mcr & MCR_DTR) != 0 ? MSR_DSR : 0) |
+                 ((u->mcr & MCR_OUT1) != 0 ? MSR_RI : 0) |
+                 ((u->mcr & MCR_OUT2) != 0 ? MSR_DCD : 0));
     }
     u8 changed = (u8)((u->msr ^ lines) & MSR_LINES);
     u8 deltas = u->msr & MSR_DELTAS;
@@ -277,8 +278,8 @@ static void transmit(struct uart16550 *u, u8 byte)
 
 static void write_fcr(struct uart16550 *u, u8 value)
 {
-    /* [PC16550D "FIFO Control Register"] a change of mode clears both FIFOs; the other bits count only
-     * when bit 0 is written as 1. */
+    /* [PC16550D "FIFO Control Register"] a change of mode clears both FIFOs; the other bits count
+     * only when bit 0 is written as 1. */
     bool toggled = ((u->fcr ^ value) & FCR_ENABLE) != 0;
     if (toggled || (value & FCR_CLEAR_RX) != 0) {
         clear_rx(u);

@@ -175,6 +175,10 @@ bool machine_commit(struct machine *m, struct error *err);
 /* For board.c and boot/: */
 bool board_build(struct machine *m, struct error *err);
 void board_reset(struct machine *m, bool power);
+int board_int_ack(void *machine);
+void board_eoi_broadcast(void *machine, u8 vector);
+/* Reset everything; the caller loads a direct boot again. */
+void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */
 void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code);
 /* Make the running processor come back at the next boundary. */

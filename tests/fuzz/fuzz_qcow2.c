@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* qcow2 images of any content: opened, read, written, never a crash. Half of the inputs are laid over
- * a small valid image at an offset the input chooses, so that the tables behind the header are reached. */
+/* qcow2 images of any content: opened, read, written, never a crash. Half of the inputs are laid
+ * over a small valid image at an offset the input chooses, so that the tables behind the header are
+ * reached. */
 #include "base/bytes.h"
 #include "machine/host/block_priv.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A bare board for tests of single devices: clock, bus, memory map, recorded lines and messages, and the
- * check that every device must pass: save, restore into a fresh one, equal hash, equal future. */
+/* A bare board for tests of single devices: clock, bus, memory map, recorded lines and messages,
+ * and the check that every device must pass: save, restore into a fresh one, equal hash, equal
+ * future. */
 #ifndef VITRINE_TESTS_DEVICE_RIG_H
 #define VITRINE_TESTS_DEVICE_RIG_H
 
@@ -146,8 +147,8 @@ static inline u64 rig_hash(struct rig *r)
     return io.hash;
 }
 
-/* `build` makes the same board again. The copy gets the original's state, then both run on for a while
- * and must stay equal; lines of the copy are seeded, since restoring sends no edges. */
+/* `build` makes the same board again. The copy gets the original's state, then both run on for a
+ * while and must stay equal; lines of the copy are seeded, since restoring sends no edges. */
 static inline void rig_check_save_restore(struct rig *r, struct rig *(*build)(void), u64 run_ns)
 {
     struct state_io save;

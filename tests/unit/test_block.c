@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Disk images: what qemu-img makes is read right, what is committed passes its check, and the overlay
- * keeps the disk a function of the file as it was opened. Cases that need qemu-img are skipped, with a line, when it
- * is not installed. */
+/* Disk images: what qemu-img makes is read right, what is committed passes its check, and the
+ * overlay keeps the disk a function of the file as it was opened. Cases that need qemu-img are
+ * skipped, with a line, when it is not installed. */
 #include "base/bytes.h"
 #include "machine/host/block.h"
 
@@ -378,10 +378,11 @@ START_TEST(qcow2__backing_and_snapshots)
     commit(disk);
     same_as_raw(disk, "b.raw");
     block_close(disk);
-    ck_assert_int_eq(sh("qemu-img check -q top.qcow2 && qemu-img compare -q top.qcow2 -F raw b.raw "
-                        "&& qemu-img snapshot -a one top.qcow2 && "
-                        "qemu-img compare -q top.qcow2 -F raw one.raw && qemu-img check -q top.qcow2"),
-                     0);
+    ck_assert_int_eq(
+        sh("qemu-img check -q top.qcow2 && qemu-img compare -q top.qcow2 -F raw b.raw "
+           "&& qemu-img snapshot -a one top.qcow2 && "
+           "qemu-img compare -q top.qcow2 -F raw one.raw && qemu-img check -q top.qcow2"),
+        0);
 }
 END_TEST
 
@@ -426,9 +427,10 @@ START_TEST(qcow2__refcount_table_grows)
     if (skipped("qcow2__refcount_table_grows")) {
         return;
     }
-    ck_assert_int_eq(sh("qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 a.qcow2 4M"
-                        " && truncate -s 0 b.raw && truncate -s 4M b.raw"),
-                     0);
+    ck_assert_int_eq(
+        sh("qemu-img create -q -f qcow2 -o cluster_size=512,refcount_bits=64 a.qcow2 4M"
+           " && truncate -s 0 b.raw && truncate -s 4M b.raw"),
+        0);
     struct block_disk *disk = open_or_die("a.qcow2", BLOCK_FORMAT_PROBE, false, false);
     struct block_backend *b = block_disk_backend(disk);
     FILE *f = fopen(path_of("b.raw"), "r+b");
@@ -441,7 +443,8 @@ START_TEST(qcow2__refcount_table_grows)
     (void)fclose(f);
     commit(disk);
     block_close(disk);
-    ck_assert_int_eq(sh("qemu-img check -q a.qcow2 && qemu-img compare -q a.qcow2 -F raw b.raw"), 0);
+    ck_assert_int_eq(sh("qemu-img check -q a.qcow2 && qemu-img compare -q a.qcow2 -F raw b.raw"),
+                     0);
 }
 END_TEST
 

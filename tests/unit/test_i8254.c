@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* 8254: values and outputs in all modes at arbitrary times, against a counter that counts clock by clock. */
+/* 8254: values and outputs in all modes at arbitrary times, against a counter that counts clock by
+ * clock. */
 #include "device_rig.h"
 
 #include "devices/i8254.h"
@@ -89,8 +90,8 @@ START_TEST(test_i8254__modes_match_a_counting_chip)
             struct rig *r = build();
             to_tick(r, 100);
             program(r, 0, modes[i], (u16)counts[j]);
-            struct model m = {.mode = modes[i], .n = counts[j], .ce = counts[j],
-                              .out = modes[i] != 0};
+            struct model m = {
+                .mode = modes[i], .n = counts[j], .ce = counts[j], .out = modes[i] != 0};
             if (modes[i] == 3) {
                 m.ce &= ~1u;
             }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* 8259A pair: priorities, end of interrupt, cascade, spurious interrupts, modes, ELCR, save and restore. */
+/* 8259A pair: priorities, end of interrupt, cascade, spurious interrupts, modes, ELCR, save and
+ * restore. */
 #include "device_rig.h"
 
 #include "devices/i8259.h"

@@ -194,6 +194,9 @@ static void convert_operands(struct insn *out, const ZydisDecodedInstruction *zi
             code = register_code(op->reg.value);
             *vec = *vec || (code >= OPR_VEC && code < OPR_VEC + 16);
             *mmx = *mmx || (code >= OPR_MMX && code < OPR_MMX + 8);
+            if (i == 1 && code < OPR_VEC && !have_memory) { /* MOVZX and the like: its own size */
+                out->id = (u16)((out->id & 0xfff) | (unsigned)log2_bytes(op->size) << 12);
+            }
             break;
         case ZYDIS_OPERAND_TYPE_MEMORY:
             code = OPR_MEM;
@@ -245,6 +248,30 @@ static void convert_prefixes(struct insn *out, const ZydisDecodedInstruction *zi
         p |= PFX_VEX | (zi->raw.vex.L != 0 ? PFX_VEX_L : 0u) | (zi->raw.vex.W != 0 ? PFX_REXW : 0u);
     }
     out->pfx = (u8)p;
+}
+
+/* The segment a prefix names; SEG_COUNT: none. */
+static unsigned segment_override(const ZydisDecodedInstruction *zi)
+{
+    switch (zi->attributes & ZYDIS_ATTRIB_HAS_SEGMENT) {
+    case ZYDIS_ATTRIB_HAS_SEGMENT_CS: return SEG_CS;
+    case ZYDIS_ATTRIB_HAS_SEGMENT_SS: return SEG_SS;
+    case ZYDIS_ATTRIB_HAS_SEGMENT_DS: return SEG_DS;
+    case ZYDIS_ATTRIB_HAS_SEGMENT_ES: return SEG_ES;
+    case ZYDIS_ATTRIB_HAS_SEGMENT_FS: return SEG_FS;
+    case ZYDIS_ATTRIB_HAS_SEGMENT_GS: return SEG_GS;
+    default: return SEG_COUNT;
+    }
+}
+
+static bool no_memory(const struct insn *out)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        if (out->r[i] == OPR_MEM) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool mode_allows(unsigned mode_class, u32 mode)
@@ -347,6 +374,10 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     bool mmx = false;
     convert_operands(out, &zi, ops, &vec, &mmx);
     convert_prefixes(out, &zi);
+    unsigned seg = segment_override(&zi);
+    if (seg < SEG_COUNT && (out->pfx & PFX_SEG) != 0 && no_memory(out)) {
+        out->sib = (u8)((out->sib & ~(7u << 2)) | seg << 2); /* implicit sources: LODS, XLAT */
+    }
     if (zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
         out->imm |= out->r[0] == OPR_MEM || id == INSN_RET ? INSN_IMM_FAR : 0;
     }

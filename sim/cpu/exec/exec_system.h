@@ -115,7 +115,8 @@ void debug_check_data(struct cpu *cpu, u64 lin, u64 size, bool write);
 /* Before an instruction is fetched, when d.slow_step: instruction breakpoints, unless RF. CPU_EXIT:
  * a #DB fault stands in cpu->event. */
 cpu_rc debug_check_fetch(struct cpu *cpu) MUST_USE;
-/* After an instruction completed (CPU_OK), when d.slow_step: clears RF as the manual says, records
+/* After an instruction completed (CPU_OK), when d.slow_step was set before it (TF, RF, an armed code
+ * breakpoint, cet_is_waiting()): clears RF as the manual says, records
  * the single-step trap if TF was set when the instruction began. */
 void debug_after_insn(struct cpu *cpu, bool tf_before);
 /* Does DR7 arm an instruction / data or I/O breakpoint? For cpu_update_mode(). */
@@ -123,12 +124,16 @@ bool debug_code_armed(const struct cpu *cpu);
 bool debug_data_armed(const struct cpu *cpu);
 
 /* Interrupt shadows last one instruction. The run loop: `bool shadow = shadow_is_on(cpu)` before an
- * instruction, `if (shadow) shadow_end(cpu)` after it completed. */
+ * instruction, `if (shadow) shadow_end(cpu)` after it completed and before debug_after_insn(). A
+ * boundary with a shadow on is followed by a block of one instruction (d.pending stays set). */
 static inline bool shadow_is_on(const struct cpu *cpu)
 {
     return cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss;
 }
 void shadow_end(struct cpu *cpu);
+
+/* Mark the page of an armed MONITOR line, e.g. after a load of saved state (exec/system.c). */
+void monitor_watch(struct cpu *cpu);
 
 /* ---- SMM (cpu/smm.c) ---- */
 void smm_enter(struct cpu *cpu);

@@ -72,9 +72,8 @@ static bool in_range(const struct block_disk *disk, u64 lba, u32 count)
 static bool disk_read(void *self, u64 lba, u32 count, void *buf)
 {
     struct block_disk *disk = self;
-    return in_range(disk, lba, count) &&
-           overlay_read(disk->overlay, lba * SECTOR_SIZE, buf, (u64)count * SECTOR_SIZE,
-                        &disk->trouble);
+    return in_range(disk, lba, count) && overlay_read(disk->overlay, lba * SECTOR_SIZE, buf,
+                                                      (u64)count * SECTOR_SIZE, &disk->trouble);
 }
 
 static bool disk_write(void *self, u64 lba, u32 count, const void *buf)

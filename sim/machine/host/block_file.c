@@ -44,8 +44,7 @@ static bool measure(struct host_file *f, struct error *err)
     }
     f->size = (u64)end;
     if (flock(f->fd, (f->writable ? LOCK_EX : LOCK_SH) | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
-        return error_set(err, EXIT_STATUS_BAD_FILE,
-                         "%s: in use by another run%s", f->path,
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: in use by another run%s", f->path,
                          f->writable ? "; use readonly=on or snapshot=on" : " that writes to it");
     }
     return true;

@@ -165,8 +165,7 @@ static bool slot_write(struct overlay *ov, u32 slot, u32 at, const void *buf, u3
         memcpy(mem + at, buf, len);
         return true;
     }
-    return pwrite(fileno(ov->spill), buf, len, slot_offset(ov, slot) + (off_t)at) ==
-               (ssize_t)len ||
+    return pwrite(fileno(ov->spill), buf, len, slot_offset(ov, slot) + (off_t)at) == (ssize_t)len ||
            host_short("cannot write the temporary file", err);
 }
 
@@ -264,9 +263,8 @@ bool overlay_read(struct overlay *ov, u64 offset, u8 *buf, u64 len, struct error
             n += OVERLAY_BLOCK;
         }
         n = n < len ? n : len;
-        bool ok = e != NULL && e->now != NO_SLOT
-                      ? slot_read(ov, e->now, at, buf, (u32)n, err)
-                  : e != NULL ? read_before(ov, e, block, at, buf, (u32)n, err)
+        bool ok = e != NULL && e->now != NO_SLOT ? slot_read(ov, e->now, at, buf, (u32)n, err)
+                  : e != NULL                    ? read_before(ov, e, block, at, buf, (u32)n, err)
                               : ov->base->ops->read(ov->base, offset, buf, n, err);
         if (!ok) {
             return false;

@@ -24,8 +24,7 @@ bool host_file_open(struct host_file *f, const char *path, bool writable, struct
 bool host_file_memory(struct host_file *f, const void *data, size_t len, const char *name);
 void host_file_close(struct host_file *f);
 bool host_file_read(const struct host_file *f, u64 offset, void *buf, u64 len, struct error *err);
-bool host_file_write(struct host_file *f, u64 offset, const void *buf, u64 len,
-                     struct error *err);
+bool host_file_write(struct host_file *f, u64 offset, const void *buf, u64 len, struct error *err);
 bool host_file_sync(struct host_file *f, struct error *err);
 
 /* An image of some format. Ranges lie within [0, size). */

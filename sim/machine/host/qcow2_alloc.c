@@ -195,11 +195,11 @@ static bool grow_table(struct qcow2 *q, u64 cluster, struct error *err)
     u64 n = table_clusters * q->cluster_size / 8;
     u64 *table = calloc((size_t)n, 8);
     u64 *raw = calloc((size_t)n, 8);
-    bool ok = (table != NULL && raw != NULL) ||
-              error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+    bool ok =
+        (table != NULL && raw != NULL) || error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
     ok = ok && write_new_blocks(q, cluster, total, blocks, err);
     for (u64 i = 0; i < n && ok; i++) {
-        table[i] = i < q->rt_entries             ? q->rt[i]
+        table[i] = i < q->rt_entries          ? q->rt[i]
                    : i >= b && i < b + blocks ? (cluster + (i - b)) << q->cluster_bits
                                               : 0;
         store_be64(&raw[i], table[i]);

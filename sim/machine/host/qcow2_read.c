@@ -146,9 +146,9 @@ static bool unpack(struct qcow2 *q, u64 entry, struct error *err)
     }
     q->unpacked_entry = 0;
     bool ok = host_file_read(&q->file, offset, packed, len, err);
-    if (ok && !(q->compression == QCOW2_ZSTD
-                    ? unpack_zstd(q->unpacked, q->cluster_size, packed, len)
-                    : unpack_zlib(q->unpacked, q->cluster_size, packed, len))) {
+    if (ok &&
+        !(q->compression == QCOW2_ZSTD ? unpack_zstd(q->unpacked, q->cluster_size, packed, len)
+                                       : unpack_zlib(q->unpacked, q->cluster_size, packed, len))) {
         ok = qcow2_corrupt(q, err, "compressed cluster does not decompress", offset);
     }
     free(packed);

@@ -98,8 +98,7 @@ static bool write_part(struct qcow2 *q, u64 offset, const u8 *buf, u64 len, stru
                (entry == ours || set_l2(q, table, cluster, ours, err));
     }
     u64 target = host;
-    if (!merge(q, cluster, at, buf, len, err) ||
-        (count != 1 && !qcow2_alloc(q, &target, err)) ||
+    if (!merge(q, cluster, at, buf, len, err) || (count != 1 && !qcow2_alloc(q, &target, err)) ||
         !host_file_write(&q->file, target, q->scratch, q->cluster_size, err) ||
         !set_l2(q, table, cluster, target | QCOW2_COPIED, err)) {
         return false;
@@ -113,8 +112,7 @@ static bool write_part(struct qcow2 *q, u64 offset, const u8 *buf, u64 len, stru
     return host == 0 || count == 1 || qcow2_release(q, host, q->cluster_size, err);
 }
 
-bool qcow2_write(struct block_image *image, u64 offset, const void *buf, u64 len,
-                 struct error *err)
+bool qcow2_write(struct block_image *image, u64 offset, const void *buf, u64 len, struct error *err)
 {
     struct qcow2 *q = (struct qcow2 *)image;
     const u8 *from = buf;

@@ -1,0 +1,658 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Machine options from the command line. Every option is a row of options.def. */
+#include "debugger/cli.h"
+
+#include "base/bits.h"
+#include "base/nearest.h"
+#include "machine/host/block.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef bool option_fn(struct run_options *o, const char *value, struct error *err);
+
+struct option_row {
+    const char *names;
+    const char *arg;
+    option_fn *handler;
+    const char *help;
+};
+
+#define OPTION(names, arg, handler, help) static option_fn handler;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
+#include "debugger/options.def"
+#pragma GCC diagnostic pop
+#undef OPTION
+
+static const struct option_row rows[] = {
+#define OPTION(names, arg, handler, help) {names, arg, handler, help},
+#include "debugger/options.def"
+#undef OPTION
+};
+
+/* A copy of text that lives as long as the options. */
+static char *keep(struct run_options *o, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    char *block = malloc(sizeof(char *) + len);
+    if (block == NULL) {
+        abort();
+    }
+    memcpy(block, &o->scratch, sizeof(char *));
+    o->scratch = block;
+    return memcpy(block + sizeof(char *), text, len);
+}
+
+static bool parse_number(const char *text, u64 *value)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 0);
+    if (end == text || errno != 0 || text[0] == '-') {
+        return false;
+    }
+    *value = v;
+    return *end == '\0';
+}
+
+static bool parse_size(const char *text, u64 *bytes)
+{
+    char *end;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (end == text || errno != 0 || !(v > 0)) {
+        return false;
+    }
+    u64 unit = MIB(1);
+    switch (toupper((unsigned char)*end)) {
+    case 'K': unit = KIB(1); end++; break;
+    case 'M': unit = MIB(1); end++; break;
+    case 'G': unit = GIB(1); end++; break;
+    case 'T': unit = GIB(1024); end++; break;
+    case 'B': unit = 1; end++; break;
+    case '\0': break;
+    default: return false;
+    }
+    if (*end != '\0' || v * (double)unit > 1e15) {
+        return false;
+    }
+    *bytes = (u64)(v * (double)unit);
+    return true;
+}
+
+static bool number_option(const char *name, const char *value, u64 min, u64 max, u64 *out,
+                          struct error *err)
+{
+    if (!parse_number(value, out) || *out < min || *out > max) {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s %s: a number from %llu to %llu is wanted", name,
+                         value, (unsigned long long)min, (unsigned long long)max);
+    }
+    return true;
+}
+
+static bool opt_cpu(struct run_options *o, const char *v, struct error *err)
+{
+    return cpu_model_parse(&o->machine.model, v, err);
+}
+
+static bool opt_smp(struct run_options *o, const char *v, struct error *err)
+{
+    char first[16];
+    const char *text = strncmp(v, "cpus=", 5) == 0 ? v + 5 : v;
+    size_t len = strcspn(text, ",");
+    if (len >= sizeof first) {
+        return error_set(err, EXIT_STATUS_USAGE, "--smp %s: a number from 1 to %d is wanted", v, CPU_MAX);
+    }
+    memcpy(first, text, len);
+    first[len] = '\0';
+    u64 n;
+    if (!number_option("smp", first, 1, CPU_MAX, &n, err)) {
+        return false;
+    }
+    o->machine.cpus = (unsigned)n;
+    return true;
+}
+
+static bool opt_memory(struct run_options *o, const char *v, struct error *err)
+{
+    const char *text = strncmp(v, "size=", 5) == 0 ? v + 5 : v;
+    u64 bytes;
+    if (!parse_size(text, &bytes) || bytes < MIB(1) || bytes > GIB(512)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--memory %s: a size from 1M to 512G is wanted", v);
+    }
+    o->machine.ram_bytes = align_up(bytes, PAGE_SIZE);
+    return true;
+}
+
+static bool opt_kernel(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->machine.kernel = v;
+    return true;
+}
+
+static bool add_module(struct run_options *o, const char *path, const char *args, struct error *err)
+{
+    if (o->machine.module_count == MACHINE_MAX_MODULES) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d modules", MACHINE_MAX_MODULES);
+    }
+    o->machine.modules[o->machine.module_count++] = (struct module_config){.path = path, .args = args};
+    return true;
+}
+
+/* QEMU's form: "A args,B args"; a file whose name has a comma or blank is meant as a whole if it exists. */
+static bool opt_initrd(struct run_options *o, const char *v, struct error *err)
+{
+    o->machine.module_count = 0;
+    FILE *whole = fopen(v, "rb");
+    if (whole != NULL) {
+        (void)fclose(whole);
+        return add_module(o, v, NULL, err);
+    }
+    char *text = keep(o, v);
+    while (text != NULL) {
+        char *comma = strchr(text, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        char *blank = strchr(text, ' ');
+        if (blank != NULL) {
+            *blank = '\0';
+        }
+        if (!add_module(o, text, blank != NULL ? blank + 1 : NULL, err)) {
+            return false;
+        }
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
+}
+
+static bool opt_module(struct run_options *o, const char *v, struct error *err)
+{
+    char *text = keep(o, v);
+    char *comma = strchr(text, ',');
+    if (comma != NULL) {
+        *comma = '\0';
+    }
+    return add_module(o, text, comma != NULL ? comma + 1 : NULL, err);
+}
+
+static bool opt_append(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->machine.append = v;
+    return true;
+}
+
+static bool opt_firmware(struct run_options *o, const char *v, struct error *err)
+{
+    if (strcmp(v, "ovmf") == 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--firmware ovmf is not supported yet; use seabios");
+    }
+    o->machine.firmware = strcmp(v, "seabios") == 0 ? "/usr/share/seabios/bios-256k.bin" : v;
+    return true;
+}
+
+static bool add_drive(struct run_options *o, struct drive_config d, struct error *err)
+{
+    if (o->machine.drive_count == MACHINE_MAX_DRIVES) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d drives", MACHINE_MAX_DRIVES);
+    }
+    o->machine.drives[o->machine.drive_count++] = d;
+    return true;
+}
+
+static bool parse_on_off(const char *key, const char *value, bool *out, struct error *err)
+{
+    if (strcmp(value, "on") == 0 || strcmp(value, "yes") == 0) {
+        *out = true;
+    } else if (strcmp(value, "off") == 0 || strcmp(value, "no") == 0) {
+        *out = false;
+    } else {
+        return error_set(err, EXIT_STATUS_USAGE, "%s=%s: on or off is wanted", key, value);
+    }
+    return true;
+}
+
+static bool drive_property(struct drive_config *d, const char *key, const char *value, struct error *err)
+{
+    enum block_format format;
+    if (strcmp(key, "file") == 0) {
+        d->path = value;
+    } else if (strcmp(key, "if") == 0) {
+        if (strcmp(value, "virtio") != 0 && strcmp(value, "ahci") != 0 && strcmp(value, "ide") != 0) {
+            return error_set(err, EXIT_STATUS_USAGE, "--drive if=%s: virtio or ahci is wanted", value);
+        }
+        d->interface = strcmp(value, "virtio") == 0 ? DRIVE_VIRTIO
+                       : d->interface == DRIVE_CDROM ? DRIVE_CDROM
+                                                     : DRIVE_AHCI;
+    } else if (strcmp(key, "format") == 0) {
+        if (!block_format_parse(value, &format)) {
+            return error_set(err, EXIT_STATUS_USAGE, "--drive format=%s: raw or qcow2 is wanted", value);
+        }
+        d->format = (u32)format;
+    } else if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
+        return parse_on_off(key, value, &d->read_only, err);
+    } else if (strcmp(key, "snapshot") == 0) {
+        return parse_on_off(key, value, &d->snapshot, err);
+    } else if (strcmp(key, "media") == 0) {
+        d->interface = strcmp(value, "cdrom") == 0 ? DRIVE_CDROM : d->interface;
+    } else if (strcmp(key, "index") != 0 && strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 &&
+               strcmp(key, "aio") != 0 && strcmp(key, "bus") != 0 && strcmp(key, "unit") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE,
+                         "--drive: unknown property %s; known are file, if, format, readonly, snapshot", key);
+    }
+    return true;
+}
+
+static bool opt_drive(struct run_options *o, const char *v, struct error *err)
+{
+    struct drive_config d = {.interface = DRIVE_VIRTIO, .format = BLOCK_FORMAT_PROBE};
+    char *text = keep(o, v);
+    while (text != NULL) {
+        char *comma = strchr(text, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        char *equals = strchr(text, '=');
+        if (equals == NULL) {
+            return error_set(err, EXIT_STATUS_USAGE, "--drive %s: key=value pairs are wanted", v);
+        }
+        *equals = '\0';
+        if (!drive_property(&d, text, equals + 1, err)) {
+            return false;
+        }
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    if (d.path == NULL) {
+        return error_set(err, EXIT_STATUS_USAGE, "--drive %s: file= is missing", v);
+    }
+    return add_drive(o, d, err);
+}
+
+static bool opt_cdrom(struct run_options *o, const char *v, struct error *err)
+{
+    return add_drive(o, (struct drive_config){.interface = DRIVE_CDROM, .path = v}, err);
+}
+
+static bool opt_hda(struct run_options *o, const char *v, struct error *err)
+{
+    return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
+}
+
+static bool opt_nic(struct run_options *o, const char *v, struct error *err)
+{
+    if (strcmp(v, "none") == 0) {
+        o->machine.nic = false;
+        return true;
+    }
+    if (strncmp(v, "user", 4) != 0 || (v[4] != '\0' && v[4] != ',')) {
+        return error_set(err, EXIT_STATUS_USAGE, "--nic %s: none or user is wanted", v);
+    }
+    o->machine.nic = true;
+    o->machine.nic_options = v[4] == ',' ? v + 5 : NULL;
+    return true;
+}
+
+static bool parse_console(const char *option, const char *v, struct console_config *c, struct error *err)
+{
+    if (strcmp(v, "stdio") == 0 || strcmp(v, "mon:stdio") == 0) {
+        c->kind = CONSOLE_STDIO;
+    } else if (strncmp(v, "file:", 5) == 0 && v[5] != '\0') {
+        c->kind = CONSOLE_FILE;
+        c->path = v + 5;
+    } else if (strcmp(v, "pty") == 0) {
+        c->kind = CONSOLE_PTY;
+    } else if (strcmp(v, "none") == 0 || strcmp(v, "null") == 0) {
+        c->kind = CONSOLE_NONE;
+    } else {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s %s: stdio, file:F, pty or none is wanted", option, v);
+    }
+    return true;
+}
+
+static bool opt_serial(struct run_options *o, const char *v, struct error *err)
+{
+    if (o->machine.serial_count == MACHINE_MAX_SERIAL) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d serial ports", MACHINE_MAX_SERIAL);
+    }
+    return parse_console("serial", v, &o->machine.serial[o->machine.serial_count++], err);
+}
+
+static bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
+{
+    return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* name, set flag or NULL with a special meaning, description. */
+static bool opt_device(struct run_options *o, const char *v, struct error *err)
+{
+    static const char *const known[] = {"isa-debug-exit", "pc-testdev", "pci-testdev", "edu",
+                                        "virtio-rng-pci", "virtio-serial-pci"};
+    if (strcmp(v, "?") == 0 || strcmp(v, "help") == 0) {
+        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
+            (void)printf("name \"%s\", bus %s\n", known[i], i < 2 ? "ISA" : "PCI");
+        }
+        o->help = true;
+        return true;
+    }
+    size_t len = strcspn(v, ",");
+    char name[48];
+    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), v);
+    if (strcmp(name, "isa-debug-exit") == 0) {
+        const char *base = strstr(v, "iobase=");
+        u64 port = base != NULL ? strtoull(base + 7, NULL, 0) : 0x501;
+        o->machine.debug_exit = true;
+        o->machine.debug_exit_port = (u16)port;
+    } else if (strcmp(name, "pc-testdev") == 0) {
+        o->machine.pc_testdev = true;
+    } else if (strcmp(name, "pci-testdev") == 0) {
+        o->machine.pci_testdev = true;
+    } else if (strcmp(name, "edu") == 0) {
+        o->machine.edu = true;
+    } else if (strcmp(name, "virtio-rng-pci") == 0) {
+        o->machine.virtio_rng = true;
+    } else if (strcmp(name, "virtio-serial-pci") == 0) {
+        o->machine.virtio_console = true;
+    } else {
+        struct nearest n;
+        nearest_init(&n, name);
+        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
+            nearest_offer(&n, known[i]);
+        }
+        const char *near = nearest_result(&n);
+        return error_set(err, EXIT_STATUS_USAGE, "--device %s: no such device%s%s", name,
+                         near != NULL ? "; did you mean " : "; `-device ?` lists them",
+                         near != NULL ? near : "");
+    }
+    return true;
+}
+
+static bool opt_script(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->script = v;
+    return true;
+}
+
+static bool opt_stop_on(struct run_options *o, const char *v, struct error *err)
+{
+    if (v[0] == '\0') {
+        return error_set(err, EXIT_STATUS_USAGE, "--stop-on: the text is empty");
+    }
+    o->machine.stop_on = v;
+    return true;
+}
+
+static bool opt_max_instructions(struct run_options *o, const char *v, struct error *err)
+{
+    return number_option("max-instructions", v, 1, INT64_MAX, &o->machine.max_instructions, err);
+}
+
+static bool opt_hash(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->hash = true;
+    return true;
+}
+
+static bool opt_log(struct run_options *o, const char *v, struct error *err)
+{
+    u32 classes;
+    if (!log_parse_classes(v, &classes)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--log %s: unknown class; known are "
+                         "guest_errors,unimp,int,cpu,device,vmx,svm,exec,jit,all", v);
+    }
+    o->log_classes |= classes;
+    return true;
+}
+
+static bool opt_log_file(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->log_file = v;
+    return true;
+}
+
+static bool opt_strict(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->strict = true;
+    return true;
+}
+
+static bool opt_no_reboot(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->machine.no_reboot = true;
+    return true;
+}
+
+static bool opt_seed(struct run_options *o, const char *v, struct error *err)
+{
+    return number_option("seed", v, 0, UINT64_MAX, &o->machine.seed, err);
+}
+
+static bool opt_quantum(struct run_options *o, const char *v, struct error *err)
+{
+    return number_option("quantum", v, 1, 1000000000u, &o->machine.quantum, err);
+}
+
+static bool opt_ips(struct run_options *o, const char *v, struct error *err)
+{
+    return number_option("ips", v, 1000000u, 1000000000000u, &o->machine.ips, err);
+}
+
+static bool opt_tsc_hz(struct run_options *o, const char *v, struct error *err)
+{
+    return number_option("tsc-hz", v, 1000000u, 100000000000u, &o->machine.tsc_hz, err);
+}
+
+static bool opt_rtc_base(struct run_options *o, const char *v, struct error *err)
+{
+    u64 seconds;
+    if (parse_number(v, &seconds) && seconds < (u64)1 << 40) {
+        o->machine.rtc_base = (i64)seconds;
+        return true;
+    }
+    struct tm tm;
+    memset(&tm, 0, sizeof tm);
+    const char *end = strptime(v, "%Y-%m-%d", &tm);
+    if (end != NULL && (*end == 'T' || *end == ' ')) {
+        end = strptime(end + 1, "%H:%M:%S", &tm);
+    }
+    if (end == NULL || *end != '\0') {
+        return error_set(err, EXIT_STATUS_USAGE, "--rtc-base %s: YYYY-MM-DD[THH:MM:SS] is wanted", v);
+    }
+    o->machine.rtc_base = (i64)timegm(&tm);
+    return true;
+}
+
+static bool opt_pace(struct run_options *o, const char *v, struct error *err)
+{
+    if (strcmp(v, "host") != 0 && strcmp(v, "none") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--pace %s: host or none is wanted", v);
+    }
+    o->machine.pace_host = strcmp(v, "host") == 0;
+    return true;
+}
+
+static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *err)
+{
+    if (!number_option("tlb-entries", v, 2, 1024, &o->machine.tlb_entries, err)) {
+        return false;
+    }
+    return is_power_of_2(o->machine.tlb_entries) ||
+           error_set(err, EXIT_STATUS_USAGE, "--tlb-entries %s: a power of two is wanted", v);
+}
+
+static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    static const char *const boards[] = {"q35", "pc", "accel", "kernel", "pc-q35", "pc-i440fx", "type", "kernel_irqchip"};
+    for (unsigned i = 0; i < ARRAY_LEN(boards); i++) {
+        if (strncmp(v, boards[i], strlen(boards[i])) == 0) {
+            return true;
+        }
+    }
+    return error_set(err, EXIT_STATUS_USAGE, "--machine %s: q35 is the only board", v);
+}
+
+static bool opt_nographic(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    UNUSED(v);
+    UNUSED(err);
+    return true;
+}
+
+static bool opt_nodefaults(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->default_devices = false;
+    return true;
+}
+
+static bool opt_no_hpet(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->machine.hpet = false;
+    return true;
+}
+
+static bool opt_help(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->help = true;
+    options_help(stdout);
+    return true;
+}
+
+static bool opt_ignored(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    UNUSED(v);
+    UNUSED(err);
+    return true;
+}
+
+static bool opt_ignored_arg(struct run_options *o, const char *v, struct error *err)
+{
+    return opt_ignored(o, v, err);
+}
+
+void options_help(FILE *out)
+{
+    (void)fprintf(out, "usage: vitrine run [options]\n"
+                       "Boot a machine. Options are spelled as QEMU spells them, with one dash or two.\n\n");
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].help != NULL) {
+            char left[120];
+            (void)snprintf(left, sizeof left, "--%s%s%s", rows[i].names, rows[i].arg != NULL ? " " : "",
+                           rows[i].arg != NULL ? rows[i].arg : "");
+            (void)fprintf(out, strlen(left) > 28 ? "  %s\n%32s%s\n" : "  %-30s%s%s\n", left, "",
+                          rows[i].help);
+        }
+    }
+    (void)fprintf(out, "\nAccepted for QEMU's sake, without meaning here:");
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].help == NULL) {
+            (void)fprintf(out, " -%s", rows[i].names);
+        }
+    }
+    (void)fprintf(out, "\n");
+}
+
+static const struct option_row *find_row(const char *name)
+{
+    size_t len = strlen(name);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        const char *names = rows[i].names;
+        while (*names != '\0') {
+            size_t n = strcspn(names, "|");
+            if (n == len && strncmp(names, name, n) == 0) {
+                return &rows[i];
+            }
+            names += n + (names[n] == '|' ? 1 : 0);
+        }
+    }
+    return NULL;
+}
+
+void options_init(struct run_options *o, bool as_qemu)
+{
+    struct error ignored = {0};
+    memset(o, 0, sizeof *o);
+    machine_config_init(&o->machine);
+    (void)cpu_model_parse(&o->machine.model, "intel", &ignored);
+    o->as_qemu = as_qemu;
+    o->default_devices = true;
+}
+
+void options_free(struct run_options *o)
+{
+    while (o->scratch != NULL) {
+        char *next;
+        memcpy(&next, o->scratch, sizeof next);
+        free(o->scratch);
+        o->scratch = next;
+    }
+}
+
+static bool unknown_option(struct run_options *o, const char *name, const char *typed, struct error *err)
+{
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        char *names = keep(o, rows[i].names);
+        for (char *one = strtok(names, "|"); one != NULL; one = strtok(NULL, "|")) {
+            nearest_offer(&n, one);
+        }
+    }
+    const char *near = nearest_result(&n);
+    return error_set(err, EXIT_STATUS_USAGE, "unknown option %s%s%s%s", typed,
+                     near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
+                     near != NULL ? "?" : "; --help lists them");
+}
+
+bool options_parse(struct run_options *o, int argc, char **argv, struct error *err)
+{
+    for (int i = 0; i < argc && !o->help; i++) {
+        const char *name = argv[i];
+        if (name[0] != '-' || name[1] == '\0') {
+            return error_set(err, EXIT_STATUS_USAGE, "%s: options start with a dash; --help lists them", name);
+        }
+        name += name[1] == '-' ? 2 : 1;
+        const struct option_row *row = find_row(name);
+        if (row == NULL) {
+            return unknown_option(o, name, argv[i], err);
+        }
+        const char *value = NULL;
+        if (row->arg != NULL) {
+            if (i + 1 >= argc) {
+                return error_set(err, EXIT_STATUS_USAGE, "--%s wants an argument: %s", name, row->arg);
+            }
+            value = argv[++i];
+        }
+        if (!row->handler(o, value, err)) {
+            return false;
+        }
+    }
+    if (o->machine.serial_count == 0 && (o->default_devices || o->as_qemu)) {
+        o->machine.serial[o->machine.serial_count++].kind = CONSOLE_STDIO;
+    }
+    if (!o->help && o->machine.kernel == NULL && o->machine.firmware == NULL) {
+        o->machine.firmware = "/usr/share/seabios/bios-256k.bin";
+    }
+    return true;
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What happens at an instruction boundary, in the order of [SDM3 "Priority Among Concurrent Events"]:
+ * SMI and INIT, debug traps of the instruction before, NMI, external interrupts. Waiting states (HLT,
+ * MWAIT, wait-for-SIPI, shutdown) decide which of these count.
+ *
+ * Chosen where the manuals leave it open: an SMI waits for the end of an interrupt shadow (the save
+ * map has no place for one); the STI shadow does not hold NMIs, the MOV SS shadow does. */
+#include "cpu/apic.h"
+#include "cpu/event.h"
+#include "cpu/exec/exec_system.h"
+#include "cpu/segment.h"
+
+#include <inttypes.h>
+
+/* Deliver one event. It charges its own count. */
+static bool deliver(struct cpu *cpu, struct event ev)
+{
+    cpu->arch.activity = ACTIVITY_RUNNING;
+    cpu->event = ev;
+    cpu_deliver_event(cpu);
+    return true;
+}
+
+static bool take_init(struct cpu *cpu)
+{
+    cpu->arch.init_pending = false;
+    log_line(cpu->log, LOG_CPU, "cpu%u INIT", cpu->index);
+    cpu_reset(cpu, CPU_RESET_INIT);
+    cpu->d.left -= 1;
+    cpu_kick(cpu);
+    return true;
+}
+
+/* [SDM3 "MP Initialization Protocol"]: start at vector * 4 KiB in real mode. */
+static bool take_sipi(struct cpu *cpu)
+{
+    cpu->arch.sipi_pending = false;
+    log_line(cpu->log, LOG_CPU, "cpu%u SIPI vector %02x", cpu->index, cpu->arch.sipi_vector);
+    struct segment *cs = &cpu->arch.seg[SEG_CS];
+    cs->sel = (u16)(cpu->arch.sipi_vector << 8);
+    cs->base = (u64)cpu->arch.sipi_vector << 12;
+    cpu->arch.rip = 0;
+    cpu->arch.activity = ACTIVITY_RUNNING;
+    cpu->d.left -= 1;
+    cpu_update_mode(cpu);
+    cpu_kick(cpu);
+    return true;
+}
+
+static bool take_smi(struct cpu *cpu)
+{
+    cpu->arch.smi_pending = false;
+    smm_enter(cpu);
+    cpu->d.left -= 1;
+    cpu_kick(cpu);
+    return true;
+}
+
+/* An external interrupt that is let through now; acknowledges it. */
+static bool take_interrupt(struct cpu *cpu)
+{
+    int vector;
+    if (cpu->apic == NULL) {
+        return false;
+    }
+    if (apic_extint_pending(cpu->apic)) {
+        vector = cpu->ports.int_ack != NULL ? cpu->ports.int_ack(cpu->ports.self) : -1;
+    } else {
+        vector = apic_pending(cpu->apic);
+        if (vector >= 0) {
+            apic_ack(cpu->apic, (u8)vector);
+        }
+    }
+    if (vector < 0) {
+        return false;
+    }
+    return deliver(cpu, (struct event){.kind = EVENT_EXT_INT, .vector = (u8)vector});
+}
+
+static bool interrupt_waits(struct cpu *cpu)
+{
+    return cpu->apic != NULL && (apic_extint_pending(cpu->apic) || apic_pending(cpu->apic) >= 0);
+}
+
+/* Events that no shadow and no flag masks. */
+static bool check_hardware(struct cpu *cpu)
+{
+    struct cpu_arch *a = &cpu->arch;
+    if (a->activity == ACTIVITY_WAIT_SIPI) {
+        if (a->init_pending) {
+            return take_init(cpu);
+        }
+        return a->sipi_pending ? take_sipi(cpu) : false;
+    }
+    if (!a->init_pending) {
+        /* A start-up IPI is not remembered [SDM3 "Interprocessor Interrupts"]. */
+        a->sipi_pending = false;
+    }
+    if (a->smi_pending && !a->in_smm && !shadow_is_on(cpu)) {
+        return take_smi(cpu);
+    }
+    if (a->init_pending && !a->in_smm) {
+        return take_init(cpu);
+    }
+    return false;
+}
+
+static bool check_debug_traps(struct cpu *cpu)
+{
+    u64 bits = cpu->arch.pending_db;
+    if (bits == 0 || cpu->arch.int_shadow_movss || cpu->arch.activity == ACTIVITY_SHUTDOWN) {
+        return false;
+    }
+    cpu->arch.pending_db = 0;
+    return deliver(cpu, (struct event){.kind = EVENT_EXCEPTION,
+                                       .vector = VEC_DB,
+                                       .dr6 = bits,
+                                       .is_trap = true,
+                                       .why = "debug trap"});
+}
+
+static bool check_interrupts(struct cpu *cpu)
+{
+    struct cpu_arch *a = &cpu->arch;
+    if (a->nmi_pending && !a->nmi_blocked && !a->int_shadow_movss) {
+        a->nmi_pending = false;
+        a->nmi_blocked = true;
+        return deliver(cpu, (struct event){.kind = EVENT_NMI, .vector = VEC_NMI});
+    }
+    if (a->activity == ACTIVITY_SHUTDOWN || shadow_is_on(cpu)) {
+        return false;
+    }
+    if ((a->rflags & RFLAGS_IF) != 0 && take_interrupt(cpu)) {
+        return true;
+    }
+    if (a->activity == ACTIVITY_MWAIT && a->mwait_irq_wakes && interrupt_waits(cpu)) {
+        a->activity = ACTIVITY_RUNNING;
+        cpu->d.left -= 1;
+        return true;
+    }
+    return false;
+}
+
+bool cpu_check_pending(struct cpu *cpu)
+{
+    struct cpu_arch *a = &cpu->arch;
+    cpu->d.pending = true;
+    if (check_hardware(cpu)) {
+        return true;
+    }
+    if (a->activity == ACTIVITY_WAIT_SIPI) {
+        cpu->d.pending = false;
+        return false;
+    }
+    if (check_debug_traps(cpu) || check_interrupts(cpu)) {
+        return true;
+    }
+    if (a->activity == ACTIVITY_MWAIT && a->monitor_hit) {
+        a->activity = ACTIVITY_RUNNING;
+        cpu->d.left -= 1;
+        return true;
+    }
+    /* A shadow ends after one instruction: look again then. Whatever else lifts a mask (IF, NMI
+     * unblocking, RSM, TPR) kicks. */
+    cpu->d.pending = shadow_is_on(cpu);
+    return false;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* PCI devices that exist for testing and teaching: edu and pci-testdev. */
+#ifndef VITRINE_DEVICES_TESTDEVS_H
+#define VITRINE_DEVICES_TESTDEVS_H
+
+#include "devices/pci.h"
+
+#define EDU_DEFAULT_DMA_MASK (((u64)1 << 28) - 1)
+
+/* Both are owned by env->bus. */
+void edu_new(const struct device_env *env, struct pci_bus *bus, u8 devfn, u64 dma_mask,
+             const char *id);
+/* membar: size of the 64-bit BAR 2 without anything behind it, a power of 2; 0: none. */
+void pci_testdev_new(const struct device_env *env, struct pci_bus *bus, u8 devfn, u64 membar,
+                     const char *id);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/boot/boot.h"
+
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "devices/pm.h"
+#include "cpu/flags.h"
+#include "devices/q35.h"
+#include "machine/boot/multiboot.h"
+#include "machine/boot/pvh.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool boot_read_file(const char *path, struct boot_file *file, struct error *err)
+{
+    *file = (struct boot_file){0};
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) {
+        return error_set(err, errno == ENOENT ? EXIT_STATUS_NO_FILE : EXIT_STATUS_BAD_FILE, "%s: %s",
+                         path, strerror(errno));
+    }
+    u64 cap = MIB(1);
+    file->data = malloc(cap);
+    while (file->data != NULL) {
+        size_t n = fread(file->data + file->size, 1, cap - file->size, f);
+        file->size += n;
+        if (n == 0) {
+            break;
+        }
+        if (file->size == cap) {
+            cap *= 2;
+            u8 *grown = realloc(file->data, cap);
+            if (grown == NULL) {
+                free(file->data);
+            }
+            file->data = grown;
+        }
+    }
+    bool bad = file->data == NULL || ferror(f) != 0;
+    (void)fclose(f);
+    if (bad) {
+        boot_free_file(file);
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be read", path);
+    }
+    return true;
+}
+
+void boot_free_file(struct boot_file *file)
+{
+    free(file->data);
+    *file = (struct boot_file){0};
+}
+
+static void set_segment(struct segment *s, u16 sel, u32 attr)
+{
+    *s = (struct segment){.sel = sel, .limit = 0xffffffffu, .attr = attr};
+}
+
+static void enter_flat(struct cpu *cpu, u32 code_bits)
+{
+    set_segment(&cpu->arch.seg[SEG_CS], 0x10, 0xb | SEG_S | SEG_P | SEG_G | code_bits);
+    static const unsigned data[] = {SEG_ES, SEG_SS, SEG_DS, SEG_FS, SEG_GS};
+    for (unsigned i = 0; i < ARRAY_LEN(data); i++) {
+        set_segment(&cpu->arch.seg[data[i]], 0x18, 0x3 | SEG_S | SEG_P | SEG_G | SEG_DB);
+    }
+    cpu->arch.rflags = RFLAGS_ONE;
+    flags_set_arith(cpu, 0);
+}
+
+void boot_enter_protected_mode(struct machine *m, u64 rip)
+{
+    struct cpu *cpu = m->set.cpu[0];
+    cpu->arch.cr0 = CR0_PE | CR0_ET;
+    enter_flat(cpu, SEG_DB);
+    cpu->arch.rip = rip;
+    cpu_update_mode(cpu);
+}
+
+void boot_enter_long_mode(struct machine *m, u64 scratch, u64 rip)
+{
+    struct cpu *cpu = m->set.cpu[0];
+    u8 page[PAGE_SIZE];
+    u64 pml4 = scratch;
+    u64 pdpt = scratch + PAGE_SIZE;
+    memset(page, 0, sizeof page);
+    store_le64(page, pdpt | 7);
+    (void)phys_load(&m->phys, SPA(pml4), page, sizeof page);
+    for (unsigned i = 0; i < 4; i++) {
+        store_le64(page + 8 * i, (scratch + (2 + i) * PAGE_SIZE) | 7);
+    }
+    (void)phys_load(&m->phys, SPA(pdpt), page, sizeof page);
+    for (u64 i = 0; i < 4; i++) {
+        for (u64 j = 0; j < 512; j++) {
+            store_le64(page + 8 * j, (i << 30 | j << 21) | 0x83);
+        }
+        (void)phys_load(&m->phys, SPA(scratch + (2 + i) * PAGE_SIZE), page, sizeof page);
+    }
+    static const u64 gdt[] = {0, 0, 0x00af9b000000ffffu, 0x00cf93000000ffffu};
+    (void)phys_load(&m->phys, SPA(scratch + 6 * PAGE_SIZE), gdt, sizeof gdt);
+    cpu->arch.gdtr = (struct table_reg){.base = scratch + 6 * PAGE_SIZE, .limit = sizeof gdt - 1};
+    cpu->arch.cr3 = pml4;
+    cpu->arch.cr4 = CR4_PAE;
+    cpu->arch.efer = EFER_LME | EFER_LMA;
+    cpu->arch.cr0 = CR0_PE | CR0_PG | CR0_ET;
+    enter_flat(cpu, SEG_L);
+    cpu->arch.rip = rip;
+    cpu_update_mode(cpu);
+}
+
+bool boot_load(struct machine *m, struct error *err)
+{
+    if (m->config.kernel == NULL) {
+        return true;
+    }
+    if (m->config.firmware != NULL) {
+        return true; /* the firmware finds the kernel in fw_cfg */
+    }
+    struct boot_file kernel;
+    if (!boot_read_file(m->config.kernel, &kernel, err)) {
+        return false;
+    }
+    q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
+                               GIB(512) - 1);
+    pm_enable_acpi(m->pm);
+    bool ok;
+    unsigned multiboot = multiboot_version(&kernel);
+    if (bzimage_is(&kernel)) {
+        ok = bzimage_boot(m, &kernel, err);
+    } else if (multiboot != 0) {
+        ok = multiboot_boot(m, &kernel, multiboot, err);
+    } else if (pvh_is(&kernel)) {
+        ok = pvh_boot(m, &kernel, err);
+    } else {
+        ok = error_set(err, EXIT_STATUS_BAD_FILE,
+                       "%s: neither a bzImage nor an ELF kernel with a Multiboot or PVH entry",
+                       m->config.kernel);
+    }
+    boot_free_file(&kernel);
+    return ok;
+}

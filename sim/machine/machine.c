@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/machine.h"
+
+#include "base/assert.h"
+#include "base/bits.h"
+#include "cpu/apic.h"
+#include "machine/boot/boot.h"
+#include "machine/drives.h"
+#include "machine/host/block.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void machine_config_init(struct machine_config *c)
+{
+    memset(c, 0, sizeof *c);
+    c->cpus = 1;
+    c->ram_bytes = MIB(256);
+    c->hpet = true;
+    c->seed = 1;
+    c->quantum = 10000;
+    c->ips = 1000000000u;
+    c->tsc_hz = 2000000000u;
+    c->rtc_base = 1767225600; /* 2026-01-01 00:00:00 UTC */
+    c->debugcon_port = 0xe9;
+    c->debug_exit_port = 0xf4;
+    c->tlb_entries = 1024;
+    c->code_cache_bytes = MIB(64);
+    c->epoch = 200000000u;
+}
+
+/* ---- Callbacks of the processors and the memory map ---- */
+
+static u32 port_read(void *self, u16 port, unsigned size)
+{
+    struct machine *m = self;
+    return bus_port_read(&m->bus, port, size);
+}
+
+static void port_write(void *self, u16 port, u32 value, unsigned size)
+{
+    struct machine *m = self;
+    bus_port_write(&m->bus, port, value, size);
+}
+
+static void cpu_shut_down(void *self, unsigned cpu)
+{
+    struct machine *m = self;
+    log_line(&m->log, LOG_CPU, "processor %u: shutdown (triple fault)", cpu);
+    m->requests.triple_fault = true;
+    machine_end_slice(m);
+}
+
+static void before_write(void *self, u64 frame, u64 offset, u64 size)
+{
+    struct machine *m = self;
+    mem_before_ram_write(&m->set, &m->phys, frame, offset, size);
+}
+
+static void map_changed(void *self)
+{
+    struct machine *m = self;
+    for (unsigned i = 0; i < m->set.count; i++) {
+        tlb_drop_all(m->set.cpu[i]);
+    }
+}
+
+static bool build_processors(struct machine *m)
+{
+    m->cpus = aligned_alloc(64, align_up(m->config.cpus * sizeof *m->cpus, 64));
+    if (m->cpus == NULL || !use_pool_init(&m->uses) ||
+        !code_cache_init(&m->code, &m->model, m->config.code_cache_bytes)) {
+        return false;
+    }
+    memset(m->cpus, 0, m->config.cpus * sizeof *m->cpus);
+    m->set.uses = &m->uses;
+    for (unsigned i = 0; i < m->config.cpus; i++) {
+        struct cpu *cpu = &m->cpus[i];
+        cpu->index = i;
+        cpu->set = &m->set;
+        cpu->model = &m->model;
+        cpu->phys = &m->phys;
+        cpu->clock = &m->clock;
+        cpu->log = &m->log;
+        cpu->code = &m->code;
+        cpu->ports = (struct cpu_ports){.io_read = port_read,
+                                        .io_write = port_write,
+                                        .int_ack = board_int_ack,
+                                        .eoi_broadcast = board_eoi_broadcast,
+                                        .cpu_reset = cpu_shut_down,
+                                        .self = m};
+        cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;
+        cpu->arch.rng_state[1] = ~m->config.seed ^ ((u64)i << 32);
+        m->set.cpu[i] = cpu;
+        if (!tlb_init(cpu, m->config.tlb_entries)) {
+            return false;
+        }
+        cpu->apic = apic_new(cpu);
+        if (cpu->apic == NULL) {
+            return false;
+        }
+        m->set.count = i + 1;
+    }
+    return true;
+}
+
+struct machine *machine_new(const struct machine_config *config, struct error *err)
+{
+    struct machine *m = calloc(1, sizeof *m);
+    if (m == NULL) {
+        (void)error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+        return NULL;
+    }
+    m->config = *config;
+    m->model = config->model;
+    log_init(&m->log);
+    clock_init(&m->clock, config->ips, config->tsc_hz);
+    m->ram_below_4g =
+        config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
+    m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
+    struct boot_file bios = {0};
+    if (config->firmware != NULL && !boot_read_file(config->firmware, &bios, err)) {
+        machine_free(m);
+        return NULL;
+    }
+    m->bios_offset = align_up(config->ram_bytes, PAGE_SIZE);
+    m->bios_size = align_up(bios.size, PAGE_SIZE);
+    if (!phys_init(&m->phys, &m->log, m->bios_offset + m->bios_size) || !build_processors(m)) {
+        (void)error_set(err, EXIT_STATUS_INTERNAL,
+                        "the host has no %llu MiB for the machine; try a smaller --memory",
+                        (unsigned long long)(config->ram_bytes >> 20));
+        boot_free_file(&bios);
+        machine_free(m);
+        return NULL;
+    }
+    m->phys.watch = (struct phys_watch){
+        .before_write = before_write, .map_changed = map_changed, .self = m};
+    if (bios.size > 0) {
+        memcpy(m->phys.ram + m->bios_offset + (m->bios_size - bios.size), bios.data, bios.size);
+    }
+    boot_free_file(&bios);
+    if (!board_build(m, err)) {
+        machine_free(m);
+        return NULL;
+    }
+    boot_describe_to_firmware(m);
+    machine_reset(m, true);
+    if (!boot_load(m, err)) {
+        machine_free(m);
+        return NULL;
+    }
+    return m;
+}
+
+void machine_reset(struct machine *m, bool power)
+{
+    board_reset(m, power);
+    for (unsigned i = 0; i < m->set.count; i++) {
+        struct cpu *cpu = m->set.cpu[i];
+        apic_reset(cpu->apic, false);
+        cpu_reset(cpu, CPU_RESET_POWER);
+        tlb_drop_all(cpu);
+    }
+    m->turn = 0;
+    m->turn_left = m->config.quantum;
+    m->asleep_s3 = false;
+}
+
+void machine_free(struct machine *m)
+{
+    if (m == NULL) {
+        return;
+    }
+    bus_free(&m->bus);
+    drives_close(m);
+    for (unsigned i = 0; i < m->config.cpus && m->cpus != NULL; i++) {
+        if (m->cpus[i].apic != NULL) {
+            apic_free(m->cpus[i].apic);
+        }
+        tlb_free(&m->cpus[i]);
+    }
+    free(m->cpus);
+    use_pool_free(&m->uses);
+    code_cache_free(&m->code);
+    phys_free(&m->phys);
+    free(m);
+}
+
+void machine_state(struct machine *m, struct state_io *io)
+{
+    state_section(io, "machine", 1);
+    state_u32(io, "turn", &m->turn);
+    state_u64(io, "turn_left", &m->turn_left);
+    state_bool(io, "asleep_s3", &m->asleep_s3);
+    clock_state(&m->clock, io);
+    for (unsigned i = 0; i < m->set.count; i++) {
+        cpu_state(m->set.cpu[i], io);
+    }
+    for (unsigned i = 0; i < m->console_count; i++) {
+        console_state(&m->consoles[i], io);
+    }
+    bus_state(&m->bus, io);
+    for (unsigned i = 0; i < m->disk_count; i++) {
+        block_state(m->disks[i], io);
+    }
+    phys_state(&m->phys, io);
+    if (state_is_load(io)) {
+        code_flush(&m->set, &m->phys);
+        for (unsigned i = 0; i < m->set.count; i++) {
+            tlb_drop_all(m->set.cpu[i]);
+            cpu_update_mode(m->set.cpu[i]);
+            m->set.cpu[i]->d.pending = true;
+        }
+    }
+}
+
+u64 machine_hash(struct machine *m)
+{
+    struct state_io io;
+    state_init_hash(&io);
+    machine_state(m, &io);
+    return io.hash;
+}
+
+bool machine_commit(struct machine *m, struct error *err)
+{
+    for (unsigned i = 0; i < m->disk_count; i++) {
+        if (!block_commit(m->disks[i], err)) {
+            return false;
+        }
+    }
+    return true;
+}

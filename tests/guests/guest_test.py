@@ -1,0 +1,64 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot a guest twice and compare. The second run has other translation-cache sizes and epochs; console
+bytes, position and state hash must be equal, and the texts asked for must appear (or not).
+
+usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
+                     [--once] -- RUN_ARGUMENTS
+Ends with 77 (skipped) when a needed input is missing."""
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+SECOND_RUN = ["--tlb-entries", "16"]
+
+
+def run(vitrine, arguments, extra, seconds):
+    command = [vitrine, "run", *arguments, "--hash", *extra]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired as e:
+        sys.stdout.buffer.write((e.stdout or b"")[-3000:])
+        sys.exit(f"FAIL: no end after {seconds} s: {' '.join(command)}")
+    return done.returncode, done.stdout, done.stderr
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--vitrine", required=True)
+    ap.add_argument("--needs", action="append", default=[])
+    ap.add_argument("--expect", action="append", default=[])
+    ap.add_argument("--reject", action="append", default=[])
+    ap.add_argument("--status", type=int, default=0)
+    ap.add_argument("--timeout", type=float, default=1200)
+    ap.add_argument("--once", action="store_true")
+    ap.add_argument("arguments", nargs=argparse.REMAINDER)
+    a = ap.parse_args()
+    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
+    for need in a.needs:
+        if not os.path.exists(need):
+            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
+            return 77
+    status, out, err = run(a.vitrine, arguments, [], a.timeout)
+    text = out.decode("latin1")
+    problems = []
+    if status != a.status:
+        problems.append(f"exit status {status}, expected {a.status}; {err.decode('latin1').strip()}")
+    problems += [f"console never showed {t!r}" for t in a.expect if t not in text]
+    for pattern in a.reject:
+        found = re.search(pattern, text, re.M)
+        if found:
+            problems.append(f"console shows {found.group(0)!r}")
+    if not a.once and not problems:
+        status2, out2, _ = run(a.vitrine, arguments, SECOND_RUN, a.timeout)
+        if (status2, out2) != (status, out):
+            problems.append(f"the second run differs: {out2.splitlines()[-1:]} against {out.splitlines()[-1:]}")
+    print(text[-4000:] if problems else text.splitlines()[-1])
+    for p in problems:
+        print("FAIL:", p)
+    return 1 if problems else 0
+
+
+sys.exit(main())

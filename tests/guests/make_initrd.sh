@@ -1,0 +1,38 @@
+#!/bin/sh
+# A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio.gz [COMMAND_FILE]
+# /init mounts the usual file systems, prints "@@ SHELL ...", then runs COMMAND_FILE's commands or an
+# interactive shell on the console, and powers off.
+set -eu
+out=$1
+commands=${2:-}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/mnt"
+cp "$(command -v busybox)" "$dir/bin/busybox"
+ln -s busybox "$dir/bin/sh"
+cat > "$dir/init" <<'INIT'
+#!/bin/sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+echo "@@ SHELL $(uname -r) cpus=$(grep -c ^processor /proc/cpuinfo)"
+if [ -f /commands ]; then
+    sh /commands
+else
+    setsid cttyhack sh
+fi
+poweroff -f
+INIT
+chmod +x "$dir/init"
+if [ -n "$commands" ]; then
+    cp "$commands" "$dir/commands"
+fi
+# Extra files (kernel modules): EXTRA=dir is copied to /extra.
+if [ -n "${EXTRA:-}" ]; then
+    cp -r "$EXTRA" "$dir/extra"
+fi
+find "$dir" -exec touch -h -d @0 {} +
+(cd "$dir" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 --reproducible) | gzip -n -6 > "$out.part"
+mv "$out.part" "$out"
