@@ -46,6 +46,9 @@ static inline void x87_update_es(struct fpu_state *f)
     f->fsw = (u16)((f->fsw & ~(unsigned)(FSW_ES | FSW_B)) | (es ? FSW_ES | FSW_B : 0u));
 }
 
+/* Replace FSW, with ES and B as the masks say (FCW first), whatever the value has there. */
+void x87_set_status(struct cpu *cpu, u16 fsw);
+
 /* Any MMX instruction but EMMS: TOP = 0, all registers valid. [SDM1 "MMX Instructions and the x87
  * FPU Tag Word"] */
 static inline void x87_enter_mmx(struct cpu *cpu)

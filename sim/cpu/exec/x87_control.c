@@ -19,7 +19,9 @@ cpu_rc fpu_pending(struct cpu *cpu)
     if (cpu->ports.ferr != NULL) {
         cpu->ports.ferr(cpu->ports.self);
     }
-    cpu->event = (struct event){.kind = EVENT_REDO, .why = "pending x87 exception, CR0.NE = 0"};
+    cpu->event = (struct event){.kind = EVENT_NONE};
+    cpu_charge(cpu, 1); /* waiting takes time */
+    cpu_kick(cpu);
     return CPU_EXIT;
 }
 
@@ -33,7 +35,7 @@ static void words_changed(struct cpu *cpu)
     }
 }
 
-static void set_status(struct cpu *cpu, u16 fsw)
+void x87_set_status(struct cpu *cpu, u16 fsw)
 {
     bool es = (cpu->arch.fpu.fsw & FSW_ES) != 0;
     cpu->arch.fpu.fsw = fsw;
@@ -50,7 +52,7 @@ static void init(struct cpu *cpu)
     f->tags = 0;
     f->fop = f->fcs = f->fds = 0;
     f->fip = f->fdp = 0;
-    set_status(cpu, 0);
+    x87_set_status(cpu, 0);
 }
 
 cpu_rc exec_fninit(struct cpu *cpu, const struct insn *in)
@@ -63,7 +65,7 @@ cpu_rc exec_fninit(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_fnclex(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
-    set_status(cpu, (u16)(cpu->arch.fpu.fsw & ~(u32)(FP_ALL | FSW_SF)));
+    x87_set_status(cpu, (u16)(cpu->arch.fpu.fsw & ~(u32)(FP_ALL | FSW_SF)));
     return CPU_OK;
 }
 
@@ -204,7 +206,7 @@ static void load_env(struct cpu *cpu, const struct insn *in, const u8 *p)
         f->fdp = load_le16(p + 2 * step) | (u64)(u16)(high_dp >> 12) << 16;
         f->fcs = f->fds = 0;
     }
-    set_status(cpu, fsw);
+    x87_set_status(cpu, fsw);
 }
 
 /* Masks all exceptions afterwards. */
