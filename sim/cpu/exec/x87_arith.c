@@ -151,7 +151,7 @@ ARITH(fidivr, FPU_DIVR, true, false)
 
 /* ST(0) with the last operand, or with ST(1). Unordered when something is empty. */
 static MUST_USE cpu_rc compare(struct cpu *cpu, const struct insn *in, bool quiet, bool integer,
-                               u32 *status, u32 *unmasked)
+                               u32 *status)
 {
     struct fpu_state *f = &cpu->arch.fpu;
     struct source s = {FPU_REG, x87_is_empty(f, 1), *x87_st(f, 1)};
@@ -164,7 +164,7 @@ static MUST_USE cpu_rc compare(struct cpu *cpu, const struct insn *in, bool quie
     } else {
         *status = fpu_compare(f->fcw, quiet, s.format, x87_st(f, 0), &s.v);
     }
-    *unmasked = x87_raise(cpu, in, *status & ~(u32)FSW_C1);
+    *status &= ~(u32)FSW_C1;
     return CPU_OK;
 }
 
@@ -172,31 +172,30 @@ static cpu_rc compare_conditions(struct cpu *cpu, const struct insn *in, bool qu
                                  unsigned pops)
 {
     u32 status = 0;
-    u32 unmasked = 0;
-    TRY(compare(cpu, in, quiet, integer, &status, &unmasked));
+    TRY(compare(cpu, in, quiet, integer, &status));
+    u32 unmasked = x87_raise(cpu, in, status);
+    set_conditions(&cpu->arch.fpu, status); /* also when invalid is unmasked */
     if ((unmasked & FP_PRE) != 0) {
         return CPU_OK;
     }
-    set_conditions(&cpu->arch.fpu, status & ~(u32)FSW_C1);
     for (unsigned i = 0; i < pops; i++) {
         x87_pop(&cpu->arch.fpu);
     }
     return CPU_OK;
 }
 
-/* To ZF, PF, CF; OF, SF, AF become 0. */
+/* To ZF, PF, CF, also when an exception is unmasked; OF, SF, AF become 0. C1 stays but for stack
+ * faults. */
 static cpu_rc compare_flags(struct cpu *cpu, const struct insn *in, bool quiet, bool pop)
 {
     u32 status = 0;
-    u32 unmasked = 0;
-    TRY(compare(cpu, in, quiet, false, &status, &unmasked));
-    if ((unmasked & FP_PRE) != 0) {
-        return CPU_OK;
-    }
+    TRY(compare(cpu, in, quiet, false, &status));
+    u32 c1 = (status & FSW_SF) != 0 ? 0 : cpu->arch.fpu.fsw & FSW_C1;
+    u32 unmasked = x87_raise(cpu, in, status | c1);
     flags_set_arith(cpu, ((status & FSW_C3) != 0 ? RFLAGS_ZF : 0u) |
                              ((status & FSW_C2) != 0 ? RFLAGS_PF : 0u) |
                              ((status & FSW_C0) != 0 ? RFLAGS_CF : 0u));
-    if (pop) {
+    if (pop && (unmasked & FP_PRE) == 0) {
         x87_pop(&cpu->arch.fpu);
     }
     return CPU_OK;
@@ -238,9 +237,8 @@ cpu_rc exec_ftst(struct cpu *cpu, const struct insn *in)
         status = fpu_function(f->fcw, FPU_TST, &unused, x87_st(f, 0), NULL);
     }
     status &= ~(u32)FSW_C1;
-    if ((x87_raise(cpu, in, status) & FP_PRE) == 0) {
-        set_conditions(f, status);
-    }
+    (void)x87_raise(cpu, in, status);
+    set_conditions(f, status);
     return CPU_OK;
 }
 
@@ -270,7 +268,7 @@ cpu_rc exec_fxam(struct cpu *cpu, const struct insn *in)
 
 /* ---- functions of ST(0), or ST(0) and ST(1) ----------------------------------------------- */
 
-static cpu_rc function(struct cpu *cpu, const struct insn *in, enum fpu_function op, bool two, bool conditions)
+static cpu_rc function(struct cpu *cpu, const struct insn *in, enum fpu_function op, bool two)
 {
     struct fpu_state *f = &cpu->arch.fpu;
     struct f80 d = X87_INDEFINITE;
@@ -279,16 +277,38 @@ static cpu_rc function(struct cpu *cpu, const struct insn *in, enum fpu_function
         if (!x87_stack_underflow(cpu, in)) {
             return CPU_OK;
         }
-        if (conditions) {
-            set_conditions(f, f->fsw & ~(u32)FSW_C2 & FSW_CC);
-        }
     } else {
         u16 status = fpu_function(f->fcw, op, &d, x87_st(f, 0), x87_st(f, 1));
-        bool keep = (x87_raise(cpu, in, status) & FP_PRE) != 0;
-        if (conditions) {
-            set_conditions(f, status);
+        if ((x87_raise(cpu, in, status) & FP_PRE) != 0) {
+            return CPU_OK;
         }
-        if (keep) {
+    }
+    x87_write(f, 0, &d);
+    return CPU_OK;
+}
+
+/* The quotient's low bits go to C0, C3, C1; C2 = 1: not finished. Without a quotient C0 and C3 stay. */
+static cpu_rc remainder_of(struct cpu *cpu, const struct insn *in, enum fpu_function op)
+{
+    struct fpu_state *f = &cpu->arch.fpu;
+    struct f80 d = X87_INDEFINITE;
+    u32 keep = f->fsw & (FSW_C0 | FSW_C3);
+    x87_track(cpu, in);
+    if (x87_is_empty(f, 0) || x87_is_empty(f, 1)) {
+        bool masked = x87_stack_underflow(cpu, in);
+        set_conditions(f, keep);
+        if (!masked) {
+            return CPU_OK;
+        }
+    } else {
+        const struct f80 *a = x87_st(f, 0);
+        const struct f80 *b = x87_st(f, 1);
+        bool none = x87_is_nan(a) || x87_is_nan(b) || x87_is_unsupported(a) ||
+                    x87_is_unsupported(b) || x87_is_inf(a) || x87_is_zero(b);
+        u16 status = fpu_function(f->fcw, op, &d, a, b);
+        u32 unmasked = x87_raise(cpu, in, status);
+        set_conditions(f, none || (unmasked & FP_PRE) != 0 ? keep : status);
+        if ((unmasked & FP_PRE) != 0) {
             return CPU_OK;
         }
     }
@@ -298,27 +318,27 @@ static cpu_rc function(struct cpu *cpu, const struct insn *in, enum fpu_function
 
 cpu_rc exec_fsqrt(struct cpu *cpu, const struct insn *in)
 {
-    return function(cpu, in, FPU_SQRT, false, false);
+    return function(cpu, in, FPU_SQRT, false);
 }
 
 cpu_rc exec_frndint(struct cpu *cpu, const struct insn *in)
 {
-    return function(cpu, in, FPU_RNDINT, false, false);
+    return function(cpu, in, FPU_RNDINT, false);
 }
 
 cpu_rc exec_fscale(struct cpu *cpu, const struct insn *in)
 {
-    return function(cpu, in, FPU_SCALE, true, false);
+    return function(cpu, in, FPU_SCALE, true);
 }
 
 cpu_rc exec_fprem(struct cpu *cpu, const struct insn *in)
 {
-    return function(cpu, in, FPU_PREM, true, true);
+    return remainder_of(cpu, in, FPU_PREM);
 }
 
 cpu_rc exec_fprem1(struct cpu *cpu, const struct insn *in)
 {
-    return function(cpu, in, FPU_PREM1, true, true);
+    return remainder_of(cpu, in, FPU_PREM1);
 }
 
 /* ST(0) becomes the exponent, the significand is pushed. */

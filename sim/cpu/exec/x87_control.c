@@ -123,7 +123,7 @@ static u16 full_tags(const struct fpu_state *f)
             tag = 3;
         } else if (x87_is_zero(v)) {
             tag = 1;
-        } else if ((v->se & 0x7fff) == 0x7fff || (v->mant >> 63) == 0) {
+        } else if ((v->se & 0x7fff) == 0x7fff || (v->se & 0x7fff) == 0 || (v->mant >> 63) == 0) {
             tag = 2;
         }
         tags |= tag << (2 * i);

@@ -38,7 +38,8 @@ static cpu_rc load_real(struct cpu *cpu, const struct insn *in)
     }
     struct f80 d;
     u16 status = fpu_load(f->fcw, size == 4 ? FPU_M32 : FPU_M64, &d, &v);
-    if ((x87_raise(cpu, in, status & ~(u32)FSW_C1) & FP_PRE) == 0) {
+    /* Unlike elsewhere an unmasked denormal does not keep the value out. */
+    if ((x87_raise(cpu, in, status & ~(u32)FSW_C1) & FP_IE) == 0) {
         x87_push(f, &d);
     }
     return CPU_OK;
@@ -61,7 +62,7 @@ cpu_rc exec_fld(struct cpu *cpu, const struct insn *in)
     unsigned i = in->r[0] & 7u;
     x87_track(cpu, in);
     struct f80 v = *x87_st(f, i);
-    if (x87_is_empty(f, 7) && x87_is_empty(f, i)) {
+    if (x87_is_empty(f, i)) {
         if (!x87_stack_underflow(cpu, in)) {
             return CPU_OK;
         }
@@ -225,10 +226,18 @@ cpu_rc exec_fstp(struct cpu *cpu, const struct insn *in)
     return store_real(cpu, in, true);
 }
 
-/* D9 D8+i: FSTP that does not look whether ST(0) is empty. */
+/* D9 D8+i: FSTP that only pops when ST(0) is empty. */
 cpu_rc exec_fstpnce(struct cpu *cpu, const struct insn *in)
 {
-    return store_register(cpu, in, true);
+    struct fpu_state *f = &cpu->arch.fpu;
+    struct f80 v = *x87_st(f, 0);
+    x87_track(cpu, in);
+    (void)x87_raise(cpu, in, 0);
+    if (!x87_is_empty(f, 0)) {
+        x87_write(f, in->r[0] & 7u, &v);
+    }
+    x87_pop(f);
+    return CPU_OK;
 }
 
 static cpu_rc store_int(struct cpu *cpu, const struct insn *in, bool truncate, bool pop)
@@ -299,7 +308,6 @@ static cpu_rc conditional_move(struct cpu *cpu, const struct insn *in, bool take
         }
         return CPU_OK;
     }
-    (void)x87_raise(cpu, in, 0);
     if (taken) {
         struct f80 v = *x87_st(f, i);
         x87_write(f, 0, &v);
@@ -325,6 +333,7 @@ CMOV(fcmovnu, !flag_pf(cpu))
 cpu_rc exec_ffree(struct cpu *cpu, const struct insn *in)
 {
     x87_track(cpu, in);
+    (void)x87_raise(cpu, in, 0);
     x87_set_tag(&cpu->arch.fpu, in->r[0] & 7u, false);
     return CPU_OK;
 }
@@ -333,6 +342,7 @@ cpu_rc exec_ffree(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_ffreep(struct cpu *cpu, const struct insn *in)
 {
     x87_track(cpu, in);
+    (void)x87_raise(cpu, in, 0);
     x87_set_tag(&cpu->arch.fpu, in->r[0] & 7u, false);
     x87_pop(&cpu->arch.fpu);
     return CPU_OK;

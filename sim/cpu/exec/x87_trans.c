@@ -91,7 +91,9 @@ static cpu_rc one_result(struct cpu *cpu, const struct insn *in, enum fpu_transc
     struct f80 d = X87_INDEFINITE;
     x87_track(cpu, in);
     if (x87_is_empty(f, 0)) {
-        if (!x87_stack_underflow(cpu, in)) {
+        bool masked = x87_stack_underflow(cpu, in);
+        set_c2(f, false);
+        if (!masked) {
             return CPU_OK;
         }
     } else {
@@ -125,12 +127,11 @@ static cpu_rc two_results(struct cpu *cpu, const struct insn *in, bool tangent)
     struct f80 first = X87_INDEFINITE;
     struct f80 second = X87_INDEFINITE;
     x87_track(cpu, in);
-    if (x87_is_empty(f, 0)) {
-        if (!x87_stack_underflow(cpu, in)) {
-            return CPU_OK;
-        }
-    } else if (!x87_is_empty(f, 7)) {
-        if (!x87_stack_overflow(cpu, in)) {
+    if (x87_is_empty(f, 0) || !x87_is_empty(f, 7)) {
+        bool masked =
+            x87_is_empty(f, 0) ? x87_stack_underflow(cpu, in) : x87_stack_overflow(cpu, in);
+        set_c2(f, false);
+        if (!masked) {
             return CPU_OK;
         }
     } else {
@@ -186,9 +187,9 @@ static u32 power_minus_one(const struct fpu_state *f, struct f80 *d)
         *d = is_negative(v) ? (struct f80){one.mant, 0xbffe} : one;
         return 0;
     }
-    if ((v->se & 0x7fff) >= 0x3fff) { /* undefined: the operand stays */
+    if ((v->se & 0x7fff) >= 0x3fff) { /* undefined: as the host has it */
         *d = *v;
-        return 0;
+        return FP_PE;
     }
     u32 denormal = denormal_flag(v);
     if ((denormal & ~(u32)f->fcw) != 0) {
@@ -271,7 +272,7 @@ static u32 log_product(const struct fpu_state *f, struct f80 *d, const struct f8
             return invalid(d);
         }
         *d = with_sign(infinity, !is_negative(y));
-        return x87_is_inf(y) ? 0u : (denormal & ~(u32)f->fcw) != 0 ? denormal : denormal | FP_ZE;
+        return x87_is_inf(y) ? 0u : FP_ZE;
     }
     if (is_negative(x)) {
         return invalid(d);
@@ -302,17 +303,14 @@ cpu_rc exec_fyl2x(struct cpu *cpu, const struct insn *in)
     return two_operands(cpu, in, log_product);
 }
 
-/* y * log2(x + 1); defined for |x| <= 1 - sqrt(1/2), computed for x > -1. */
+/* y * log2(x + 1); defined for |x| <= 1 - sqrt(1/2), computed for x > -1 (elsewhere undefined). */
 static u32 log_plus_one_product(const struct fpu_state *f, struct f80 *d, const struct f80 *y,
                                 const struct f80 *x)
 {
     u32 denormal = denormal_flag(x) | denormal_flag(y);
     bool x_zero = x87_is_zero(x);
     bool negative = is_negative(y) != is_negative(x);
-    if (is_negative(x) && (x->se & 0x7fff) >= 0x3fff) {
-        return invalid(d);
-    }
-    if ((x_zero && x87_is_inf(y)) || (x87_is_inf(x) && x87_is_zero(y))) {
+    if ((is_negative(x) && x87_is_inf(x)) || (x_zero && x87_is_inf(y)) || (x87_is_inf(x) && x87_is_zero(y))) {
         return invalid(d);
     }
     if ((denormal & ~(u32)f->fcw) != 0) {
@@ -325,6 +323,10 @@ static u32 log_plus_one_product(const struct fpu_state *f, struct f80 *d, const 
     if (x_zero || x87_is_zero(y)) {
         *d = with_sign(zero, negative);
         return denormal;
+    }
+    if (is_negative(x) && (x->se & 0x7fff) >= 0x3fff) { /* as the host has it */
+        *d = *x;
+        return denormal | FP_PE;
     }
     return denormal | fpu_transcendental(f->fcw, FPU_YL2XP1, d, y, x);
 }
