@@ -384,6 +384,11 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     if (seg < SEG_COUNT && (out->pfx & PFX_SEG) != 0 && no_memory(out)) {
         out->sib = (u8)((out->sib & ~(7u << 2)) | seg << 2); /* implicit sources: LODS, XLAT */
     }
+    if (zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi.opcode >= 0xd8 && zi.opcode <= 0xdf) {
+        /* x87: what FOP may have to show */
+        out->imm = (zi.opcode & 7u) << 8 | (unsigned)zi.raw.modrm.mod << 6 |
+                   (unsigned)zi.raw.modrm.reg << 3 | zi.raw.modrm.rm;
+    }
     if (zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
         out->imm |= out->r[0] == OPR_MEM || id == INSN_RET ? INSN_IMM_FAR : 0;
     }
