@@ -174,6 +174,12 @@ static void convert_memory(struct insn *out, const ZydisDecodedInstruction *zi,
     unsigned asize = zi->address_width == 64 ? 2 : zi->address_width == 32 ? 1 : 0;
     out->sib = (u8)(scale | seg << 2 | asize << 5);
     out->disp = (i32)op->mem.disp.value;
+    if ((zi->attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 && zi->raw.modrm.mod == 0 &&
+        zi->raw.sib.base == 5) {
+        /* No base whatever REX.B says; Zydis 4.0 forgets that with a 67h prefix. */
+        out->base = REG_NONE;
+        out->disp = (i32)zi->raw.disp.value;
+    }
     if (op->mem.disp.has_displacement && (i64)out->disp != op->mem.disp.value) {
         out->imm = (u64)op->mem.disp.value; /* MOV with a 64-bit offset: exec_mov_moffs */
     }

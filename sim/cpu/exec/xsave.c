@@ -14,7 +14,7 @@
  * UNCLEAR: FXSAVE with CR0.EM = 1: newer SDM texts say #UD, older ones and the APM #NM; #NM here
  * (the unit of the rows). */
 #include "abi/x86/fpu.h"
-#include "cpu/exec/exec.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/exec/x87.h"
 #include "cpu/model.h"
 
@@ -293,7 +293,7 @@ static bool component_in_use(const struct cpu *cpu, unsigned bit)
     }
 }
 
-static u64 xinuse(const struct cpu *cpu)
+u64 xsave_in_use(const struct cpu *cpu)
 {
     u64 mask = 0;
     for (unsigned i = 0; i < COMPONENTS; i++) {
@@ -335,7 +335,7 @@ static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind
     TRY(xsave_begin(cpu, in, kind == KIND_XSAVES, &rfbm, &a));
     TRY(mem_probe(cpu, a.seg, a.offset, xsave_size(cpu->model, rfbm, compact), ACCESS_WRITE));
 
-    u64 inuse = xinuse(cpu);
+    u64 inuse = xsave_in_use(cpu);
     if (compact && cpu->arch.mxcsr != MXCSR_INIT) {
         inuse |= XCR0_SSE; /* MXCSR belongs to SSE in the compacted format */
     }
