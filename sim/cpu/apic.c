@@ -48,8 +48,7 @@ static bool has_cmci(const struct apic *apic)
     return cpu_is_intel(apic->cpu);
 }
 
-/* ---- Vectors ------------------------------------------------------------------------------------
- */
+/* ---- Vectors -------------------------------------------------------------------------------- */
 
 static void bit_set(u32 *map, unsigned v)
 {
@@ -128,8 +127,7 @@ void apic_ack(struct apic *apic, u8 vector)
     bit_set(apic->isr, vector);
 }
 
-/* ---- Local sources ------------------------------------------------------------------------------
- */
+/* ---- Local sources -------------------------------------------------------------------------- */
 
 /* An entry's interrupt goes out: unmasked, with the entry's delivery mode. */
 static void lvt_deliver(struct apic *apic, enum apic_lvt lvt, bool level)
@@ -236,8 +234,7 @@ void apic_ack_extint(struct apic *apic)
     apic->extint_message = false;
 }
 
-/* ---- Registers ----------------------------------------------------------------------------------
- */
+/* ---- Registers ------------------------------------------------------------------------------ */
 
 static void write_eoi(struct apic *apic)
 {
@@ -444,8 +441,7 @@ static bool write_register(struct apic *apic, u32 reg, u64 value)
     }
 }
 
-/* ---- MMIO ---------------------------------------------------------------------------------------
- */
+/* ---- MMIO ----------------------------------------------------------------------------------- */
 
 u64 apic_mmio_base(const struct apic *apic)
 {
@@ -492,8 +488,7 @@ void apic_mmio_write(struct apic *apic, u64 offset, u64 value, unsigned size)
     }
 }
 
-/* ---- MSRs ---------------------------------------------------------------------------------------
- */
+/* ---- MSRs ----------------------------------------------------------------------------------- */
 
 /* Bits that must be zero in a WRMSR. [SDM3 "x2APIC Register Address Space"] */
 static u64 x2_reserved(const struct apic *apic, u32 reg)
@@ -604,8 +599,7 @@ void apic_set_cr8(struct apic *apic, u64 tpr)
     cpu_kick(apic->cpu);
 }
 
-/* ---- Life ---------------------------------------------------------------------------------------
- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 struct apic *apic_new(struct cpu *cpu)
 {

@@ -21,8 +21,7 @@ static cpu_rc reserved(struct cpu *cpu)
     return raise_gp(cpu, 0, "WRMSR: reserved bits or a value the register cannot hold");
 }
 
-/* ---- Common handlers ----------------------------------------------------------------------------
- */
+/* ---- Common handlers ------------------------------------------------------------------------ */
 
 static cpu_rc rd_FIELD(struct cpu *cpu, const struct msr_row *row, u32 index, u64 *value)
 {
@@ -121,8 +120,7 @@ static cpu_rc wr_apic(struct cpu *cpu, const struct msr_row *row, u32 index, u64
     return apic_msr_write(cpu->apic, index, value);
 }
 
-/* ---- Mode and entry points ----------------------------------------------------------------------
- */
+/* ---- Mode and entry points ------------------------------------------------------------------ */
 
 u64 msr_efer_mask(const struct cpu *cpu)
 {
@@ -248,8 +246,7 @@ static cpu_rc wr_pkrs(struct cpu *cpu, const struct msr_row *row, u32 index, u64
     return CPU_OK;
 }
 
-/* ---- Control-flow enforcement. [SDM1 "Control-flow Enforcement Technology"] ---------------------
- */
+/* ---- Control-flow enforcement. [SDM1 "Control-flow Enforcement Technology"] ----------------- */
 
 static cpu_rc wr_cet(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
@@ -277,8 +274,7 @@ static cpu_rc wr_pl_ssp(struct cpu *cpu, const struct msr_row *row, u32 index, u
     return wr_canonical(cpu, row, index, value);
 }
 
-/* ---- Speculation --------------------------------------------------------------------------------
- */
+/* ---- Speculation ---------------------------------------------------------------------------- */
 
 static u64 spec_ctrl_mask(const struct cpu *cpu)
 {
@@ -354,8 +350,7 @@ static cpu_rc rd_arch_capabilities(struct cpu *cpu, const struct msr_row *row, u
     return CPU_OK;
 }
 
-/* ---- Debugging ----------------------------------------------------------------------------------
- */
+/* ---- Debugging ------------------------------------------------------------------------------ */
 
 /* LBR, BTF, and on Intel freezing on PMI and in SMM; on AMD the breakpoint pins. Branch trace
  * stores do not exist. */
@@ -383,8 +378,7 @@ static cpu_rc wr_lbr(struct cpu *cpu, const struct msr_row *row, u32 index, u64 
     return CPU_OK;
 }
 
-/* ---- AMD's configuration ------------------------------------------------------------------------
- */
+/* ---- AMD's configuration -------------------------------------------------------------------- */
 
 static cpu_rc wr_hwcr(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
@@ -439,8 +433,7 @@ static cpu_rc wr_vm_hsave(struct cpu *cpu, const struct msr_row *row, u32 index,
     return CPU_OK;
 }
 
-/* ---- The table ----------------------------------------------------------------------------------
- */
+/* ---- The table ------------------------------------------------------------------------------ */
 
 #define F(field) offsetof(struct cpu_arch, field)
 #define S(field) offsetof(struct cpu_arch, store.field)

@@ -160,8 +160,7 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
     return hit ? type : (unsigned)a->mtrr_def & 0xff;
 }
 
-/* ---- Machine checks -----------------------------------------------------------------------------
- */
+/* ---- Machine checks ------------------------------------------------------------------------- */
 
 MSR_READER(mcg_cap)
 {
