@@ -10,7 +10,7 @@
 #include <math.h>
 #include <signal.h>
 
-#define ROUNDS 1000
+#define ROUNDS 400
 
 struct test_row {
     const char *name;
