@@ -73,6 +73,7 @@ static bool take_interrupt(struct cpu *cpu)
     }
     if (apic_extint_pending(cpu->apic)) {
         vector = cpu->ports.int_ack != NULL ? cpu->ports.int_ack(cpu->ports.self) : -1;
+        apic_ack_extint(cpu->apic);
     } else {
         vector = apic_pending(cpu->apic);
         if (vector >= 0) {
