@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 #include <inttypes.h>
 
@@ -391,20 +392,40 @@ void cpu_deliver_event(struct cpu *cpu)
         return;
     }
     cpu->d.left -= 1;
+    if (ev.kind == EVENT_VMEXIT) {
+        virt_exit(cpu);
+        return;
+    }
     cpu->arch.int_shadow_sti = false;
     cpu->arch.int_shadow_movss = false;
-    if (ev.kind == EVENT_EXCEPTION) {
-        /* Traps held back by MOV SS do not outlive a fault; a software interrupt keeps them. */
+    if (ev.kind == EVENT_ICEBP && cpu->arch.pending_db != 0) {
+        /* Traps held back by MOV SS become part of INT1's #DB. */
+        cpu->arch.dr6 = (cpu->arch.dr6 & ~(u64)0xf) | cpu->arch.pending_db;
+        cpu->arch.pending_db = 0;
+    } else if (ev.kind == EVENT_EXCEPTION) {
+        /* They do not outlive a fault, but do a software interrupt. */
         cpu->arch.pending_db = 0;
     }
     cpu_leave_block(cpu);
     while (ev.kind != EVENT_SHUTDOWN) {
+        if (in_guest(cpu)) {
+            if (virt_event(cpu, &ev) != CPU_OK) {
+                virt_exit(cpu);
+                return;
+            }
+            virt_delivery_begins(cpu, &ev);
+        }
         record_exception(cpu, &ev);
         if (log_on(cpu->log, LOG_INT)) {
             log_delivery(cpu, &ev);
         }
         if (deliver_one(cpu, &ev) == CPU_OK) {
             break;
+        }
+        if (cpu->event.kind == EVENT_VMEXIT) { /* a second-level fault while delivering */
+            cpu->event.kind = EVENT_NONE;
+            virt_exit(cpu);
+            return;
         }
         struct event second = cpu->event;
         set_ext(&second, &ev);
@@ -421,6 +442,13 @@ void cpu_deliver_event(struct cpu *cpu)
         ev = second;
     }
     cpu->event.kind = EVENT_NONE;
+    if (in_guest(cpu)) {
+        if (ev.kind == EVENT_SHUTDOWN && virt_event(cpu, &ev) != CPU_OK) {
+            virt_exit(cpu);
+            return;
+        }
+        virt_delivery_done(cpu);
+    }
     if (ev.kind == EVENT_SHUTDOWN) {
         enter_shutdown(cpu);
     }

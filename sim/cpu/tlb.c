@@ -159,6 +159,8 @@ void tlb_select_context(struct cpu *cpu)
     }
     bool user = cpu->d.cpl == 3;
     bool smap_open = !user && (root.flags & WALK_SMAP) != 0 && (cpu->arch.rflags & RFLAGS_AC) != 0;
+    key.nested = root.nested.kind != NESTED_NONE ? root.nested.table | (u64)root.nested.kind : 0;
+    key.nested_aux = (u64)root.nested.flags << 32 | root.nested.mode;
     key.bits = (u32)root.mode | root.flags << KEY_WALK_SHIFT;
     u32 side = (user ? KEY_USER : 0u) | (smap_open ? KEY_AC : 0u);
     /* Which protection-key register matters depends on the page; both belong to the key. */
@@ -200,6 +202,14 @@ static bool use_is_stale(const struct cpu_set *set, const struct table_use *u)
     return set->cpu[u->cpu]->tlb->ctx[u->ctx].generation != u->generation;
 }
 
+static void free_use(struct use_pool *pool, u32 *link)
+{
+    u32 dead = *link;
+    *link = pool->use[dead].next;
+    pool->use[dead].next = pool->free;
+    pool->free = dead;
+}
+
 void tlb_note_use(struct cpu *cpu, const struct tlb_ctx *ctx, u64 frame, unsigned level,
                   unsigned shift, u64 base)
 {
@@ -213,10 +223,7 @@ void tlb_note_use(struct cpu *cpu, const struct tlb_ctx *ctx, u64 frame, unsigne
             return;
         }
         if (use_is_stale(cpu->set, u)) {
-            u32 dead = *link;
-            *link = u->next;
-            u->next = pool->free;
-            pool->free = dead;
+            free_use(pool, link);
         } else {
             link = &u->next;
         }
@@ -287,6 +294,34 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
     cpu_leave_block(cpu);
 }
 
+/* The table that an entry at `level` led to no longer serves the range from `base` on in this context: its page
+ * may become ordinary memory, whose stores should be fast again. */
+static void forget_child(struct cpu_set *set, struct phys *phys, const struct table_use *parent, u64 entry,
+                         u64 base)
+{
+    u64 frame;
+    u8 *host;
+    bool writable;
+    bool leaf = parent->level == 1 || (parent->level <= 3 && (entry & 0x80) != 0);
+    if (leaf || !phys_page(phys, SPA(entry & 0x000ffffffffff000u), &frame, &host, &writable)) {
+        return;
+    }
+    struct page_desc *page = &phys->pages[frame];
+    u32 *link = &page->uses;
+    while (*link != 0) {
+        struct table_use *u = &set->uses->use[*link];
+        if (use_is_stale(set, u) || (u->cpu == parent->cpu && u->ctx == parent->ctx && u->base == base &&
+                                     u->level < parent->level)) {
+            free_use(set->uses, link);
+        } else {
+            link = &u->next;
+        }
+    }
+    if (page->uses == 0) {
+        page->flags &= ~(u32)PAGE_IS_TABLE;
+    }
+}
+
 void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     struct use_pool *pool = set->uses;
@@ -296,14 +331,24 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
     while (*link != 0) {
         struct table_use *u = &pool->use[*link];
         if (use_is_stale(set, u)) {
-            u32 dead = *link;
-            *link = u->next;
-            u->next = pool->free;
-            pool->free = dead;
+            free_use(pool, link);
             continue;
         }
         struct cpu *cpu = set->cpu[u->cpu];
         struct tlb_ctx *ctx = &cpu->tlb->ctx[u->ctx];
+        if (u->level == TLB_LEVEL_NESTED) {
+            bool live = false;
+            for (u64 at = align_down(offset, 8); at < offset + size; at += 8) {
+                live = live || (host[at] & 7) != 0; /* present (NPT), or any right (EPT) */
+            }
+            if (live) {
+                clear_context(ctx); /* this use is stale now: dropped in the next round */
+                cpu_leave_block(cpu);
+                continue;
+            }
+            link = &u->next;
+            continue;
+        }
         unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;
         for (u64 at = align_down(offset, entry_size); at < offset + size; at += entry_size) {
             if ((host[at] & 1) == 0) {
@@ -311,6 +356,8 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
             }
             u64 first = u->base + ((at / entry_size) << u->shift);
             drop_range(cpu, ctx, first, first + (((u64)1 << u->shift) - 1));
+            u64 entry = load_le(host + at, entry_size);
+            forget_child(set, phys, u, entry, first);
         }
         link = &u->next;
     }

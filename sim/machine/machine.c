@@ -88,6 +88,7 @@ static bool build_processors(struct machine *m)
                                         .io_write = port_write,
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
+                                        .ferr = board_ferr,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
         cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;
