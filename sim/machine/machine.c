@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
+#include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
@@ -52,6 +53,13 @@ static void cpu_shut_down(void *self, unsigned cpu)
     machine_end_slice(m);
 }
 
+/* SMIACT#: the memory controller shows SMRAM to the running processor. */
+static void smi_active(void *self, bool in_smm)
+{
+    struct machine *m = self;
+    mch_set_smm_view(m->mch, in_smm);
+}
+
 static void before_write(void *self, u64 frame, u64 offset, u64 size)
 {
     struct machine *m = self;
@@ -89,6 +97,7 @@ static bool build_processors(struct machine *m)
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
                                         .ferr = board_ferr,
+                                        .smi_ack = smi_active,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
         cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;

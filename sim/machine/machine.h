@@ -59,6 +59,7 @@ struct machine_config {
     unsigned module_count;
     struct drive_config drives[MACHINE_MAX_DRIVES];
     unsigned drive_count;
+    const char *boot_order; /* letters as in QEMU's -boot: c disks, d CD-ROMs; NULL: "cd" */
     bool nic;
     const char *nic_options; /* "hostfwd=..." list or NULL */
     struct console_config serial[MACHINE_MAX_SERIAL];
@@ -156,7 +157,7 @@ struct machine {
     unsigned console_count;
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
-    bool smm_view;
+    char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
     u64 ram_below_4g, ram_above_4g;
     u64 bios_offset, bios_size;
     volatile int interrupted; /* set by a signal handler of the owner */

@@ -125,6 +125,7 @@ bool boot_load(struct machine *m, struct error *err)
     q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
                                GIB(512) - 1);
     pm_enable_acpi(m->pm);
+    boot_as_firmware(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);
     if (bzimage_is(&kernel)) {
