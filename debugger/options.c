@@ -285,6 +285,17 @@ static bool opt_hda(struct run_options *o, const char *v, struct error *err)
     return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
 }
 
+static bool opt_boot(struct run_options *o, const char *v, struct error *err)
+{
+    char *text = keep(o, strncmp(v, "order=", 6) == 0 ? v + 6 : v);
+    text[strcspn(text, ",")] = '\0';
+    if (text[0] == '\0' || strspn(text, "acdn") != strlen(text)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--boot %s: letters c (disks) and d (CD-ROMs) are wanted", v);
+    }
+    o->machine.boot_order = text;
+    return true;
+}
+
 static bool opt_nic(struct run_options *o, const char *v, struct error *err)
 {
     if (strcmp(v, "none") == 0) {
@@ -327,6 +338,21 @@ static bool opt_serial(struct run_options *o, const char *v, struct error *err)
 static bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
 {
     return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* Of QEMU's global properties only this one means something here. */
+static bool opt_global(struct run_options *o, const char *v, struct error *err)
+{
+    static const char name[] = "isa-debugcon.iobase=";
+    u64 port = 0;
+    if (strncmp(v, name, sizeof name - 1) != 0) {
+        return true;
+    }
+    if (!number_option("global isa-debugcon.iobase", v + sizeof name - 1, 1, 0xffff, &port, err)) {
+        return false;
+    }
+    o->machine.debugcon_port = (u16)port;
+    return true;
 }
 
 /* name, set flag or NULL with a special meaning, description. */

@@ -11,6 +11,8 @@
 #include "base/types.h"
 #include "cpu/event.h"
 #include "cpu/insn.h"
+#include "cpu/svm/state.h"
+#include "cpu/vmx/state.h"
 #include "cpu/msr_store.h"
 #include "mmu/phys.h"
 
@@ -59,6 +61,9 @@ struct fpu_state {
     u64 fip, fdp;
 };
 
+/* Whose rules hold: the processor's own, or a hypervisor's. */
+enum guest_mode { GUEST_NONE, GUEST_VMX, GUEST_SVM };
+
 enum activity {
     ACTIVITY_RUNNING,
     ACTIVITY_HLT,
@@ -67,7 +72,7 @@ enum activity {
     ACTIVITY_MWAIT,
 };
 
-#define MTRR_VAR_COUNT 10
+#define MTRR_VAR_COUNT 8 /* SeaBIOS has room for no more when it copies them to the other processors */
 #define MC_BANK_COUNT 10
 #define PMC_GP_COUNT 8
 #define PMC_FIXED_COUNT 4
@@ -111,6 +116,10 @@ struct cpu_arch {
     u64 last_branch_from, last_branch_to, last_int_from, last_int_to;
     u64 syscfg, hwcr;
     struct msr_store store; /* MSRs that only their handlers look at */
+
+    enum guest_mode guest;
+    struct vmx_arch vmx;
+    struct svm_arch svm;
 
     enum activity activity;
     bool in_smm;
@@ -180,6 +189,7 @@ struct cpu {
     struct cpu_arch arch;
     struct cpu_derived d;
     struct event event; /* meaningful only after CPU_EXIT */
+    struct vm_exit exit; /* meaningful while event.kind is EVENT_VMEXIT */
     unsigned index;     /* 0..n-1, also the initial APIC ID unless the model says otherwise */
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */
     const struct cpu_model *model;

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
+#include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
@@ -52,6 +53,13 @@ static void cpu_shut_down(void *self, unsigned cpu)
     machine_end_slice(m);
 }
 
+/* SMIACT#: the memory controller shows SMRAM to the running processor. */
+static void smi_active(void *self, bool in_smm)
+{
+    struct machine *m = self;
+    mch_set_smm_view(m->mch, in_smm);
+}
+
 static void before_write(void *self, u64 frame, u64 offset, u64 size)
 {
     struct machine *m = self;
@@ -88,6 +96,8 @@ static bool build_processors(struct machine *m)
                                         .io_write = port_write,
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
+                                        .ferr = board_ferr,
+                                        .smi_ack = smi_active,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
         cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;
@@ -121,7 +131,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file(config->firmware, &bios, err)) {
+    if (config->firmware != NULL && !boot_read_file("firmware", config->firmware, &bios, err)) {
         machine_free(m);
         return NULL;
     }

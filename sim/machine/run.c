@@ -82,10 +82,7 @@ static u64 slice_budget(struct machine *m)
 static void run_slice(struct machine *m)
 {
     struct cpu *cpu = m->set.cpu[m->turn];
-    if (cpu->arch.in_smm != m->smm_view) {
-        m->smm_view = cpu->arch.in_smm;
-        mch_set_smm_view(m->mch, m->smm_view);
-    }
+    mch_set_smm_view(m->mch, cpu->arch.in_smm);
     u64 budget = slice_budget(m);
     if (budget == 0) {
         return;

@@ -12,7 +12,7 @@ struct boot_file {
 };
 
 /* Read a whole file. False with a line in *err: missing 66, unreadable 65. */
-bool boot_read_file(const char *path, struct boot_file *file, struct error *err);
+bool boot_read_file(const char *what, const char *path, struct boot_file *file, struct error *err);
 void boot_free_file(struct boot_file *file);
 
 /* Is it a bzImage (a Linux kernel with a setup header)? */
@@ -20,6 +20,12 @@ bool bzimage_is(const struct boot_file *kernel);
 /* Load by the 64-bit boot protocol and set the first processor's registers.
  * [Linux Documentation/arch/x86/boot.rst] */
 bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct error *err);
+
+/* Conventional memory ends here. */
+#define BOOT_EBDA_AT 0x9fc00u
+
+/* Leave processors and low memory as firmware does. */
+void boot_as_firmware(struct machine *m);
 
 /* ACPI tables for a boot without firmware: in the BIOS area and at the top of low RAM. Returns the
  * RSDP's address. */
