@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 #include <inttypes.h>
 
@@ -391,6 +392,10 @@ void cpu_deliver_event(struct cpu *cpu)
         return;
     }
     cpu->d.left -= 1;
+    if (ev.kind == EVENT_VMEXIT) {
+        virt_exit(cpu);
+        return;
+    }
     cpu->arch.int_shadow_sti = false;
     cpu->arch.int_shadow_movss = false;
     if (ev.kind == EVENT_ICEBP && cpu->arch.pending_db != 0) {
@@ -403,12 +408,24 @@ void cpu_deliver_event(struct cpu *cpu)
     }
     cpu_leave_block(cpu);
     while (ev.kind != EVENT_SHUTDOWN) {
+        if (in_guest(cpu)) {
+            if (virt_event(cpu, &ev) != CPU_OK) {
+                virt_exit(cpu);
+                return;
+            }
+            virt_delivery_begins(cpu, &ev);
+        }
         record_exception(cpu, &ev);
         if (log_on(cpu->log, LOG_INT)) {
             log_delivery(cpu, &ev);
         }
         if (deliver_one(cpu, &ev) == CPU_OK) {
             break;
+        }
+        if (cpu->event.kind == EVENT_VMEXIT) { /* a second-level fault while delivering */
+            cpu->event.kind = EVENT_NONE;
+            virt_exit(cpu);
+            return;
         }
         struct event second = cpu->event;
         set_ext(&second, &ev);
@@ -425,6 +442,13 @@ void cpu_deliver_event(struct cpu *cpu)
         ev = second;
     }
     cpu->event.kind = EVENT_NONE;
+    if (in_guest(cpu)) {
+        if (ev.kind == EVENT_SHUTDOWN && virt_event(cpu, &ev) != CPU_OK) {
+            virt_exit(cpu);
+            return;
+        }
+        virt_delivery_done(cpu);
+    }
     if (ev.kind == EVENT_SHUTDOWN) {
         enter_shutdown(cpu);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* MTRRs, PAT and the machine-check banks. Memory types are kept and checked; no cache follows them.
  * No machine check is ever found: the banks hold what software writes.
- * [SDM3 "Memory Type Range Registers (MTRRs)"], [SDM3 "Machine-Check Architecture"], [APM2 "MTRRs"] */
+ * [SDM3 "Memory Type Range Registers (MTRRs)"], [SDM3 "Machine-Check Architecture"], [APM2 "MTRRs"]
+ */
 #include "cpu/msr_priv.h"
 
 #define MTRR_TYPE_UC 0u
@@ -145,7 +146,8 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
         if (t == MTRR_TYPE_UC) {
             return MTRR_TYPE_UC;
         }
-        /* [SDM3 "MTRR Precedences"]: WT wins over WB; other overlaps are undefined: the first stays. */
+        /* [SDM3 "MTRR Precedences"]: WT wins over WB; other overlaps are undefined: the first
+         * stays. */
         if (!hit || (type == MTRR_TYPE_WB && t == MTRR_TYPE_WT)) {
             type = t;
         }
@@ -154,7 +156,7 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
     return hit ? type : (unsigned)a->mtrr_def & 0xff;
 }
 
-/* ---- Machine checks ----------------------------------------------------------------------------- */
+/* ---- Machine checks ------------------------------------------------------------------------- */
 
 MSR_READER(mcg_cap)
 {
@@ -185,8 +187,8 @@ MSR_READER(mc_bank)
     return CPU_OK;
 }
 
-/* CTL takes all zeros or all ones (AMD's bank 4 may leave GART errors out), STATUS zero unless AMD's
- * HWCR.McStatusWrEn is on. */
+/* CTL takes all zeros or all ones (AMD's bank 4 may leave GART errors out), STATUS zero unless
+ * AMD's HWCR.McStatusWrEn is on. */
 MSR_WRITER(mc_bank)
 {
     unsigned bank = (index - row->first) / 4;

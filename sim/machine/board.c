@@ -72,6 +72,14 @@ void board_eoi_broadcast(void *self, u8 vector)
     ioapic_eoi(m->ioapic, vector);
 }
 
+/* FERR#: a pulse here; the port 0xf0 latch of the PC/AT clears nothing that anybody waits for. */
+void board_ferr(void *self)
+{
+    struct machine *m = self;
+    irq_set(&m->ferr, true);
+    irq_set(&m->ferr, false);
+}
+
 static void on_sleep(void *self, unsigned slp_typ)
 {
     struct machine *m = self;
@@ -316,6 +324,7 @@ bool board_build(struct machine *m, struct error *err)
     m->ioapic = ioapic_new(&m->env, "ioapic", SPA(BOARD_IOAPIC_BASE), 0xf0);
     build_isa_lines(m, &isa);
     build_high_lines(m, &isa);
+    m->ferr = isa_source(&isa, 13);
     build_pm(m, &isa);
     build_timers(m, &isa);
     build_pci(m, &isa);

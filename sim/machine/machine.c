@@ -96,6 +96,7 @@ static bool build_processors(struct machine *m)
                                         .io_write = port_write,
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
+                                        .ferr = board_ferr,
                                         .smi_ack = smi_active,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
@@ -130,7 +131,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file(config->firmware, &bios, err)) {
+    if (config->firmware != NULL && !boot_read_file("firmware", config->firmware, &bios, err)) {
         machine_free(m);
         return NULL;
     }

@@ -6,6 +6,7 @@
 
 #include "abi/x86/registers.h"
 #include "base/bits.h"
+#include "mmu/nested.h"
 
 #define PTE_P BIT(0)
 #define PTE_W BIT(1)
@@ -61,6 +62,19 @@ static u64 reserved_bits(const struct walk_root *root, unsigned level, bool larg
     return r;
 }
 
+/* Does the page's protection key forbid this data access? [SDM3 "Protection Keys"] */
+static bool key_denies(const struct walk_root *root, unsigned access, const struct walk_result *res)
+{
+    if ((root->flags & (res->user ? WALK_PKE : WALK_PKS)) == 0 || root->mode < PAGING_4LEVEL ||
+        (access & WALK_EXEC) != 0) {
+        return false;
+    }
+    u32 bits = (res->user ? root->pkru : root->pkrs) >> (2 * res->pkey);
+    bool write_denied = (bits & 2) != 0 &&
+                        ((access & WALK_USER) != 0 || (root->flags & WALK_WP) != 0);
+    return (bits & 1) != 0 || ((access & WALK_WRITE) != 0 && write_denied);
+}
+
 static bool check_rights(const struct walk_root *root, unsigned access, struct walk_result *res,
                          bool shadow_page)
 {
@@ -69,6 +83,8 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
     if (user_access && !res->user) {
         return fail(root, access, res, PF_P, "user access to a supervisor page");
     }
+    /* A forbidding key shows in the error code whatever else is wrong with a data access. */
+    u32 p = key_denies(root, access, res) ? PF_P | PF_PK : PF_P;
     if ((access & WALK_SHADOW) != 0) {
         if (!shadow_page) {
             return fail(root, access, res, PF_P, "shadow-stack access to an ordinary page");
@@ -84,7 +100,7 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
                 return fail(root, access, res, PF_P, "SMEP: supervisor fetch from a user page");
             }
         } else if ((f & WALK_SMAP) != 0 && (access & WALK_AC) == 0) {
-            return fail(root, access, res, PF_P, "SMAP: supervisor access to a user page");
+            return fail(root, access, res, p, "SMAP: supervisor access to a user page");
         }
     }
     if ((access & WALK_EXEC) != 0) {
@@ -92,20 +108,32 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
     }
     if ((access & WALK_WRITE) != 0) {
         if (shadow_page && (f & WALK_CET) != 0 && (user_access || (f & WALK_WP) != 0)) {
-            return fail(root, access, res, PF_P, "write to a shadow-stack page");
+            return fail(root, access, res, p, "write to a shadow-stack page");
         }
         if (!res->writable && (user_access || (f & WALK_WP) != 0)) {
-            return fail(root, access, res, PF_P, "write to a read-only page");
+            return fail(root, access, res, p, "write to a read-only page");
         }
     }
-    if ((f & (res->user ? WALK_PKE : WALK_PKS)) != 0 && root->mode >= PAGING_4LEVEL) {
-        u32 bits = (res->user ? root->pkru : root->pkrs) >> (2 * res->pkey);
-        bool write_denied = (bits & 2) != 0 && (user_access || (f & WALK_WP) != 0);
-        if ((bits & 1) != 0 || ((access & WALK_WRITE) != 0 && write_denied)) {
-            return fail(root, access, res, PF_P | PF_PK, "protection key");
-        }
+    return p == PF_P || fail(root, access, res, p, "protection key");
+}
+
+/* Guest-physical to system-physical. `access` is WALK_READ, WALK_WRITE or WALK_EXEC; *bytes: how much around the
+ * address one page of the second level maps. */
+static bool to_system(struct phys *phys, const struct walk_root *root, u64 gpa, unsigned access,
+                      bool on_table, struct walk_result *res, u64 *spa, u64 *bytes)
+{
+    if (root->nested.kind == NESTED_NONE) {
+        *spa = gpa;
+        *bytes = ~(u64)0;
+        return true;
     }
-    return true;
+    res->gpa = GPA(gpa);
+    res->nested_on_table = on_table;
+    if (nested_translate(phys, &root->nested, gpa, access, res, spa, bytes)) {
+        return true;
+    }
+    res->nested_failed = true;
+    return false;
 }
 
 /* Set A and D bits of the steps taken. */
@@ -130,8 +158,16 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
                  struct walk_result *res)
 {
     *res = (struct walk_result){.user = true, .writable = true};
+    u64 spa;
+    u64 nested_bytes;
+    /* A guest's tables are read, and written when A or D bits are kept: the second level decides on rights. */
+    unsigned table_access = WALK_READ | (access & WALK_PROBE);
     if (root->mode == PAGING_NONE) {
-        res->spa = SPA(lin);
+        if (!to_system(phys, root, lin, access, false, res, &spa, &nested_bytes)) {
+            return false;
+        }
+        res->spa = SPA(spa);
+        res->gpa = GPA(lin);
         res->page_bytes = PAGE_SIZE;
         return true;
     }
@@ -151,7 +187,11 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
     for (;; level--) {
         shift = PAGE_SHIFT + (level - 1) * entry_bits;
         u64 index = (lin >> shift) & (BIT(entry_bits) - 1);
-        spa_t at = SPA(table + index * (narrow ? 4 : 8));
+        if (!to_system(phys, root, table + index * (narrow ? 4 : 8), table_access, true, res, &spa,
+                       &nested_bytes)) {
+            return false;
+        }
+        spa_t at = SPA(spa);
         entry = phys_read_scalar(phys, at, narrow ? 4 : 8);
         res->step[res->steps++] = (struct walk_step){.entry_at = at, .entry = entry, .level = (u8)level};
         if ((entry & PTE_P) == 0) {
@@ -188,7 +228,12 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
                 }
             }
             base &= ~(res->page_bytes - 1);
-            res->spa = SPA(base | (lin & (res->page_bytes - 1)));
+            u64 gpa = base | (lin & (res->page_bytes - 1));
+            if (!to_system(phys, root, gpa, access, false, res, &spa, &nested_bytes)) {
+                return false;
+            }
+            res->gpa = GPA(gpa);
+            res->spa = SPA(spa);
             break;
         }
         table = narrow ? entry & 0xfffff000u : entry & PTE_ADDRESS;

@@ -9,6 +9,8 @@
 #include "cpu/apic.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
+#include "cpu/msr.h"
+#include "cpu/virt.h"
 
 /* ---- What the model has ---- */
 
@@ -244,20 +246,36 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
         return raise_gp(cpu, 0, "MOV CR outside level 0");
     }
     u64 v = 0;
+    bool done = false;
     if (store) {
         TRY(read_cr(cpu, cr, &v));
+        if (in_guest(cpu)) {
+            TRY(virt_cr(cpu, in, CR_MOV_READ, cr, &v, &done));
+        }
         gpr_write(cpu, in->r[0], size, v);
         return CPU_OK;
     }
-    TRY(write_cr(cpu, cr, gpr_read(cpu, in->r[1], size)));
+    v = gpr_read(cpu, in->r[1], size);
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_MOV_WRITE, cr, &v, &done));
+    }
+    if (!done) {
+        TRY(write_cr(cpu, cr, v));
+    }
     cpu_leave_block(cpu);
     return CPU_OK;
 }
 
 cpu_rc exec_clts(struct cpu *cpu, const struct insn *in)
 {
-    UNUSED(in);
-    cpu->arch.cr0 &= ~(u64)CR0_TS;
+    u64 v = cpu->arch.cr0 & ~(u64)CR0_TS;
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_CLTS, 0, &v, &done));
+    }
+    if (!done) {
+        cpu->arch.cr0 = v;
+    }
     cpu_update_mode(cpu);
     return CPU_OK;
 }
@@ -268,7 +286,12 @@ cpu_rc exec_lmsw(struct cpu *cpu, const struct insn *in)
     u64 v;
     TRY(opr_read(cpu, in, 0, 2, &v));
     u64 low = CR0_MP | CR0_EM | CR0_TS;
-    return cr0_write(cpu, (cpu->arch.cr0 & ~low) | (v & (low | CR0_PE)));
+    u64 value = (cpu->arch.cr0 & ~low) | (v & (low | CR0_PE));
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_LMSW, 0, &value, &done));
+    }
+    return done ? CPU_OK : cr0_write(cpu, value);
 }
 
 /* ---- Debug registers ---- */
@@ -304,6 +327,9 @@ cpu_rc exec_mov_dr(struct cpu *cpu, const struct insn *in)
     }
     if ((cpu->arch.dr7 & DR7_GD) != 0) {
         return raise_db(cpu, DR6_BD, false, "DR7.GD");
+    }
+    if (in_guest(cpu)) {
+        TRY(virt_dr(cpu, in, dr, !store));
     }
     if (store) {
         gpr_write(cpu, in->r[0], size, read_dr(cpu, dr));
@@ -380,7 +406,7 @@ cpu_rc exec_invpcid(struct cpu *cpu, const struct insn *in)
     if (type < 2 && pcid != 0 && (cpu->arch.cr4 & CR4_PCIDE) == 0) {
         return raise_gp(cpu, 0, "INVPCID: PCID without CR4.PCIDE");
     }
-    if (type == 0 && !lin_is_canonical(cpu, lin)) {
+    if (type == 0 && !msr_is_canonical(cpu, lin)) {
         return raise_gp(cpu, 0, "INVPCID: address not canonical");
     }
     return CPU_OK;
