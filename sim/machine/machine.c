@@ -137,6 +137,9 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         .before_write = before_write, .map_changed = map_changed, .self = m};
     if (bios.size > 0) {
         memcpy(m->phys.ram + m->bios_offset + (m->bios_size - bios.size), bios.data, bios.size);
+        for (u64 at = m->bios_offset; at < m->bios_offset + m->bios_size; at += PAGE_SIZE) {
+            phys_note_write(&m->phys, at >> PAGE_SHIFT);
+        }
     }
     boot_free_file(&bios);
     if (!board_build(m, err)) {

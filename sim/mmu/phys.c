@@ -26,8 +26,9 @@ bool phys_init(struct phys *phys, struct log *log, u64 ram_bytes)
     }
     phys->ram = ram;
     phys->pages = calloc(phys->page_count, sizeof *phys->pages);
+    phys->dirty = calloc(phys->page_count, sizeof *phys->dirty);
     phys->spans = calloc(2 * PHYS_MAX_REGIONS + 1, sizeof *phys->spans);
-    return phys->pages != NULL && phys->spans != NULL;
+    return phys->pages != NULL && phys->dirty != NULL && phys->spans != NULL;
 }
 
 void phys_free(struct phys *phys)
@@ -36,6 +37,7 @@ void phys_free(struct phys *phys)
         (void)munmap(phys->ram, phys->ram_bytes);
     }
     free(phys->pages);
+    free(phys->dirty);
     free(phys->spans);
     memset(phys, 0, sizeof *phys);
 }
@@ -291,8 +293,7 @@ static void ram_write(struct phys *phys, u64 ram_offset, const u8 *in, u64 size)
             phys->watch.before_write(phys->watch.self, frame, at, n);
         }
         memcpy(phys->ram + ram_offset, in, n);
-        page->flags |= PAGE_DIRTY;
-        page->hash_valid = 0;
+        phys_note_write(phys, frame);
         ram_offset += n;
         in += n;
         size -= n;
@@ -367,28 +368,37 @@ bool phys_load(struct phys *phys, spa_t spa, const void *data, u64 size)
     return true;
 }
 
-static u64 page_hash(struct phys *phys, u64 frame)
-{
-    struct page_desc *page = &phys->pages[frame];
-    if ((page->flags & PAGE_DIRTY) != 0 || page->hash_valid == 0) {
-        page->hash = hash_bytes(frame, phys_frame_host(phys, frame), PAGE_SIZE);
-        page->hash_valid = 1;
-    }
-    return page->hash;
-}
-
 static bool page_is_zero(const u8 *p)
 {
     return p[0] == 0 && memcmp(p, p + 1, PAGE_SIZE - 1) == 0;
 }
 
+void phys_update_hash(struct phys *phys)
+{
+    for (u64 i = 0; i < phys->dirty_count; i++) {
+        u64 frame = phys->dirty[i];
+        const u8 *host = phys_frame_host(phys, frame);
+        u64 hash = page_is_zero(host) ? 0 : hash_bytes(frame, host, PAGE_SIZE);
+        /* A sum does not depend on the order of the pages. */
+        phys->ram_hash += hash - phys->pages[frame].hash;
+        phys->pages[frame].hash = hash;
+    }
+}
+
+void phys_start_epoch(struct phys *phys)
+{
+    phys_update_hash(phys);
+    for (u64 i = 0; i < phys->dirty_count; i++) {
+        phys->pages[phys->dirty[i]].flags &= ~(u32)PAGE_DIRTY;
+    }
+    phys->dirty_count = 0;
+}
+
 static void ram_state(struct phys *phys, struct state_io *io)
 {
     if (io->mode == STATE_HASH || io->mode == STATE_PRINT) {
-        u64 sum = 0; /* order-free, so that an incremental hash stays possible */
-        for (u64 f = 0; f < phys->page_count; f++) {
-            sum += page_hash(phys, f);
-        }
+        phys_update_hash(phys);
+        u64 sum = phys->ram_hash;
         state_u64(io, "ram_hash", &sum);
         return;
     }
@@ -402,8 +412,7 @@ static void ram_state(struct phys *phys, struct state_io *io)
             memset(host, 0, PAGE_SIZE);
         }
         if (state_is_load(io)) {
-            phys->pages[f].flags |= PAGE_DIRTY;
-            phys->pages[f].hash_valid = 0;
+            phys_note_write(phys, f);
         }
     }
 }
