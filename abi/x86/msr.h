@@ -102,6 +102,10 @@
 
 #define CET_SH_STK_EN 0x1
 #define CET_WR_SHSTK_EN 0x2
+#define CET_ENDBR_EN 0x4
+#define CET_LEG_IW_EN 0x8
+#define CET_NO_TRACK_EN 0x10
+#define CET_SUPPRESS_DIS 0x20
 #define CET_RESERVED 0x3c0
 #define CET_SUPPRESS 0x400
 #define CET_TRACKER 0x800

@@ -10,9 +10,9 @@ cpu_rc cr0_write(struct cpu *cpu, u64 value) MUST_USE;
 cpu_rc cr3_write(struct cpu *cpu, u64 value) MUST_USE;
 cpu_rc cr4_write(struct cpu *cpu, u64 value) MUST_USE;
 
-/* Bits of CR4 and XCR0 that this model has. */
+/* Bits of CR4 that this model has; bits of CR3 that must be 0 (bit 63 is no flush on MOV only). */
 u64 cr4_supported(const struct cpu *cpu);
-u64 xcr0_supported(const struct cpu *cpu);
+u64 cr3_reserved(const struct cpu *cpu);
 
 /* PAE paging: read the four page-directory pointers that `cr3` names and check their reserved bits
  * (#GP(0)). [SDM3 "PDPTE Registers"] */

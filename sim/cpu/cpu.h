@@ -165,6 +165,7 @@ struct cpu_ports {
     void (*eoi_broadcast)(void *self, u8 vector); /* level-triggered EOI to the I/O APICs */
     void (*smi_ack)(void *self, bool in_smm);     /* processor entered or left SMM */
     void (*cpu_reset)(void *self, unsigned cpu);  /* shutdown (triple fault) of this processor */
+    void (*ferr)(void *self); /* FERR#: x87 exception with CR0.NE = 0 (IRQ 13); may be NULL */
     void *self;
 };
 

@@ -362,8 +362,8 @@ static void record_exception(struct cpu *cpu, const struct event *ev)
 
 static void log_delivery(struct cpu *cpu, const struct event *ev)
 {
-    static const char *const kinds[] = {"none", "exception", "int n", "int3",  "int1",
-                                        "extint", "nmi",     "shutdown", "redo"};
+    static const char *const kinds[] = {"none", "exception", "int n", "int3",
+                                        "int1", "extint",    "nmi",   "shutdown"};
     log_line(cpu->log, LOG_INT,
              "cpu%u %s %02x error %04x cpl %u ip %04x:%016" PRIx64 " sp %04x:%016" PRIx64
              " cr2 %016" PRIx64 " ax %016" PRIx64 " %s",

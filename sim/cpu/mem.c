@@ -101,7 +101,7 @@ static unsigned walk_access_of(const struct cpu *cpu, unsigned access, bool sys)
 {
     unsigned w = (access & ACCESS_WRITE) != 0 ? WALK_WRITE : (access & ACCESS_EXEC) != 0 ? WALK_EXEC
                                                                                          : WALK_READ;
-    bool user = (cpu->d.cpl == 3 && !sys) || (access & ACCESS_USER) != 0;
+    bool user = (cpu->d.cpl == 3 && !sys && (access & ACCESS_SUPER) == 0) || (access & ACCESS_USER) != 0;
     w |= user ? WALK_USER : 0u;
     w |= (access & ACCESS_SHADOW) != 0 ? WALK_SHADOW : 0u;
     w |= !user && !sys && (cpu->arch.rflags & RFLAGS_AC) != 0 ? WALK_AC : 0u;
@@ -159,7 +159,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
 {
     bool sys = (access & ACCESS_IMPLICIT) != 0;
     struct tlb_ctx *ctx = sys ? cpu->d.sys_ctx : cpu->d.ctx;
-    bool plain = (access & (ACCESS_SHADOW | ACCESS_USER)) == 0;
+    bool plain = (access & (ACCESS_SHADOW | ACCESS_USER | ACCESS_SUPER)) == 0;
     /* Fast entries answer here too; the callers came because of size, flags or kind. */
     const struct tlb_entry *table = (access & ACCESS_EXEC) != 0    ? ctx->ex
                                     : (access & ACCESS_WRITE) != 0 ? ctx->wr
@@ -245,7 +245,9 @@ static cpu_rc open_span(struct cpu *cpu, u64 lin, unsigned size, unsigned access
     if (s->pieces == 2) {
         s->piece[1].size = size - room;
         u64 next = lin + room;
-        next = cpu->d.code64 ? next : next & 0xffffffffu;
+        if (!cpu->d.code64 && (lin >> 32) == 0) { /* system structures lie anywhere in long mode */
+            next &= 0xffffffffu;
+        }
         return translate(cpu, next, access, &s->piece[1]);
     }
     return CPU_OK;
@@ -380,7 +382,7 @@ cpu_rc mem_write_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, 
 
 cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, unsigned size)
 {
-    u64 lin;
+    u64 lin = 0;
     if (mem_linear(cpu, seg, offset, size, ACCESS_READ, &lin) != CPU_OK) {
         return CPU_EXIT;
     }
@@ -389,7 +391,7 @@ cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, uns
 
 cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *data, unsigned size)
 {
-    u64 lin;
+    u64 lin = 0;
     if (mem_linear(cpu, seg, offset, size, ACCESS_WRITE, &lin) != CPU_OK) {
         return CPU_EXIT;
     }
@@ -398,7 +400,7 @@ cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *da
 
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access)
 {
-    u64 lin;
+    u64 lin = 0;
     if (mem_linear(cpu, seg, offset, size, access, &lin) != CPU_OK) {
         return CPU_EXIT;
     }
@@ -422,7 +424,7 @@ cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned ali
 cpu_rc mem_rmw_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, struct mem_rmw *rmw,
                     u64 *old)
 {
-    u64 lin;
+    u64 lin = 0;
     struct span s;
     if (mem_linear(cpu, seg, offset, size, ACCESS_WRITE, &lin) != CPU_OK) {
         return CPU_EXIT;

@@ -12,10 +12,18 @@
 
 #include <inttypes.h>
 
+static void wake(struct cpu *cpu)
+{
+    if (cpu->arch.activity == ACTIVITY_MWAIT) {
+        cpu->arch.monitor_armed = false;
+    }
+    cpu->arch.activity = ACTIVITY_RUNNING;
+}
+
 /* Deliver one event. It charges its own count. */
 static bool deliver(struct cpu *cpu, struct event ev)
 {
-    cpu->arch.activity = ACTIVITY_RUNNING;
+    wake(cpu);
     cpu->event = ev;
     cpu_deliver_event(cpu);
     return true;
@@ -65,6 +73,7 @@ static bool take_interrupt(struct cpu *cpu)
     }
     if (apic_extint_pending(cpu->apic)) {
         vector = cpu->ports.int_ack != NULL ? cpu->ports.int_ack(cpu->ports.self) : -1;
+        apic_ack_extint(cpu->apic);
     } else {
         vector = apic_pending(cpu->apic);
         if (vector >= 0) {
@@ -134,7 +143,7 @@ static bool check_interrupts(struct cpu *cpu)
         return true;
     }
     if (a->activity == ACTIVITY_MWAIT && a->mwait_irq_wakes && interrupt_waits(cpu)) {
-        a->activity = ACTIVITY_RUNNING;
+        wake(cpu);
         cpu->d.left -= 1;
         return true;
     }
@@ -156,7 +165,7 @@ bool cpu_check_pending(struct cpu *cpu)
         return true;
     }
     if (a->activity == ACTIVITY_MWAIT && a->monitor_hit) {
-        a->activity = ACTIVITY_RUNNING;
+        wake(cpu);
         cpu->d.left -= 1;
         return true;
     }

@@ -276,7 +276,12 @@ unsigned access_as_cpl(const struct cpu *cpu, unsigned cpl)
     if ((cpl == 3) == (cpu_cpl(cpu) == 3)) {
         return 0;
     }
-    return cpl == 3 ? ACCESS_USER : ACCESS_SUPER;
+    if (cpl == 3) {
+        return ACCESS_USER;
+    }
+    /* The two kinds of supervisor access differ only where EFLAGS.AC lifts SMAP. */
+    bool lifted = (cpu->arch.cr4 & CR4_SMAP) != 0 && (cpu->arch.rflags & RFLAGS_AC) != 0;
+    return lifted ? ACCESS_SUPER : ACCESS_IMPLICIT;
 }
 
 void new_stack_current(struct cpu *cpu, struct new_stack *st)

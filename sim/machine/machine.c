@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "cpu/apic.h"
+#include "cpu/pmu.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
@@ -96,7 +97,8 @@ static bool build_processors(struct machine *m)
             return false;
         }
         cpu->apic = apic_new(cpu);
-        if (cpu->apic == NULL) {
+        cpu->pmu = pmu_new(cpu);
+        if (cpu->apic == NULL || cpu->pmu == NULL) {
             return false;
         }
         m->set.count = i + 1;
@@ -180,6 +182,7 @@ void machine_free(struct machine *m)
         if (m->cpus[i].apic != NULL) {
             apic_free(m->cpus[i].apic);
         }
+        pmu_free(m->cpus[i].pmu);
         tlb_free(&m->cpus[i]);
     }
     free(m->cpus);

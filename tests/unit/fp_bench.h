@@ -124,7 +124,7 @@ static inline void bench_open(struct bench *b)
 }
 
 /* An instruction for both sides. `operands`: one letter each: x y XMM/YMM, r ECX/EDX.., q the same with
- * 64 bits, p MMX, m memory at [RSI], s ST(i), i imm8. Numbers go up from 1 in order. */
+ * 64 bits, p MMX, m memory at [RSI], i imm8. Numbers go up from 1 in order. */
 struct bench_insn {
     struct insn in;
     u8 bytes[16];
@@ -172,10 +172,6 @@ static inline bool bench_encode(struct bench_insn *out, ZydisMnemonic mnemonic, 
             op->reg.value = (ZydisRegister)(ZYDIS_REGISTER_MM0 + reg);
             out->in.r[n] = (u8)(OPR_MMX + reg);
             break;
-        case 's':
-            op->reg.value = (ZydisRegister)(ZYDIS_REGISTER_ST0 + reg);
-            out->in.r[n] = (u8)(OPR_ST + reg);
-            break;
         case 'm':
             op->type = ZYDIS_OPERAND_TYPE_MEMORY;
             op->mem.base = ZYDIS_REGISTER_RSI;
@@ -212,11 +208,6 @@ static inline bool bench_encode(struct bench_insn *out, ZydisMnemonic mnemonic, 
     }
     if (zi.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
         out->in.pfx |= PFX_VEX | (zi.raw.vex.W != 0 ? PFX_REXW : 0u);
-    }
-    if (zi.opcode >= 0xd8 && zi.opcode <= 0xdf && zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT) {
-        out->in.imm = (zi.opcode & 7u) << 8 | (unsigned)zi.raw.modrm.mod << 6 |
-                      (unsigned)zi.raw.modrm.reg << 3 | zi.raw.modrm.rm;
-        out->in.osz = (u8)(zi.operand_width / 8);
     }
     return true;
 }

@@ -69,8 +69,11 @@ static void map_buffer(void)
 
 static void guest_open(void)
 {
-    struct error err;
-    ck_assert(cpu_model_parse(&model, "max", &err));
+    memset(&model, 0xff, sizeof model); /* every feature */
+    model.vendor = CPU_VENDOR_INTEL;
+    model.phys_bits = 40;
+    log_init(&log_sink);
+    clock_init(&guest_clock, 1000000000, 1000000000);
     ck_assert(phys_init(&phys, &log_sink, RAM_BYTES));
     phys_add_ram(&phys, REGION_RAM, SPA(0), RAM_BYTES, 0, 0, "ram");
     decoder = decoder_new(&model);
@@ -158,7 +161,7 @@ static void random_encoding(u8 bytes[15])
     }
 }
 
-/* Flags the manuals define after this instruction; ~0: leave it out. */
+/* Flags that the manuals leave undefined after this instruction; ~0: leave it out. */
 static u64 undefined_flags(const struct insn *in, u64 rcx)
 {
     unsigned n = (unsigned)(in->r[1] == OPR_IMM || in->r[2] == OPR_IMM ? in->imm : rcx) &
@@ -329,13 +332,21 @@ START_TEST(exec_native__random)
         u64 flags = (cpu_rflags(&cpu) ^ s.rflags) & (RFLAGS_ARITH | RFLAGS_DF) & ~undefined;
         ran++;
         completed += host_signal == 0;
-        if (guest_signal != host_signal || flags != 0 ||
-            memcmp(cpu.arch.gpr, s.gpr, sizeof s.gpr) != 0 ||
-            memcmp(phys.ram + BUFFER_SPA, buffer, BUFFER_BYTES) != 0) {
+        if (host_signal != 0 && insn_moves_rip(&in) && insn_asize(&in) == 4) {
+            /* Some processors clear upper halves before a first iteration that faults. */
+            for (unsigned i = RCX; i <= RDI; i++) {
+                s.gpr[i] = (u32)s.gpr[i];
+                cpu.arch.gpr[i] = (u32)cpu.arch.gpr[i];
+            }
+        }
+        bool same_memory = memcmp(phys.ram + BUFFER_SPA, buffer, BUFFER_BYTES) == 0;
+        /* An ENTER that faults may have pushed, below the stack pointer. */
+        same_memory = same_memory || (insn_id(&in) == INSN_ENTER && host_signal != 0);
+        if (guest_signal != host_signal || flags != 0 || !same_memory ||
+            memcmp(cpu.arch.gpr, s.gpr, sizeof s.gpr) != 0) {
             explain(bytes, &in, &start, &s);
             ck_abort_msg("guest signal %d (vector %u), host %d, memory %s", guest_signal,
-                         cpu.event.vector, host_signal,
-                         memcmp(phys.ram + BUFFER_SPA, buffer, BUFFER_BYTES) == 0 ? "same" : "differs");
+                         cpu.event.vector, host_signal, same_memory ? "same" : "differs");
         }
     }
     ck_assert_uint_gt(ran, ROUNDS / 4);

@@ -174,6 +174,12 @@ static void convert_memory(struct insn *out, const ZydisDecodedInstruction *zi,
     unsigned asize = zi->address_width == 64 ? 2 : zi->address_width == 32 ? 1 : 0;
     out->sib = (u8)(scale | seg << 2 | asize << 5);
     out->disp = (i32)op->mem.disp.value;
+    if ((zi->attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 && zi->raw.modrm.mod == 0 &&
+        zi->raw.sib.base == 5) {
+        /* No base whatever REX.B says; Zydis 4.0 forgets that with a 67h prefix. */
+        out->base = REG_NONE;
+        out->disp = (i32)zi->raw.disp.value;
+    }
     if (op->mem.disp.has_displacement && (i64)out->disp != op->mem.disp.value) {
         out->imm = (u64)op->mem.disp.value; /* MOV with a 64-bit offset: exec_mov_moffs */
     }
@@ -377,6 +383,11 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     unsigned seg = segment_override(&zi);
     if (seg < SEG_COUNT && (out->pfx & PFX_SEG) != 0 && no_memory(out)) {
         out->sib = (u8)((out->sib & ~(7u << 2)) | seg << 2); /* implicit sources: LODS, XLAT */
+    }
+    if (zi.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi.opcode >= 0xd8 && zi.opcode <= 0xdf) {
+        /* x87: what FOP may have to show */
+        out->imm = (zi.opcode & 7u) << 8 | (unsigned)zi.raw.modrm.mod << 6 |
+                   (unsigned)zi.raw.modrm.reg << 3 | zi.raw.modrm.rm;
     }
     if (zi.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) {
         out->imm |= out->r[0] == OPR_MEM || id == INSN_RET ? INSN_IMM_FAR : 0;

@@ -50,10 +50,10 @@ u64 cr4_supported(const struct cpu *cpu)
     return bits;
 }
 
-u64 xcr0_supported(const struct cpu *cpu)
+u64 cr3_reserved(const struct cpu *cpu)
 {
-    return XCR0_X87 | XCR0_SSE | (cpu_has(cpu, CPU_FEATURE_AVX) ? XCR0_AVX : 0u) |
-           (cpu_has(cpu, CPU_FEATURE_PKU) ? XCR0_PKRU : 0u);
+    u64 reserved = cpu_phys_reserved(cpu);
+    return cpu_has(cpu, CPU_FEATURE_LAM) ? reserved & ~((u64)CR3_LAM_U48 | CR3_LAM_U57) : reserved;
 }
 
 /* ---- CR0, CR3, CR4 ---- */
@@ -243,7 +243,7 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
     if (cpu_cpl(cpu) != 0) {
         return raise_gp(cpu, 0, "MOV CR outside level 0");
     }
-    u64 v;
+    u64 v = 0;
     if (store) {
         TRY(read_cr(cpu, cr, &v));
         gpr_write(cpu, in->r[0], size, v);
@@ -329,8 +329,8 @@ cpu_rc exec_xgetbv(struct cpu *cpu, const struct insn *in)
     if (index > 1 || (index == 1 && !cpu_has(cpu, CPU_FEATURE_XGETBV1))) {
         return raise_gp(cpu, 0, "no such XCR");
     }
-    /* Index 1 is XCR0 & XINUSE; every component counts as in use [SDM1 "Operation of XSAVE"]. */
-    u64 v = cpu->arch.xcr0;
+    /* Index 1: the components in use [SDM1 "XSAVE-Managed State Tracking"]. */
+    u64 v = index == 0 ? cpu->arch.xcr0 : cpu->arch.xcr0 & xsave_in_use(cpu);
     cpu->arch.gpr[RAX] = (u32)v;
     cpu->arch.gpr[RDX] = v >> 32;
     return CPU_OK;
@@ -346,7 +346,7 @@ cpu_rc exec_xsetbv(struct cpu *cpu, const struct insn *in)
         return raise_gp(cpu, 0, "XSETBV outside level 0");
     }
     u64 v = (u32)cpu->arch.gpr[RAX] | cpu->arch.gpr[RDX] << 32;
-    if ((u32)cpu->arch.gpr[RCX] != 0 || (v & ~xcr0_supported(cpu)) != 0 || (v & XCR0_X87) == 0 ||
+    if ((u32)cpu->arch.gpr[RCX] != 0 || (v & ~xsave_xcr0_mask(cpu->model)) != 0 || (v & XCR0_X87) == 0 ||
         (v & (XCR0_AVX | XCR0_SSE)) == XCR0_AVX) {
         return raise_gp(cpu, 0, "XSETBV: register or value");
     }

@@ -5,17 +5,8 @@
 #ifndef VITRINE_CPU_EXEC_EXEC_SYSTEM_H
 #define VITRINE_CPU_EXEC_EXEC_SYSTEM_H
 
+#include "abi/x86/msr.h"
 #include "cpu/exec/exec.h"
-
-/* CET bits of IA32_U_CET and IA32_S_CET. [SDM1 "Control-flow Enforcement Technology"] */
-#define CET_SH_STK_EN 0x001
-#define CET_WR_SHSTK_EN 0x002
-#define CET_ENDBR_EN 0x004
-#define CET_LEG_IW_EN 0x008
-#define CET_NO_TRACK_EN 0x010
-#define CET_SUPPRESS_DIS 0x020
-#define CET_SUPPRESS 0x400
-#define CET_TRACKER 0x800
 
 /* #CP error codes. */
 #define CP_NEAR_RET 1
@@ -131,6 +122,9 @@ static inline bool shadow_is_on(const struct cpu *cpu)
     return cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss;
 }
 void shadow_end(struct cpu *cpu);
+
+/* Components of the extended state that are not in their initial state: XINUSE (exec/xsave.c). */
+u64 xsave_in_use(const struct cpu *cpu);
 
 /* Mark the page of an armed MONITOR line, e.g. after a load of saved state (exec/system.c). */
 void monitor_watch(struct cpu *cpu);

@@ -2,6 +2,7 @@
 #include "cpu/exec/fault.h"
 
 #include "cpu/exec/exec.h"
+#include "cpu/exec/x87.h"
 
 cpu_rc exec_invalid(struct cpu *cpu, const struct insn *in)
 {
@@ -34,12 +35,12 @@ cpu_rc exec_unit_fault(struct cpu *cpu, const struct insn *in)
         if (em || ts) {
             return raise_nm(cpu);
         }
-        return raise_exception(cpu, VEC_MF, "pending x87 exception");
+        return fpu_pending(cpu);
     case UNIT_WAIT:
         if (ts && (cr0 & CR0_MP) != 0) {
             return raise_nm(cpu);
         }
-        return raise_exception(cpu, VEC_MF, "pending x87 exception");
+        return fpu_pending(cpu);
     case UNIT_MMX:
         if (em) {
             return raise_ud(cpu, "CR0.EM with MMX");
@@ -47,7 +48,7 @@ cpu_rc exec_unit_fault(struct cpu *cpu, const struct insn *in)
         if (ts) {
             return raise_nm(cpu);
         }
-        return raise_exception(cpu, VEC_MF, "pending x87 exception");
+        return fpu_pending(cpu);
     case UNIT_SSE:
         if (em || (cpu->arch.cr4 & CR4_OSFXSR) == 0) {
             return raise_ud(cpu, "CR0.EM or not CR4.OSFXSR with SSE");

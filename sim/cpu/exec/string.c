@@ -9,7 +9,8 @@
  * store acts before the next iteration, as it must.
  *
  * A chunk is one iteration with TF, armed data breakpoints, devices, and for INS and OUTS. A fault
- * leaves the registers as the completed iterations left them. */
+ * leaves the registers as the completed iterations left them, but the flags of CMPS and SCAS change only
+ * with the last iteration [SDM2 "REP/REPE/REPZ/REPNE/REPNZ"]. */
 #include "cpu/exec/exec_int.h"
 
 #include <string.h>
@@ -28,6 +29,7 @@ struct string {
     u64 step;                   /* +-size */
     u64 done;                   /* elements */
     bool stopped;               /* the condition ended the repetition */
+    u64 left, right;            /* CMPS, SCAS: the operands compared last */
 };
 
 static ALWAYS_INLINE struct string string_begin(const struct cpu *cpu, const struct insn *in,
@@ -84,7 +86,8 @@ static ALWAYS_INLINE cpu_rc string_element(struct cpu *cpu, struct string *s)
     case STRING_CMPS:
     case STRING_SCAS:
         TRY(mem_read(cpu, SEG_ES, s->dst, size, &b));
-        alu_compute(cpu, ALU_CMP, size, a, b);
+        s->left = a;
+        s->right = b;
         s->stopped = (a == b) == s->until_value;
         return CPU_OK;
     }
@@ -178,7 +181,7 @@ static void sweep_fill(u8 *dst, u64 n, u64 value, const struct string *s)
 }
 
 /* Compare up to n elements until the condition holds; src NULL: the accumulator. */
-static u64 sweep_compare(struct cpu *cpu, const u8 *src, const u8 *dst, u64 n, struct string *s)
+static u64 sweep_compare(const struct cpu *cpu, const u8 *src, const u8 *dst, u64 n, struct string *s)
 {
     u64 a = gpr_read(cpu, RAX, s->size), b = 0, i = 0;
     do {
@@ -191,7 +194,8 @@ static u64 sweep_compare(struct cpu *cpu, const u8 *src, const u8 *dst, u64 n, s
         i++;
         s->stopped = (a == b) == s->until_value;
     } while (i < n && !s->stopped);
-    alu_compute(cpu, ALU_CMP, s->size, a, b);
+    s->left = a;
+    s->right = b;
     return i;
 }
 
@@ -275,6 +279,13 @@ static void zero_count(struct cpu *cpu, const struct string *s)
     }
 }
 
+static ALWAYS_INLINE void string_flags(struct cpu *cpu, const struct string *s)
+{
+    if (s->until_zf) {
+        alu_compute(cpu, ALU_CMP, s->size, s->left, s->right);
+    }
+}
+
 static ALWAYS_INLINE cpu_rc string_run(struct cpu *cpu, const struct insn *in, enum string_op op)
 {
     struct string s = string_begin(cpu, in, op);
@@ -282,6 +293,7 @@ static ALWAYS_INLINE cpu_rc string_run(struct cpu *cpu, const struct insn *in, e
         TRY(string_element(cpu, &s));
         string_advance(&s, 1);
         string_store_pointers(cpu, &s);
+        string_flags(cpu, &s);
         return CPU_OK;
     }
     u64 count = cpu->arch.gpr[RCX] & s.mask;
@@ -300,6 +312,7 @@ static ALWAYS_INLINE cpu_rc string_run(struct cpu *cpu, const struct insn *in, e
         return CPU_EXIT;
     }
     if (s.done == count || (s.until_zf && s.stopped)) {
+        string_flags(cpu, &s);
         cpu->arch.rip = next_rip(cpu, in);
     }
     return CPU_OK;

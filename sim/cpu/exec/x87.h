@@ -6,6 +6,7 @@
 #include "abi/x86/fpu.h"
 #include "cpu/cpu.h"
 #include "cpu/event.h"
+#include "cpu/insn.h"
 
 static inline unsigned x87_top(const struct fpu_state *f)
 {
@@ -45,6 +46,9 @@ static inline void x87_update_es(struct fpu_state *f)
     f->fsw = (u16)((f->fsw & ~(unsigned)(FSW_ES | FSW_B)) | (es ? FSW_ES | FSW_B : 0u));
 }
 
+/* Replace FSW, with ES and B as the masks say (FCW first), whatever the value has there. */
+void x87_set_status(struct cpu *cpu, u16 fsw);
+
 /* Any MMX instruction but EMMS: TOP = 0, all registers valid. [SDM1 "MMX Instructions and the x87
  * FPU Tag Word"] */
 static inline void x87_enter_mmx(struct cpu *cpu)
@@ -63,5 +67,68 @@ static inline void x87_write_mmx(struct cpu *cpu, unsigned n, u64 v)
  * #MF; CR0.NE = 0: FERR# towards the board (IRQ 13) and the processor waits for an interrupt.
  * x87_control.c */
 cpu_rc fpu_pending(struct cpu *cpu) MUST_USE;
+
+/* ---- for x87_*.c -------------------------------------------------------------------------- */
+
+/* The result of a masked invalid operation. */
+#define X87_INDEFINITE ((struct f80){.mant = 0xc000000000000000, .se = 0xffff})
+
+static inline bool x87_is_nan(const struct f80 *v)
+{
+    return (v->se & 0x7fff) == 0x7fff && (v->mant << 1) != 0;
+}
+
+static inline bool x87_is_zero(const struct f80 *v)
+{
+    return (v->se & 0x7fff) == 0 && v->mant == 0;
+}
+
+static inline bool x87_is_inf(const struct f80 *v)
+{
+    return (v->se & 0x7fff) == 0x7fff && v->mant == 0x8000000000000000;
+}
+
+/* Encodings that were numbers on the 8087 only: invalid operands. */
+static inline bool x87_is_unsupported(const struct f80 *v)
+{
+    return (v->se & 0x7fff) != 0 && (v->mant >> 63) == 0;
+}
+
+static inline bool x87_is_denormal(const struct f80 *v)
+{
+    return (v->se & 0x7fff) == 0 && v->mant != 0;
+}
+
+/* FIP and, where the processor does so, FOP and FDP of a non-control instruction. To be called once
+ * the instruction can no longer fault. */
+void x87_track(struct cpu *cpu, const struct insn *in);
+
+/* Exception flags, SF and C1 of `status` into FSW (C1 is replaced). ES, and FOP and FDP of the
+ * instruction if something is unmasked. Returns the unmasked exceptions. */
+u32 x87_raise(struct cpu *cpu, const struct insn *in, u32 status);
+
+/* Invalid operation by an empty source or a full destination. True: masked, go on with
+ * X87_INDEFINITE. */
+bool x87_stack_underflow(struct cpu *cpu, const struct insn *in) MUST_USE;
+bool x87_stack_overflow(struct cpu *cpu, const struct insn *in) MUST_USE;
+
+static inline void x87_pop(struct fpu_state *f)
+{
+    x87_set_tag(f, 0, false);
+    x87_set_top(f, x87_top(f) + 1);
+}
+
+static inline void x87_push(struct fpu_state *f, const struct f80 *v)
+{
+    x87_set_top(f, x87_top(f) - 1);
+    x87_set_tag(f, 0, true);
+    *x87_st(f, 0) = *v;
+}
+
+static inline void x87_write(struct fpu_state *f, unsigned i, const struct f80 *v)
+{
+    x87_set_tag(f, i, true);
+    *x87_st(f, i) = *v;
+}
 
 #endif

@@ -13,81 +13,37 @@
  *
  * UNCLEAR: FXSAVE with CR0.EM = 1: newer SDM texts say #UD, older ones and the APM #NM; #NM here
  * (the unit of the rows). */
-#include "cpu/xsave.h"
-
 #include "abi/x86/fpu.h"
-#include "cpu/exec/exec.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/exec/x87.h"
 #include "cpu/model.h"
 
-static const struct xsave_component components[] = {
-    [XCR0_BIT_X87] = {0, 160, false, false},
-    [XCR0_BIT_SSE] = {160, 256, false, false},
-    [XCR0_BIT_AVX] = {576, 256, false, false},
-    [XCR0_BIT_PKRU] = {2688, 8, false, false},
-    [XSS_BIT_CET_U] = {0, 16, true, false},
-    [XSS_BIT_CET_S] = {0, 24, true, false},
-};
+#define COMPONENTS 13u /* numbers below this exist in some model */
+#define AREA_MAX 4096u
 
-u64 xsave_supported_xcr0(const struct cpu *cpu)
+/* Offset of component `bit` in an area whose compacted format holds `mask`. */
+static unsigned component_offset(const struct cpu *cpu, u64 mask, unsigned bit, bool compacted)
 {
-    u64 mask = XCR0_X87 | XCR0_SSE;
-    if (cpu_has(cpu, CPU_FEATURE_AVX)) {
-        mask |= XCR0_AVX;
+    struct xsave_component c;
+    if (bit < XCR0_BIT_AVX) {
+        return bit == XCR0_BIT_SSE ? FXSAVE_XMM : 0;
     }
-    if (cpu_has(cpu, CPU_FEATURE_PKU)) {
-        mask |= XCR0_PKRU;
+    (void)xsave_component(cpu->model, bit, &c);
+    if (!compacted) {
+        return c.offset;
     }
-    return mask;
+    unsigned offset = xsave_size(cpu->model, mask & (BIT(bit) - 1), true);
+    return c.align64 ? (unsigned)align_up(offset, 64) : offset;
 }
 
-u64 xsave_supported_xss(const struct cpu *cpu)
+static unsigned component_size(const struct cpu *cpu, unsigned bit)
 {
-    bool cet = cpu_has(cpu, CPU_FEATURE_CET_SS) || cpu_has(cpu, CPU_FEATURE_CET_IBT);
-    return cpu_has(cpu, CPU_FEATURE_XSAVES) && cet ? XSS_CET_U | XSS_CET_S : 0;
+    struct xsave_component c;
+    return xsave_component(cpu->model, bit, &c) ? c.size : 0;
 }
 
-const struct xsave_component *xsave_component(const struct cpu *cpu, unsigned bit)
-{
-    u64 have = xsave_supported_xcr0(cpu) | xsave_supported_xss(cpu);
-    return bit < ARRAY_LEN(components) && (have & BIT(bit)) != 0 ? &components[bit] : NULL;
-}
-
-/* Offset of component `bit` within an area whose compacted format holds `mask`. */
-static unsigned component_offset(u64 mask, unsigned bit, bool compacted)
-{
-    if (!compacted || bit < XCR0_BIT_AVX) {
-        return components[bit].offset;
-    }
-    unsigned offset = XSAVE_EXTENDED;
-    for (unsigned i = XCR0_BIT_AVX; i <= bit; i++) {
-        if ((mask & BIT(i)) == 0) {
-            continue;
-        }
-        if (components[i].align64) {
-            offset = (unsigned)align_up(offset, 64);
-        }
-        if (i < bit) {
-            offset += components[i].size;
-        }
-    }
-    return offset;
-}
-
-unsigned xsave_size(const struct cpu *cpu, u64 mask, bool compacted)
-{
-    unsigned size = XSAVE_EXTENDED;
-    for (unsigned i = XCR0_BIT_AVX; i < ARRAY_LEN(components); i++) {
-        const struct xsave_component *c = xsave_component(cpu, i);
-        if (c != NULL && (mask & BIT(i)) != 0 && (compacted || !c->supervisor)) {
-            unsigned end = component_offset(mask, i, compacted) + c->size;
-            size = end > size ? end : size;
-        }
-    }
-    return size;
-}
-
-u32 mxcsr_mask(const struct cpu *cpu)
+/* Bits of MXCSR that software may set. */
+static u32 mxcsr_mask(const struct cpu *cpu)
 {
     return MXCSR_MASK_VALID | (cpu_has(cpu, CPU_FEATURE_MISALIGNSSE) ? MXCSR_MASK_MM : 0u);
 }
@@ -166,8 +122,7 @@ static void load_x87(struct cpu *cpu, const u8 *image, bool ptr64)
 {
     struct fpu_state *f = &cpu->arch.fpu;
     f->fcw = (load_le16(image + FXSAVE_FCW) & FCW_VALID) | FCW_ONE;
-    f->fsw = load_le16(image + FXSAVE_FSW);
-    x87_update_es(f);
+    x87_set_status(cpu, load_le16(image + FXSAVE_FSW));
     f->tags = image[FXSAVE_FTW];
     if (pointers_saved(cpu)) {
         f->fop = load_le16(image + FXSAVE_FOP) & 0x7ff;
@@ -199,9 +154,10 @@ static bool x87_in_use(const struct fpu_state *f)
     return used;
 }
 
-static void init_x87(struct fpu_state *f)
+static void init_x87(struct cpu *cpu)
 {
-    *f = (struct fpu_state){.fcw = FCW_INIT};
+    x87_set_status(cpu, 0);
+    cpu->arch.fpu = (struct fpu_state){.fcw = FCW_INIT};
 }
 
 /* ---- vectors ------------------------------------------------------------------------------ */
@@ -337,10 +293,10 @@ static bool component_in_use(const struct cpu *cpu, unsigned bit)
     }
 }
 
-static u64 xinuse(const struct cpu *cpu)
+u64 xsave_in_use(const struct cpu *cpu)
 {
     u64 mask = 0;
-    for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
+    for (unsigned i = 0; i < COMPONENTS; i++) {
         mask |= component_in_use(cpu, i) ? BIT(i) : 0;
     }
     return mask;
@@ -366,7 +322,7 @@ static MUST_USE cpu_rc save_component(const struct area *a, unsigned bit, unsign
         break;
     default: return CPU_OK;
     }
-    return area_write(a, at, data, components[bit].size);
+    return area_write(a, at, data, component_size(a->cpu, bit));
 }
 
 enum xsave_kind { KIND_XSAVE, KIND_XSAVEOPT, KIND_XSAVEC, KIND_XSAVES };
@@ -377,9 +333,9 @@ static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind
     u64 rfbm = 0;
     bool compact = kind == KIND_XSAVEC || kind == KIND_XSAVES;
     TRY(xsave_begin(cpu, in, kind == KIND_XSAVES, &rfbm, &a));
-    TRY(mem_probe(cpu, a.seg, a.offset, xsave_size(cpu, rfbm, compact), ACCESS_WRITE));
+    TRY(mem_probe(cpu, a.seg, a.offset, xsave_size(cpu->model, rfbm, compact), ACCESS_WRITE));
 
-    u64 inuse = xinuse(cpu);
+    u64 inuse = xsave_in_use(cpu);
     if (compact && cpu->arch.mxcsr != MXCSR_INIT) {
         inuse |= XCR0_SSE; /* MXCSR belongs to SSE in the compacted format */
     }
@@ -387,9 +343,9 @@ static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind
     if (compact ? (write & XCR0_SSE) != 0 : (rfbm & (XCR0_SSE | XCR0_AVX)) != 0) {
         TRY(save_mxcsr(&a));
     }
-    for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
+    for (unsigned i = 0; i < COMPONENTS; i++) {
         if ((write & BIT(i)) != 0) {
-            TRY(save_component(&a, i, component_offset(rfbm, i, compact)));
+            TRY(save_component(&a, i, component_offset(cpu, rfbm, i, compact)));
         }
     }
 
@@ -482,7 +438,7 @@ static void load_component(struct cpu *cpu, unsigned bit, const u8 *image, bool 
         if (image != NULL) {
             load_x87(cpu, image, ptr64);
         } else {
-            init_x87(&s->fpu);
+            init_x87(cpu);
         }
         break;
     case XCR0_BIT_SSE: load_halves(cpu, image, 0); break;
@@ -503,9 +459,9 @@ static void load_component(struct cpu *cpu, unsigned bit, const u8 *image, bool 
 
 static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
 {
-    struct area a;
+    struct area a = {0};
     u64 rfbm = 0;
-    u8 image[2688 + 64];
+    u8 image[AREA_MAX];
     TRY(xsave_begin(cpu, in, supervisor, &rfbm, &a));
     TRY(area_read(&a, XSAVE_HEADER, image + XSAVE_HEADER, XSAVE_HEADER_SIZE));
     TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
@@ -523,18 +479,18 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     if (load_mxcsr) {
         TRY(check_mxcsr(cpu, mxcsr));
     }
-    for (unsigned i = XCR0_BIT_AVX; i < ARRAY_LEN(components); i++) {
+    for (unsigned i = XCR0_BIT_AVX; i < COMPONENTS; i++) {
         if ((load & BIT(i)) != 0) {
-            unsigned at = component_offset(xcomp_bv, i, compact);
-            unsigned size = i == XCR0_BIT_AVX ? 16 * xmm_count(cpu) : components[i].size;
+            unsigned at = component_offset(cpu, xcomp_bv, i, compact);
+            unsigned size = i == XCR0_BIT_AVX ? 16 * xmm_count(cpu) : component_size(cpu, i);
             TRY(area_read(&a, at, image + at, size));
             TRY(check_component(cpu, i, image + at));
         }
     }
 
-    for (unsigned i = 0; i < ARRAY_LEN(components); i++) {
+    for (unsigned i = 0; i < COMPONENTS; i++) {
         if ((rfbm & BIT(i)) != 0) {
-            const u8 *data = image + component_offset(xcomp_bv, i, compact);
+            const u8 *data = image + component_offset(cpu, xcomp_bv, i, compact);
             load_component(cpu, i, (load & BIT(i)) != 0 ? data : NULL, a.ptr64);
         }
     }
