@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Machine options from the command line. Every option is a row of options.def. */
+#define _GNU_SOURCE /* strptime, timegm */
 #include "debugger/cli.h"
 
 #include "base/bits.h"
@@ -109,7 +110,7 @@ static bool opt_smp(struct run_options *o, const char *v, struct error *err)
     }
     memcpy(first, text, len);
     first[len] = '\0';
-    u64 n;
+    u64 n = 0;
     if (!number_option("smp", first, 1, CPU_MAX, &n, err)) {
         return false;
     }
