@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "trace/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -239,22 +240,36 @@ static unsigned device_piece(const struct region *r, u64 offset, u64 size)
     return (unsigned)n;
 }
 
-static void device_read(const struct region *r, u64 offset, u8 *out, u64 size)
+static u64 region_read(struct phys *phys, const struct region *r, u64 offset, unsigned size)
+{
+    u64 value = r->ops->read(r->self, offset, size);
+    trace_mmio_read(phys->trace, TRACE_NO_CPU, r->base + offset, size, value);
+    return value;
+}
+
+static void region_write(struct phys *phys, const struct region *r, u64 offset, u64 value,
+                         unsigned size)
+{
+    trace_mmio_write(phys->trace, TRACE_NO_CPU, r->base + offset, size, value);
+    r->ops->write(r->self, offset, value, size);
+}
+
+static void device_read(struct phys *phys, const struct region *r, u64 offset, u8 *out, u64 size)
 {
     while (size > 0) {
         unsigned n = device_piece(r, offset, size);
-        store_le(out, r->ops->read(r->self, offset, n), n);
+        store_le(out, region_read(phys, r, offset, n), n);
         offset += n;
         out += n;
         size -= n;
     }
 }
 
-static void device_write(const struct region *r, u64 offset, const u8 *in, u64 size)
+static void device_write(struct phys *phys, const struct region *r, u64 offset, const u8 *in, u64 size)
 {
     while (size > 0) {
         unsigned n = device_piece(r, offset, size);
-        r->ops->write(r->self, offset, load_le(in, n), n);
+        region_write(phys, r, offset, load_le(in, n), n);
         offset += n;
         in += n;
         size -= n;
@@ -272,7 +287,7 @@ void phys_read(struct phys *phys, spa_t spa, void *data, u64 size)
         if (r == NULL) {
             memset(out, 0xff, n);
         } else if (r->kind == REGION_MMIO) {
-            device_read(r, offset, out, n);
+            device_read(phys, r, offset, out, n);
         } else {
             memcpy(out, phys->ram + r->ram_offset + offset, n);
         }
@@ -309,7 +324,7 @@ void phys_write(struct phys *phys, spa_t spa, const void *data, u64 size)
         u64 masked = address & phys->a20_mask;
         u64 n = piece_length(phys, masked, size, &r);
         if (r != NULL && r->kind == REGION_MMIO) {
-            device_write(r, masked - r->base, in, n);
+            device_write(phys, r, masked - r->base, in, n);
         } else if (r != NULL && r->kind == REGION_RAM) {
             ram_write(phys, r->ram_offset + (masked - r->base), in, n);
         }
@@ -327,7 +342,7 @@ u64 phys_read_scalar(struct phys *phys, spa_t spa, unsigned size)
         span->last - address >= size - 1) {
         const struct region *r = span->region;
         if (r->ops->max_size == 0 || size <= r->ops->max_size) {
-            return r->ops->read(r->self, address - r->base, size) & size_mask(size);
+            return region_read(phys, r, address - r->base, size) & size_mask(size);
         }
     }
     u64 v = 0;
@@ -343,7 +358,7 @@ void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size)
         span->last - address >= size - 1) {
         const struct region *r = span->region;
         if (r->ops->max_size == 0 || size <= r->ops->max_size) {
-            r->ops->write(r->self, address - r->base, value & size_mask(size), size);
+            region_write(phys, r, address - r->base, value & size_mask(size), size);
             return;
         }
     }

@@ -64,8 +64,11 @@ struct phys_watch {
 
 #define PHYS_MAX_REGIONS 192
 
+struct trace;
+
 struct phys {
     struct log *log;
+    struct trace *trace; /* may be NULL */
     u8 *ram;       /* one host mapping: RAM, then ROMs; page aligned */
     u64 ram_bytes; /* RAM and ROM together */
     struct page_desc *pages; /* one per page of `ram` */

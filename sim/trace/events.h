@@ -19,6 +19,15 @@ enum trace_event {
     TRACE_EVENT_COUNT
 };
 
+/* The first argument of cpu_change. */
+enum trace_cpu_change {
+    TRACE_CPU_RESET,
+    TRACE_CPU_INIT,
+    TRACE_CPU_SIPI,
+    TRACE_CPU_SMI,
+    TRACE_CPU_SHUTDOWN,
+};
+
 /* What everybody who reads records works from. */
 struct trace_event_info {
     const char *name;

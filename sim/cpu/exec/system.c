@@ -7,6 +7,7 @@
 #include "cpu/model.h"
 #include "cpu/pmu.h"
 #include "cpu/tlb.h"
+#include "trace/events.h"
 
 static unsigned iopl_of(const struct cpu *cpu)
 {
@@ -352,7 +353,9 @@ cpu_rc exec_rdmsr(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_wrmsr(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
-    TRY(msr_write(cpu, (u32)cpu->arch.gpr[RCX], get_edx_eax(cpu)));
+    u32 index = (u32)cpu->arch.gpr[RCX];
+    TRY(msr_write(cpu, index, get_edx_eax(cpu)));
+    trace_msr_write(cpu->trace, cpu->index, index, get_edx_eax(cpu), cpu->arch.rip);
     cpu_leave_block(cpu);
     return CPU_OK;
 }
