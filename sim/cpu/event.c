@@ -395,8 +395,12 @@ void cpu_deliver_event(struct cpu *cpu)
     cpu->d.left -= 1;
     cpu->arch.int_shadow_sti = false;
     cpu->arch.int_shadow_movss = false;
-    if (ev.kind == EVENT_EXCEPTION) {
-        /* Traps held back by MOV SS do not outlive a fault; a software interrupt keeps them. */
+    if (ev.kind == EVENT_ICEBP && cpu->arch.pending_db != 0) {
+        /* Traps held back by MOV SS become part of INT1's #DB. */
+        cpu->arch.dr6 = (cpu->arch.dr6 & ~(u64)0xf) | cpu->arch.pending_db;
+        cpu->arch.pending_db = 0;
+    } else if (ev.kind == EVENT_EXCEPTION) {
+        /* They do not outlive a fault, but do a software interrupt. */
         cpu->arch.pending_db = 0;
     }
     cpu_leave_block(cpu);

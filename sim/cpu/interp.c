@@ -100,6 +100,61 @@ static cpu_rc step_slowly(struct cpu *cpu)
     return CPU_OK;
 }
 
+/* The block at RIP when the jump cache knows it, else by the slow way. */
+static inline struct block *next_block(struct cpu *cpu)
+{
+    const struct cpu_derived *d = &cpu->d;
+    if (LIKELY(d->code_size == 8)) { /* no CS base and no limit */
+        u64 lin = cpu->arch.rip;
+        struct block *b = d->ctx->jump[jump_line(lin)];
+        if (LIKELY(b != NULL && b->lin == lin && b->mode == d->mode_word)) {
+            return b;
+        }
+    }
+    return block_find(cpu);
+}
+
+/* The successor of a block that has just run, by its links where it lies in the same page. */
+static inline struct block *follow(struct cpu *cpu, struct block *from)
+{
+    const struct cpu_derived *d = &cpu->d;
+    if (UNLIKELY(d->code_size != 8)) {
+        return block_find(cpu);
+    }
+    u64 lin = cpu->arch.rip;
+    struct block **link = &from->link[lin != from->lin + from->bytes];
+    struct block *b = *link;
+    if (LIKELY(b != NULL && b->lin == lin && b->mode == d->mode_word)) {
+        return b;
+    }
+    u64 flushes = cpu->code->flushes; /* a flush while decoding takes `from` away */
+    b = next_block(cpu);
+    if (b != NULL && cpu->code->flushes == flushes && ((b->lin ^ from->lin) & ~PAGE_MASK) == 0 &&
+        ((from->flags | b->flags) & BLOCK_STRADDLES) == 0) {
+        *link = b;
+    }
+    return b;
+}
+
+/* Run block after block while nothing asks for attention: whatever does leaves the block with
+ * block_end = NULL. CPU_EXIT: an event waits in cpu->event. */
+static cpu_rc run_blocks(struct cpu *cpu)
+{
+    struct cpu_derived *d = &cpu->d;
+    struct block *b = next_block(cpu);
+    while (LIKELY(b != NULL)) {
+        unsigned n = b->count;
+        if (UNLIKELY(run_ops(cpu, b, (i64)n <= d->left ? n : (unsigned)d->left) != CPU_OK)) {
+            return CPU_EXIT;
+        }
+        if (UNLIKELY(d->block_end == NULL || d->left <= 0)) {
+            return CPU_OK;
+        }
+        b = follow(cpu, b);
+    }
+    return CPU_EXIT;
+}
+
 u64 cpu_run(struct cpu *cpu, u64 budget)
 {
     struct cpu_derived *d = &cpu->d;
@@ -116,16 +171,7 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
         if (cpu->arch.activity != ACTIVITY_RUNNING) {
             break;
         }
-        cpu_rc rc = CPU_EXIT;
-        if (UNLIKELY(d->slow_step || shadow_is_on(cpu))) {
-            rc = step_slowly(cpu);
-        } else {
-            const struct block *b = block_find(cpu);
-            if (LIKELY(b != NULL)) {
-                unsigned n = b->count;
-                rc = run_ops(cpu, b, (i64)n <= d->left ? n : (unsigned)d->left);
-            }
-        }
+        cpu_rc rc = UNLIKELY(d->slow_step || shadow_is_on(cpu)) ? step_slowly(cpu) : run_blocks(cpu);
         if (UNLIKELY(rc != CPU_OK)) {
             cpu_deliver_event(cpu);
         }

@@ -260,11 +260,9 @@ void seg_drop_inner(struct cpu *cpu, unsigned new_cpl)
             continue;
         }
         if (!conforming && ((s->attr & SEG_DPL) >> SEG_DPL_SHIFT) < new_cpl) {
-            u64 base = s->base;
-            seg_make_null(s, 0, 0);
-            if (!cpu_is_intel(cpu)) {
-                s->base = base;
-            }
+            /* The hidden base stays (FS and GS use it in 64-bit mode), as processors do. */
+            s->sel = 0;
+            s->attr = SEG_UNUSABLE;
         }
     }
 }

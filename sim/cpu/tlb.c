@@ -200,6 +200,14 @@ static bool use_is_stale(const struct cpu_set *set, const struct table_use *u)
     return set->cpu[u->cpu]->tlb->ctx[u->ctx].generation != u->generation;
 }
 
+static void free_use(struct use_pool *pool, u32 *link)
+{
+    u32 dead = *link;
+    *link = pool->use[dead].next;
+    pool->use[dead].next = pool->free;
+    pool->free = dead;
+}
+
 void tlb_note_use(struct cpu *cpu, const struct tlb_ctx *ctx, u64 frame, unsigned level,
                   unsigned shift, u64 base)
 {
@@ -213,10 +221,7 @@ void tlb_note_use(struct cpu *cpu, const struct tlb_ctx *ctx, u64 frame, unsigne
             return;
         }
         if (use_is_stale(cpu->set, u)) {
-            u32 dead = *link;
-            *link = u->next;
-            u->next = pool->free;
-            pool->free = dead;
+            free_use(pool, link);
         } else {
             link = &u->next;
         }
@@ -300,6 +305,34 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
     cpu_leave_block(cpu);
 }
 
+/* The table that an entry at `level` led to no longer serves the range from `base` on in this context: its page
+ * may become ordinary memory, whose stores should be fast again. */
+static void forget_child(struct cpu_set *set, struct phys *phys, const struct table_use *parent, u64 entry,
+                         u64 base)
+{
+    u64 frame;
+    u8 *host;
+    bool writable;
+    bool leaf = parent->level == 1 || (parent->level <= 3 && (entry & 0x80) != 0);
+    if (leaf || !phys_page(phys, SPA(entry & 0x000ffffffffff000u), &frame, &host, &writable)) {
+        return;
+    }
+    struct page_desc *page = &phys->pages[frame];
+    u32 *link = &page->uses;
+    while (*link != 0) {
+        struct table_use *u = &set->uses->use[*link];
+        if (use_is_stale(set, u) || (u->cpu == parent->cpu && u->ctx == parent->ctx && u->base == base &&
+                                     u->level < parent->level)) {
+            free_use(set->uses, link);
+        } else {
+            link = &u->next;
+        }
+    }
+    if (page->uses == 0) {
+        page->flags &= ~(u32)PAGE_IS_TABLE;
+    }
+}
+
 void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     struct use_pool *pool = set->uses;
@@ -309,10 +342,7 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
     while (*link != 0) {
         struct table_use *u = &pool->use[*link];
         if (use_is_stale(set, u)) {
-            u32 dead = *link;
-            *link = u->next;
-            u->next = pool->free;
-            pool->free = dead;
+            free_use(pool, link);
             continue;
         }
         struct cpu *cpu = set->cpu[u->cpu];
@@ -324,6 +354,8 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
             }
             u64 first = u->base + ((at / entry_size) << u->shift);
             drop_range(cpu, ctx, first, first + (((u64)1 << u->shift) - 1));
+            u64 entry = load_le(host + at, entry_size);
+            forget_child(set, phys, u, entry, first);
         }
         link = &u->next;
     }

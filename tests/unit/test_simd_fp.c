@@ -332,7 +332,7 @@ START_TEST(test_simd_fp__soft_fma)
     if (!__builtin_cpu_supports("fma")) {
         return;
     }
-    for (unsigned n = 0; n < 2000000; n++) {
+    for (unsigned n = 0; n < 300000; n++) {
         u64 v[3][2] = {{0}}, d[2] = {0}, soft = 0;
         bool dbl = (n & 1) != 0;
         for (unsigned k = 0; k < 3; k++) {

@@ -8,7 +8,7 @@
 #include "abi/x86/fpu.h"
 #include "cpu/exec/x87.h"
 
-#define ROUNDS 20000
+#define ROUNDS 400
 
 struct test_row {
     const char *name;
@@ -218,10 +218,11 @@ static bool state_differs(const char *name, const struct native_state *before, c
     bool loose = is_transcendental(name);
     bool any = loose && is_reduced(name, before);
     u32 ignore = loose ? FSW_C1 : 0;
-    if (strcmp(name, "FYL2X") == 0 || strcmp(name, "F2XM1") == 0) {
+    if (strncmp(name, "FYL2X", 5) == 0 || strcmp(name, "F2XM1") == 0) {
         ignore |= FP_PE | FP_UE; /* the host does not see exact results */
     }
-    if (loose && (before->fx.st[0][8] | (before->fx.st[0][9] & 0x7f)) <= 1) {
+    const u8 *r = st->fx.st[strcmp(name, "FSINCOS") == 0 || strcmp(name, "FPTAN") == 0 ? 1 : 0];
+    if (loose && r[8] <= 1 && (r[9] & 0x7f) == 0) {
         ignore |= FP_UE; /* nor that the result of the smallest normal number is tiny */
     }
     bool same = f->fcw == st->fx.fcw && ((f->fsw ^ st->fx.fsw) & ~ignore) == 0 &&

@@ -23,6 +23,10 @@ struct block {
     u32 page_next[2]; /* next block of each frame's list; 0 ends */
     u32 hash_next;
     u32 flags;
+    /* Successors in the same page: [0] behind the last op, [1] elsewhere. They need no translation of their own;
+     * a dead one no longer matches. Derived, host-side. */
+    struct block *link[2];
+    u64 pad;
     struct insn ops[];
 };
 

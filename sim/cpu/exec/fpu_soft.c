@@ -159,17 +159,27 @@ static u16 round_quad(u16 fcw, struct f80 *d, quad r, int k, enum residue residu
 
 #define TINY (-58) /* below 2^TINY the second term of the series is below the quad's last place */
 
-/* log2 of a positive finite number. */
-static quad log2_of(const struct f80 *x, bool *exact)
+/* log2(m * 2^exp), m in [1, 2). */
+static quad log2_of(quad m, int exp, bool *exact)
 {
-    int exp = 0;
-    quad m = split(x, &exp);
     *exact = m == 1;
     if (m >= (quad)1.5) {
         m /= 2;
         exp++;
     }
     return (quad)exp + log1pq(m - 1) * log2_e;
+}
+
+/* log2(1 + v), v > -1. */
+static quad log2_plus_one(quad v, bool *exact)
+{
+    *exact = false;
+    if (fabsq(v) < scalbnq(1, -40) || v > scalbnq(1, 40)) {
+        return log1pq(v) * log2_e;
+    }
+    int e = 0;
+    quad m = frexpq(1 + v, &e); /* the sum is exact */
+    return log2_of(2 * m, e - 1, exact);
 }
 
 static u16 arctangent(u16 fcw, struct f80 *d, const struct f80 *y, const struct f80 *x)
@@ -220,14 +230,17 @@ u16 fpu_transcendental(u16 fcw, enum fpu_transcendental op, struct f80 *d, const
         return round_quad(fcw, d, expm1q(v * ln_2), 0, MORE);
     case FPU_YL2X: {
         bool exact = false;
-        quad l = log2_of(x, &exact);
+        quad l = log2_of(fabsq(m), ex, &exact);
         return round_quad(fcw, d, ym * l, ey, exact ? EXACT : MORE);
     }
-    case FPU_YL2XP1:
+    case FPU_YL2XP1: {
+        bool exact = false;
         if (ex < 2 * TINY) {
             return round_quad(fcw, d, ym * (m * log2_e), ey + ex, MORE);
         }
-        return round_quad(fcw, d, ym * (log1pq(v) * log2_e), ey, MORE);
+        quad l = log2_plus_one(v, &exact);
+        return round_quad(fcw, d, ym * l, ey, exact ? EXACT : MORE);
+    }
     case FPU_ATAN2:
         break;
     }
