@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* ppoll */
 #include "machine/outside.h"
 
 #include "machine/host/net.h"
@@ -338,7 +339,7 @@ void outside_poll(struct machine *m)
         }
     }
     for (unsigned i = 0; i < m->console_count; i++) {
-        if (m->consoles[i].wants && !gate_has_offers(&m->gate)) {
+        if (m->consoles[i].wants) {
             answer_console(m, o, &m->consoles[i]);
         }
     }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* pseudo terminals */
 #include "machine/host/term.h"
 
 #include <errno.h>
