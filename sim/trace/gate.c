@@ -117,8 +117,9 @@ static void pass_replay(struct gate *gate)
         }
         hand_over(gate, e->source, e->bytes, e->size);
     }
-    if (e != NULL && e->position.n < position && e->source != GATE_END) {
-        gate->missed = e;
+    if (e != NULL && e->position.n < position) {
+        gate->ended = e->source == GATE_END;
+        gate->missed = gate->ended ? NULL : e;
     }
 }
 
