@@ -11,6 +11,8 @@
 #include "base/types.h"
 #include "cpu/event.h"
 #include "cpu/insn.h"
+#include "cpu/svm/state.h"
+#include "cpu/vmx/state.h"
 #include "cpu/msr_store.h"
 #include "mmu/phys.h"
 
@@ -58,6 +60,9 @@ struct fpu_state {
     u16 fcs, fds;
     u64 fip, fdp;
 };
+
+/* Whose rules hold: the processor's own, or a hypervisor's. */
+enum guest_mode { GUEST_NONE, GUEST_VMX, GUEST_SVM };
 
 enum activity {
     ACTIVITY_RUNNING,
@@ -111,6 +116,10 @@ struct cpu_arch {
     u64 last_branch_from, last_branch_to, last_int_from, last_int_to;
     u64 syscfg, hwcr;
     struct msr_store store; /* MSRs that only their handlers look at */
+
+    enum guest_mode guest;
+    struct vmx_arch vmx;
+    struct svm_arch svm;
 
     enum activity activity;
     bool in_smm;
@@ -180,6 +189,7 @@ struct cpu {
     struct cpu_arch arch;
     struct cpu_derived d;
     struct event event; /* meaningful only after CPU_EXIT */
+    struct vm_exit exit; /* meaningful while event.kind is EVENT_VMEXIT */
     unsigned index;     /* 0..n-1, also the initial APIC ID unless the model says otherwise */
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */
     const struct cpu_model *model;

@@ -12,6 +12,7 @@
 
 #include "base/assert.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 #include "trace/events.h"
 
 #include <inttypes.h>
@@ -393,6 +394,10 @@ void cpu_deliver_event(struct cpu *cpu)
         return;
     }
     cpu->d.left -= 1;
+    if (ev.kind == EVENT_VMEXIT) {
+        virt_exit(cpu);
+        return;
+    }
     cpu->arch.int_shadow_sti = false;
     cpu->arch.int_shadow_movss = false;
     if (ev.kind == EVENT_ICEBP && cpu->arch.pending_db != 0) {
@@ -405,6 +410,13 @@ void cpu_deliver_event(struct cpu *cpu)
     }
     cpu_leave_block(cpu);
     while (ev.kind != EVENT_SHUTDOWN) {
+        if (in_guest(cpu)) {
+            if (virt_event(cpu, &ev) != CPU_OK) {
+                virt_exit(cpu);
+                return;
+            }
+            virt_delivery_begins(cpu, &ev);
+        }
         record_exception(cpu, &ev);
         trace_deliver(cpu->trace, cpu->index, ev.kind, ev.vector, ev.has_error ? ev.error : 0,
                       cpu->arch.rip, cpu->arch.cr2);
@@ -413,6 +425,11 @@ void cpu_deliver_event(struct cpu *cpu)
         }
         if (deliver_one(cpu, &ev) == CPU_OK) {
             break;
+        }
+        if (cpu->event.kind == EVENT_VMEXIT) { /* a second-level fault while delivering */
+            cpu->event.kind = EVENT_NONE;
+            virt_exit(cpu);
+            return;
         }
         struct event second = cpu->event;
         set_ext(&second, &ev);
@@ -429,6 +446,13 @@ void cpu_deliver_event(struct cpu *cpu)
         ev = second;
     }
     cpu->event.kind = EVENT_NONE;
+    if (in_guest(cpu)) {
+        if (ev.kind == EVENT_SHUTDOWN && virt_event(cpu, &ev) != CPU_OK) {
+            virt_exit(cpu);
+            return;
+        }
+        virt_delivery_done(cpu);
+    }
     if (ev.kind == EVENT_SHUTDOWN) {
         enter_shutdown(cpu);
     }

@@ -23,6 +23,7 @@ enum event_kind {
     EVENT_EXT_INT,   /* external interrupt, vector already acknowledged */
     EVENT_NMI,
     EVENT_SHUTDOWN,  /* triple fault */
+    EVENT_VMEXIT,    /* to the hypervisor: cpu->exit says why */
 };
 
 struct event {
@@ -35,6 +36,18 @@ struct event {
     bool is_trap; /* RIP already points past the instruction (#DB traps) */
     u8 insn_len;  /* software interrupts: length, so that RIP pushed = rip + insn_len */
     const char *why; /* static text: the rule that decided it, for traces and logs; derived */
+};
+
+/* A VM exit or #VMEXIT on its way. */
+struct vm_exit {
+    u64 reason;        /* basic exit reason (VMX) or EXITCODE (SVM) */
+    u64 qualification; /* exit qualification, or EXITINFO1 */
+    u64 info2;         /* EXITINFO2 */
+    u64 linear, gpa;   /* guest-linear and guest-physical address where the reason defines them */
+    u32 insn_len, insn_info;
+    u32 int_info, int_error; /* VM-exit interruption information */
+    bool advances;     /* the instruction completed: RIP moves past it before the exit (trap-like) */
+    const char *why;   /* the rule that decided it, static text */
 };
 
 struct cpu;

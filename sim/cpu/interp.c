@@ -10,6 +10,7 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
 #include "cpu/mem.h"
+#include "cpu/virt.h"
 
 /* Ops of the running block that have completed: those before the one at arch.rip. */
 static u64 ops_done(const struct cpu *cpu)
@@ -36,7 +37,8 @@ u64 cpu_slice_counts(void *self)
 
 u64 cpu_rdtsc(struct cpu *cpu)
 {
-    return clock_tsc(cpu->clock) + cpu->arch.tsc_offset;
+    u64 tsc = clock_tsc(cpu->clock) + cpu->arch.tsc_offset;
+    return in_guest(cpu) ? virt_tsc(cpu, tsc) : tsc;
 }
 
 /* Run ops [first, first + limit) of a block, or fewer. Returns whether the last one came back with

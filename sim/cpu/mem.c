@@ -8,6 +8,7 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
 #include "cpu/tlb.h"
+#include "cpu/virt.h"
 
 #include <string.h>
 
@@ -123,8 +124,15 @@ static void note_uses(struct cpu *cpu, struct tlb_ctx *ctx, const struct walk_ro
         unsigned shift = PAGE_SHIFT + (res->step[i].level - 1u) * entry_bits;
         u64 span = (u64)1 << (shift + entry_bits);
         u64 base = shift + entry_bits >= 64 ? 0 : lin & ~(span - 1);
-        /* PAE's tables and 32-bit page tables fill a page; a table below a page start does not occur. */
         tlb_note_use(cpu, ctx, frame, res->step[i].level, shift, base);
+    }
+    for (unsigned i = 0; i < res->nested_steps; i++) {
+        u64 frame;
+        u8 *host;
+        bool writable;
+        if (phys_page(cpu->phys, res->nested_table[i], &frame, &host, &writable)) {
+            tlb_note_use(cpu, ctx, frame, TLB_LEVEL_NESTED, 0, 0);
+        }
     }
 }
 
@@ -176,10 +184,12 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     struct walk_result res;
     walk_root_of(cpu, &root);
     if (!walk_linear(cpu->phys, &root, lin, walk_access_of(cpu, access, sys), &res)) {
-        return raise_pf(cpu, lin, res.error, res.why);
+        return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
+                                 : raise_pf(cpu, lin, res.error, res.why);
     }
     p->spa = res.spa;
     if (in_apic_page(cpu, res.spa.v & cpu->phys->a20_mask) ||
+        (in_guest(cpu) && virt_is_apic_page(cpu, res.spa)) ||
         !phys_page(cpu->phys, res.spa, &p->frame, &p->host, &p->writable)) {
         p->host = NULL;
         return CPU_OK;
@@ -329,6 +339,17 @@ cpu_rc lin_access_read(struct cpu *cpu, u64 lin, void *data, unsigned size, unsi
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
         return CPU_EXIT;
     }
+    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
+        bool done = false;
+        u64 v = 0;
+        if (virt_apic_access(cpu, s.piece[0].spa, lin, access, &v, size, &done) != CPU_OK) {
+            return CPU_EXIT;
+        }
+        if (done) {
+            store_le(data, v, size < 8 ? size : 8);
+            return CPU_OK;
+        }
+    }
     read_span(cpu, &s, lin, data);
     if (UNLIKELY(cpu->d.data_breaks) && (access & ACCESS_IMPLICIT) == 0) {
         debug_check_data(cpu, lin, size, false);
@@ -344,6 +365,16 @@ cpu_rc lin_access_write(struct cpu *cpu, u64 lin, const void *data, unsigned siz
     }
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
         return CPU_EXIT;
+    }
+    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
+        bool done = false;
+        u64 v = load_le(data, size < 8 ? size : 8);
+        if (virt_apic_access(cpu, s.piece[0].spa, lin, access, &v, size, &done) != CPU_OK) {
+            return CPU_EXIT;
+        }
+        if (done) {
+            return CPU_OK;
+        }
     }
     write_span(cpu, &s, lin, data);
     if (UNLIKELY(cpu->d.data_breaks) && (access & ACCESS_IMPLICIT) == 0) {

@@ -7,6 +7,7 @@
 #include "cpu/mem.h"
 #include "cpu/model.h"
 #include "cpu/tlb.h"
+#include "cpu/virt.h"
 
 #include <string.h>
 
@@ -18,6 +19,9 @@ void walk_root_of(const struct cpu *cpu, struct walk_root *root)
     root->reserved = cpu_phys_reserved(cpu);
     if ((a->cr0 & CR0_PG) == 0) {
         root->mode = PAGING_NONE;
+        if (in_guest(cpu)) {
+            virt_walk_root(cpu, root);
+        }
         return;
     }
     bool lma = (a->efer & EFER_LMA) != 0;
@@ -46,6 +50,9 @@ void walk_root_of(const struct cpu *cpu, struct walk_root *root)
     root->flags = f;
     root->pkru = a->pkru;
     root->pkrs = (u32)a->pkrs;
+    if (in_guest(cpu)) {
+        virt_walk_root(cpu, root);
+    }
 }
 
 /* The last offset that a fast access may touch; 0 sends everything to the slow path, which decides. */
@@ -110,6 +117,7 @@ static u32 mode_word(const struct cpu *cpu)
     w |= avx && !ts ? MODE_AVX_OK : 0u;
     w |= (a->fpu.fsw & 0x80) != 0 ? MODE_FPU_ERROR : 0u;
     w |= is_flat(cpu) ? MODE_FLAT : 0u;
+    w |= a->guest != GUEST_NONE ? MODE_NONROOT : 0u;
     w |= (d->sp_mask == 0xffff ? 0u : d->sp_mask == 0xffffffffu ? 1u : 2u) << MODE_SP_SHIFT;
     return w;
 }

@@ -9,6 +9,7 @@
 #include "cpu/event.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 #include "trace/events.h"
 
 #include <inttypes.h>
@@ -99,7 +100,13 @@ static bool interrupt_waits(struct cpu *cpu)
 static bool check_hardware(struct cpu *cpu)
 {
     struct cpu_arch *a = &cpu->arch;
+    if (!virt_gif(cpu)) {
+        return false;
+    }
     if (a->activity == ACTIVITY_WAIT_SIPI) {
+        if (a->sipi_pending && in_guest(cpu) && virt_hw_event(cpu, HW_SIPI)) {
+            return true;
+        }
         if (a->init_pending) {
             return take_init(cpu);
         }
@@ -110,9 +117,15 @@ static bool check_hardware(struct cpu *cpu)
         a->sipi_pending = false;
     }
     if (a->smi_pending && !a->in_smm && !shadow_is_on(cpu)) {
+        if (in_guest(cpu) && virt_hw_event(cpu, HW_SMI)) {
+            return true;
+        }
         return take_smi(cpu);
     }
     if (a->init_pending && !a->in_smm) {
+        if (virt_hw_event(cpu, HW_INIT)) {
+            return true;
+        }
         return take_init(cpu);
     }
     return false;
@@ -135,6 +148,15 @@ static bool check_debug_traps(struct cpu *cpu)
 static bool check_interrupts(struct cpu *cpu)
 {
     struct cpu_arch *a = &cpu->arch;
+    if (in_guest(cpu) && virt_pending(cpu)) {
+        return true;
+    }
+    if (!virt_gif(cpu)) {
+        return false;
+    }
+    if (a->nmi_pending && in_guest(cpu) && virt_hw_event(cpu, HW_NMI)) {
+        return true;
+    }
     if (a->nmi_pending && !a->nmi_blocked && !a->int_shadow_movss) {
         a->nmi_pending = false;
         a->nmi_blocked = true;
@@ -142,6 +164,9 @@ static bool check_interrupts(struct cpu *cpu)
     }
     if (a->activity == ACTIVITY_SHUTDOWN || shadow_is_on(cpu)) {
         return false;
+    }
+    if (in_guest(cpu) && interrupt_waits(cpu) && virt_hw_event(cpu, HW_EXT_INT)) {
+        return true;
     }
     if ((a->rflags & RFLAGS_IF) != 0 && take_interrupt(cpu)) {
         return true;

@@ -4,6 +4,7 @@
  * Not touched by either: rng_state (the machine seeds it). INIT keeps MSRs, SMBASE, the FPU and vector
  * registers, XCR0, PKRU and CR0.CD and NW. */
 #include "cpu/apic.h"
+#include "cpu/virt.h"
 #include "cpu/cpu.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
@@ -81,6 +82,7 @@ static void reset_power(struct cpu *cpu)
 
 void cpu_reset(struct cpu *cpu, enum cpu_reset_kind kind)
 {
+    virt_reset(cpu);
     reset_common(cpu);
     if (kind == CPU_RESET_POWER) {
         reset_power(cpu);

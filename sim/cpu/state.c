@@ -2,6 +2,7 @@
 /* The visitor of a processor: every field of struct cpu_arch, then the local APIC and the counters'
  * timer. MSRs with a name of their own are visited by msr_state(). */
 #include "cpu/apic.h"
+#include "cpu/virt.h"
 #include "cpu/cpu.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
@@ -124,6 +125,7 @@ void cpu_state(void *self, struct state_io *io)
     visit_system(&cpu->arch, io);
     visit_fpu(&cpu->arch, io);
     visit_activity(&cpu->arch, io);
+    virt_state(cpu, io);
     msr_state(cpu, io);
     if (cpu->apic != NULL) {
         apic_state(cpu->apic, io);

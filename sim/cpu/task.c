@@ -10,6 +10,7 @@
  * Left out: the shadow stack of a task switch (logged). */
 #include "cpu/control.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 #define TSS32_LAST 0x67
 #define TSS16_LAST 0x2b
@@ -246,6 +247,9 @@ static cpu_rc finish(struct cpu *cpu, const struct tss_image *t, bool wide, cons
 
 cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args *args)
 {
+    if (in_guest(cpu)) {
+        TRY(virt_task_switch(cpu, d->sel, args->source, args->has_error, args->error));
+    }
     struct segment old = cpu->arch.tr;
     struct segment new_tss;
     desc_to_segment(d, d->sel, &new_tss);

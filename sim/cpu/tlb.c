@@ -159,6 +159,8 @@ void tlb_select_context(struct cpu *cpu)
     }
     bool user = cpu->d.cpl == 3;
     bool smap_open = !user && (root.flags & WALK_SMAP) != 0 && (cpu->arch.rflags & RFLAGS_AC) != 0;
+    key.nested = root.nested.kind != NESTED_NONE ? root.nested.table | (u64)root.nested.kind : 0;
+    key.nested_aux = (u64)root.nested.flags << 32 | root.nested.mode;
     key.bits = (u32)root.mode | root.flags << KEY_WALK_SHIFT;
     u32 side = (user ? KEY_USER : 0u) | (smap_open ? KEY_AC : 0u);
     /* Which protection-key register matters depends on the page; both belong to the key. */
@@ -347,6 +349,19 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
         }
         struct cpu *cpu = set->cpu[u->cpu];
         struct tlb_ctx *ctx = &cpu->tlb->ctx[u->ctx];
+        if (u->level == TLB_LEVEL_NESTED) {
+            bool live = false;
+            for (u64 at = align_down(offset, 8); at < offset + size; at += 8) {
+                live = live || (host[at] & 7) != 0; /* present (NPT), or any right (EPT) */
+            }
+            if (live) {
+                clear_context(ctx); /* this use is stale now: dropped in the next round */
+                cpu_leave_block(cpu);
+                continue;
+            }
+            link = &u->next;
+            continue;
+        }
         unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;
         for (u64 at = align_down(offset, entry_size); at < offset + size; at += entry_size) {
             if ((host[at] & 1) == 0) {

@@ -18,6 +18,9 @@ struct table_use {
     u8 cpu, ctx, level, shift; /* shift: log2 of the bytes one entry of this table maps */
 };
 
+/* table_use.level of a second-level table: a changed entry drops the whole context. */
+#define TLB_LEVEL_NESTED 0xff
+
 struct tlb {
     struct tlb_ctx ctx[TLB_CONTEXTS];
     u64 clock; /* for recycling the least recently used */

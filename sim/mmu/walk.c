@@ -6,6 +6,7 @@
 
 #include "abi/x86/registers.h"
 #include "base/bits.h"
+#include "mmu/nested.h"
 
 #define PTE_P BIT(0)
 #define PTE_W BIT(1)
@@ -108,6 +109,25 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
     return true;
 }
 
+/* Guest-physical to system-physical. `access` is WALK_READ, WALK_WRITE or WALK_EXEC; *bytes: how much around the
+ * address one page of the second level maps. */
+static bool to_system(struct phys *phys, const struct walk_root *root, u64 gpa, unsigned access,
+                      bool on_table, struct walk_result *res, u64 *spa, u64 *bytes)
+{
+    if (root->nested.kind == NESTED_NONE) {
+        *spa = gpa;
+        *bytes = ~(u64)0;
+        return true;
+    }
+    res->gpa = GPA(gpa);
+    res->nested_on_table = on_table;
+    if (nested_translate(phys, &root->nested, gpa, access, res, spa, bytes)) {
+        return true;
+    }
+    res->nested_failed = true;
+    return false;
+}
+
 /* Set A and D bits of the steps taken. */
 static void mark(struct phys *phys, const struct walk_root *root, unsigned access,
                  struct walk_result *res)
@@ -130,8 +150,16 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
                  struct walk_result *res)
 {
     *res = (struct walk_result){.user = true, .writable = true};
+    u64 spa;
+    u64 nested_bytes;
+    /* A guest's tables are read, and written when A or D bits are kept: the second level decides on rights. */
+    unsigned table_access = WALK_READ | (access & WALK_PROBE);
     if (root->mode == PAGING_NONE) {
-        res->spa = SPA(lin);
+        if (!to_system(phys, root, lin, access, false, res, &spa, &nested_bytes)) {
+            return false;
+        }
+        res->spa = SPA(spa);
+        res->gpa = GPA(lin);
         res->page_bytes = PAGE_SIZE;
         return true;
     }
@@ -151,7 +179,11 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
     for (;; level--) {
         shift = PAGE_SHIFT + (level - 1) * entry_bits;
         u64 index = (lin >> shift) & (BIT(entry_bits) - 1);
-        spa_t at = SPA(table + index * (narrow ? 4 : 8));
+        if (!to_system(phys, root, table + index * (narrow ? 4 : 8), table_access, true, res, &spa,
+                       &nested_bytes)) {
+            return false;
+        }
+        spa_t at = SPA(spa);
         entry = phys_read_scalar(phys, at, narrow ? 4 : 8);
         res->step[res->steps++] = (struct walk_step){.entry_at = at, .entry = entry, .level = (u8)level};
         if ((entry & PTE_P) == 0) {
@@ -188,7 +220,12 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
                 }
             }
             base &= ~(res->page_bytes - 1);
-            res->spa = SPA(base | (lin & (res->page_bytes - 1)));
+            u64 gpa = base | (lin & (res->page_bytes - 1));
+            if (!to_system(phys, root, gpa, access, false, res, &spa, &nested_bytes)) {
+                return false;
+            }
+            res->gpa = GPA(gpa);
+            res->spa = SPA(spa);
             break;
         }
         table = narrow ? entry & 0xfffff000u : entry & PTE_ADDRESS;

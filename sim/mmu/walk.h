@@ -32,6 +32,18 @@ enum walk_access {
     WALK_PROBE = 64,  /* look only: set neither A nor D */
 };
 
+/* Second-level translation of guest-physical addresses. */
+enum nested_kind { NESTED_NONE, NESTED_EPT, NESTED_NPT };
+
+struct walk_nested {
+    enum nested_kind kind;
+    enum paging_mode mode; /* NPT: the host's paging mode; EPT: 4LEVEL or 5LEVEL */
+    u32 flags;             /* NPT: walk_flag; EPT: enum ept_flag of mmu/ept.h */
+    u64 table;             /* physical address of the top table */
+    u64 pdpte[4];          /* NPT with a PAE host reads them during the walk; kept for completeness */
+    u64 reserved;          /* address bits at and above MAXPHYADDR */
+};
+
 /* Where and how to walk. */
 struct walk_root {
     enum paging_mode mode;
@@ -40,7 +52,10 @@ struct walk_root {
     u64 pdpte[4]; /* PAGING_PAE */
     u32 pkru, pkrs;
     u64 reserved; /* address bits at and above MAXPHYADDR */
+    struct walk_nested nested;
 };
+
+#define WALK_NESTED_MAX 32
 
 struct walk_step {
     spa_t entry_at;
@@ -57,7 +72,15 @@ struct walk_result {
     bool user, writable, no_execute, dirty;
     u8 cache_bits;   /* PAT, PCD, PWT of the leaf */
     unsigned steps;
-    struct walk_step step[5];
+    struct walk_step step[5]; /* entry_at is system-physical */
+    /* Second level: */
+    gpa_t gpa;             /* what the guest's own tables say; where the second level failed */
+    bool nested_failed;    /* it was the second level that failed; error and why are about it */
+    bool nested_on_table;  /* while a guest table entry was accessed, not the final address */
+    bool misconfigured;    /* EPT misconfiguration */
+    u64 nested_rights;     /* EPT: read, write, execute (bits 0-2), user execute (bit 3) of the path */
+    unsigned nested_steps;
+    spa_t nested_table[WALK_NESTED_MAX]; /* second-level table entries read, for coherence */
 };
 
 /* Translate one linear address. True: res->spa is set and, unless WALK_PROBE, A (and D for writes)

@@ -419,6 +419,10 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
         out->exec = exec_privilege_fault;
         return DECODE_OK;
     }
+    if ((mode & MODE_NONROOT) != 0 && row->icpt != ICPT_NONE) {
+        out->exec = exec_hooked;
+        return DECODE_OK;
+    }
     if (out->exec == row->exec) {
         exec_fn *fast = exec_specialise(out, (enum insn_id)id);
         out->exec = fast != NULL ? fast : out->exec;

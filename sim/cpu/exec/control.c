@@ -9,6 +9,7 @@
 #include "cpu/apic.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
+#include "cpu/virt.h"
 #include "trace/events.h"
 
 /* ---- What the model has ---- */
@@ -248,20 +249,36 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
         return raise_gp(cpu, 0, "MOV CR outside level 0");
     }
     u64 v = 0;
+    bool done = false;
     if (store) {
         TRY(read_cr(cpu, cr, &v));
+        if (in_guest(cpu)) {
+            TRY(virt_cr(cpu, in, CR_MOV_READ, cr, &v, &done));
+        }
         gpr_write(cpu, in->r[0], size, v);
         return CPU_OK;
     }
-    TRY(write_cr(cpu, cr, gpr_read(cpu, in->r[1], size)));
+    v = gpr_read(cpu, in->r[1], size);
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_MOV_WRITE, cr, &v, &done));
+    }
+    if (!done) {
+        TRY(write_cr(cpu, cr, v));
+    }
     cpu_leave_block(cpu);
     return CPU_OK;
 }
 
 cpu_rc exec_clts(struct cpu *cpu, const struct insn *in)
 {
-    UNUSED(in);
-    cpu->arch.cr0 &= ~(u64)CR0_TS;
+    u64 v = cpu->arch.cr0 & ~(u64)CR0_TS;
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_CLTS, 0, &v, &done));
+    }
+    if (!done) {
+        cpu->arch.cr0 = v;
+    }
     cpu_update_mode(cpu);
     return CPU_OK;
 }
@@ -272,7 +289,12 @@ cpu_rc exec_lmsw(struct cpu *cpu, const struct insn *in)
     u64 v;
     TRY(opr_read(cpu, in, 0, 2, &v));
     u64 low = CR0_MP | CR0_EM | CR0_TS;
-    return cr0_write(cpu, (cpu->arch.cr0 & ~low) | (v & (low | CR0_PE)));
+    u64 value = (cpu->arch.cr0 & ~low) | (v & (low | CR0_PE));
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_LMSW, 0, &value, &done));
+    }
+    return done ? CPU_OK : cr0_write(cpu, value);
 }
 
 /* ---- Debug registers ---- */
@@ -308,6 +330,9 @@ cpu_rc exec_mov_dr(struct cpu *cpu, const struct insn *in)
     }
     if ((cpu->arch.dr7 & DR7_GD) != 0) {
         return raise_db(cpu, DR6_BD, false, "DR7.GD");
+    }
+    if (in_guest(cpu)) {
+        TRY(virt_dr(cpu, in, dr, !store));
     }
     if (store) {
         gpr_write(cpu, in->r[0], size, read_dr(cpu, dr));

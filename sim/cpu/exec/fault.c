@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "cpu/exec/fault.h"
 
+#include "cpu/decode/decode.h"
 #include "cpu/exec/exec.h"
+#include "cpu/virt.h"
 #include "cpu/exec/x87.h"
 
 cpu_rc exec_invalid(struct cpu *cpu, const struct insn *in)
@@ -65,6 +67,12 @@ cpu_rc exec_unit_fault(struct cpu *cpu, const struct insn *in)
         break;
     }
     return raise_ud(cpu, "unit not usable");
+}
+
+cpu_rc exec_hooked(struct cpu *cpu, const struct insn *in)
+{
+    TRY(virt_insn(cpu, in));
+    return insn_rows[insn_id(in)].exec(cpu, in);
 }
 
 cpu_rc exec_mov_moffs(struct cpu *cpu, const struct insn *in)

@@ -2,6 +2,7 @@
 /* IN, OUT and the permission to use a port. [SDM1 "Input/Output"] INS and OUTS: exec/string.c. */
 #include "cpu/exec/exec_system.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 /* [SDM1 "I/O Permission Bit Map"]: two bytes are read whatever the size. */
 static cpu_rc check_bitmap(struct cpu *cpu, u16 port, unsigned size)
@@ -61,6 +62,12 @@ cpu_rc exec_in(struct cpu *cpu, const struct insn *in)
     unsigned size = in->osz == 8 ? 4 : in->osz;
     u16 port = port_of(cpu, in, 1);
     TRY(io_check(cpu, port, size));
+    if (in_guest(cpu)) {
+        TRY(virt_io(cpu, &(struct io_access){.port = port,
+                                             .size = (u8)size,
+                                             .in = true,
+                                             .imm = in->r[1] == OPR_IMM}));
+    }
     gpr_write(cpu, RAX, size, io_read_port(cpu, port, size));
     return CPU_OK;
 }
@@ -70,6 +77,11 @@ cpu_rc exec_out(struct cpu *cpu, const struct insn *in)
     unsigned size = in->osz == 8 ? 4 : in->osz;
     u16 port = port_of(cpu, in, 0);
     TRY(io_check(cpu, port, size));
+    if (in_guest(cpu)) {
+        TRY(virt_io(cpu, &(struct io_access){.port = port,
+                                             .size = (u8)size,
+                                             .imm = in->r[0] == OPR_IMM}));
+    }
     io_write_port(cpu, port, (u32)cpu->arch.gpr[RAX], size);
     return CPU_OK;
 }

@@ -12,6 +12,7 @@
  * leaves the registers as the completed iterations left them, but the flags of CMPS and SCAS change only
  * with the last iteration [SDM2 "REP/REPE/REPZ/REPNE/REPNZ"]. */
 #include "cpu/exec/exec_int.h"
+#include "cpu/virt.h"
 
 #include <string.h>
 
@@ -352,6 +353,18 @@ static cpu_rc port_element(struct cpu *cpu, const struct insn *in, bool input, u
     u16 port = (u16)cpu->arch.gpr[RDX];
     u64 v;
     TRY(io_check(cpu, port, size));
+    if (in_guest(cpu)) {
+        unsigned seg = input ? SEG_ES : implicit_seg(in);
+        TRY(virt_io(cpu, &(struct io_access){
+                             .port = port,
+                             .size = (u8)size,
+                             .in = input,
+                             .string = true,
+                             .rep = (in->pfx & (PFX_REP | PFX_REPNE)) != 0,
+                             .segment = (u8)seg,
+                             .asize = (u8)insn_asize(in),
+                             .linear = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask}));
+    }
     if (input) {
         TRY(mem_probe(cpu, SEG_ES, offset, size, ACCESS_WRITE));
         return mem_write(cpu, SEG_ES, offset, size, io_read_port(cpu, port, size));

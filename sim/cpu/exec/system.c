@@ -7,6 +7,7 @@
 #include "cpu/model.h"
 #include "cpu/pmu.h"
 #include "cpu/tlb.h"
+#include "cpu/virt.h"
 #include "trace/events.h"
 
 static unsigned iopl_of(const struct cpu *cpu)
@@ -344,8 +345,15 @@ cpu_rc exec_rdpru(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_rdmsr(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
-    u64 v;
-    TRY(msr_read(cpu, (u32)cpu->arch.gpr[RCX], &v));
+    u64 v = 0;
+    u32 index = (u32)cpu->arch.gpr[RCX];
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_msr(cpu, index, false, &v, &done));
+    }
+    if (!done) {
+        TRY(msr_read(cpu, index, &v));
+    }
     put_edx_eax(cpu, v);
     return CPU_OK;
 }
@@ -353,9 +361,16 @@ cpu_rc exec_rdmsr(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_wrmsr(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
+    u64 v = get_edx_eax(cpu);
     u32 index = (u32)cpu->arch.gpr[RCX];
-    TRY(msr_write(cpu, index, get_edx_eax(cpu)));
-    trace_msr_write(cpu->trace, cpu->index, index, get_edx_eax(cpu), cpu->arch.rip);
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_msr(cpu, index, true, &v, &done));
+    }
+    if (!done) {
+        TRY(msr_write(cpu, index, v));
+    }
+    trace_msr_write(cpu->trace, cpu->index, index, v, cpu->arch.rip);
     cpu_leave_block(cpu);
     return CPU_OK;
 }

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Hands each hook of guest mode to the vendor's half. */
+#include "cpu/virt.h"
+
+#include "base/assert.h"
+#include "cpu/svm/svm.h"
+#include "cpu/vmx/vmx.h"
+
+static bool is_vmx(const struct cpu *cpu)
+{
+    return cpu->arch.guest == GUEST_VMX;
+}
+
+cpu_rc virt_insn(struct cpu *cpu, const struct insn *in)
+{
+    return is_vmx(cpu) ? vmx_insn(cpu, in) : svm_insn(cpu, in);
+}
+
+cpu_rc virt_cr(struct cpu *cpu, const struct insn *in, enum cr_access kind, unsigned cr, u64 *value,
+               bool *done)
+{
+    return is_vmx(cpu) ? vmx_cr(cpu, in, kind, cr, value, done) : svm_cr(cpu, in, kind, cr, value, done);
+}
+
+cpu_rc virt_dr(struct cpu *cpu, const struct insn *in, unsigned dr, bool write)
+{
+    return is_vmx(cpu) ? vmx_dr(cpu, in, dr, write) : svm_dr(cpu, in, dr, write);
+}
+
+cpu_rc virt_msr(struct cpu *cpu, u32 index, bool write, u64 *value, bool *done)
+{
+    return is_vmx(cpu) ? vmx_msr(cpu, index, write, value, done)
+                       : svm_msr(cpu, index, write, value, done);
+}
+
+cpu_rc virt_io(struct cpu *cpu, const struct io_access *io)
+{
+    return is_vmx(cpu) ? vmx_io(cpu, io) : svm_io(cpu, io);
+}
+
+cpu_rc virt_task_switch(struct cpu *cpu, u16 selector, enum task_source source, bool has_error, u32 error)
+{
+    return is_vmx(cpu) ? vmx_task_switch(cpu, selector, source)
+                       : svm_task_switch(cpu, selector, source, has_error, error);
+}
+
+cpu_rc virt_event(struct cpu *cpu, const struct event *ev)
+{
+    return is_vmx(cpu) ? vmx_event(cpu, ev) : svm_event(cpu, ev);
+}
+
+void virt_delivery_begins(struct cpu *cpu, const struct event *ev)
+{
+    if (is_vmx(cpu)) {
+        vmx_delivery_begins(cpu, ev);
+    } else {
+        svm_delivery_begins(cpu, ev);
+    }
+}
+
+void virt_delivery_done(struct cpu *cpu)
+{
+    if (is_vmx(cpu)) {
+        vmx_delivery_done(cpu);
+    } else {
+        svm_delivery_done(cpu);
+    }
+}
+
+bool virt_pending(struct cpu *cpu)
+{
+    return is_vmx(cpu) ? vmx_pending(cpu) : svm_pending(cpu);
+}
+
+bool virt_hw_event(struct cpu *cpu, enum hw_event what)
+{
+    /* VMX root operation blocks INIT, so VMX is asked outside guest mode too. */
+    if (cpu->arch.guest == GUEST_SVM) {
+        return svm_hw_event(cpu, what);
+    }
+    return cpu->arch.vmx.on && vmx_hw_event(cpu, what);
+}
+
+bool virt_gif(const struct cpu *cpu)
+{
+    return cpu->arch.svm.gif;
+}
+
+void virt_exit(struct cpu *cpu)
+{
+    if (is_vmx(cpu)) {
+        vmx_exit(cpu);
+    } else {
+        svm_exit(cpu);
+    }
+}
+
+void virt_walk_root(const struct cpu *cpu, struct walk_root *root)
+{
+    if (is_vmx(cpu)) {
+        vmx_walk_root(cpu, root);
+    } else {
+        svm_walk_root(cpu, root);
+    }
+}
+
+cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res)
+{
+    return is_vmx(cpu) ? vmx_nested_fault(cpu, lin, access, res)
+                       : svm_nested_fault(cpu, lin, access, res);
+}
+
+bool virt_is_apic_page(const struct cpu *cpu, spa_t spa)
+{
+    return is_vmx(cpu) ? vmx_is_apic_page(cpu, spa) : svm_is_apic_page(cpu, spa);
+}
+
+cpu_rc virt_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
+                        bool *done)
+{
+    return is_vmx(cpu) ? vmx_apic_access(cpu, spa, lin, access, value, size, done)
+                       : svm_apic_access(cpu, spa, lin, access, value, size, done);
+}
+
+u64 virt_tsc(const struct cpu *cpu, u64 tsc)
+{
+    return is_vmx(cpu) ? vmx_tsc(cpu, tsc) : svm_tsc(cpu, tsc);
+}
+
+void virt_reset(struct cpu *cpu)
+{
+    cpu->arch.guest = GUEST_NONE;
+    vmx_reset(cpu);
+    svm_reset(cpu);
+}
+
+void virt_state(struct cpu *cpu, struct state_io *io)
+{
+    state_enum(io, "guest", &cpu->arch.guest);
+    vmx_state(cpu, io);
+    svm_state(cpu, io);
+}
