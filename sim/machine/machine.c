@@ -177,7 +177,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file(machine_file(m, config->firmware), &bios, err)) {
+    if (config->firmware != NULL && !boot_read_file("firmware", machine_file(m, config->firmware), &bios, err)) {
         machine_free(m);
         return NULL;
     }

@@ -12,7 +12,7 @@ struct boot_file {
 };
 
 /* Read a whole file. False with a line in *err: missing 66, unreadable 65. */
-bool boot_read_file(const char *path, struct boot_file *file, struct error *err);
+bool boot_read_file(const char *what, const char *path, struct boot_file *file, struct error *err);
 void boot_free_file(struct boot_file *file);
 
 /* Is it a bzImage (a Linux kernel with a setup header)? */
