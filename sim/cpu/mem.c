@@ -205,8 +205,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     struct page_desc *page = &cpu->phys->pages[p->frame];
     u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED);
     if (special == 0 && p->writable) {
-        page->flags |= PAGE_DIRTY;
-        page->hash_valid = 0;
+        phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
     }
     return CPU_OK;
@@ -289,8 +288,7 @@ static void write_ram(struct cpu *cpu, const struct piece *p, u64 lin, const u8 
     if ((page->flags & ~(u32)PAGE_DIRTY) != 0) {
         mem_before_ram_write(cpu->set, cpu->phys, p->frame, offset, p->size);
     }
-    page->flags |= PAGE_DIRTY;
-    page->hash_valid = 0;
+    phys_note_write(cpu->phys, p->frame);
     memcpy(p->host + offset, in, p->size);
 }
 
