@@ -22,6 +22,7 @@ void machine_config_init(struct machine_config *c)
     c->cpus = 1;
     c->ram_bytes = MIB(256);
     c->hpet = true;
+    c->pit = true;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;

@@ -78,7 +78,7 @@ struct machine_config {
     bool debug_exit;
     u16 debug_exit_port;
     bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
-    bool hpet; /* on unless switched off */
+    bool hpet, pit; /* on unless switched off */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
     i64 rtc_base;

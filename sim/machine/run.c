@@ -10,6 +10,7 @@
 #include "cpu/apic.h"
 #include "devices/pm.h"
 #include "devices/q35.h"
+#include "machine/boot/boot.h"
 #include "machine/evidence.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
@@ -125,8 +126,8 @@ static bool handle_requests(struct machine *m, struct run_result *result)
         m->asleep_s3 = true;
     }
     if (r.wake && m->asleep_s3) {
-        m->asleep_s3 = false;
-        r.reset = true;
+        machine_reset(m, false); /* ends the sleep; not a reset that --no-reboot is about */
+        boot_wake(m);
     }
     if (r.init) {
         for (unsigned i = 0; i < m->set.count; i++) {
