@@ -298,6 +298,17 @@ static bool opt_hda(struct run_options *o, const char *v, struct error *err)
     return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
 }
 
+static bool opt_boot(struct run_options *o, const char *v, struct error *err)
+{
+    char *text = keep(o, strncmp(v, "order=", 6) == 0 ? v + 6 : v);
+    text[strcspn(text, ",")] = '\0';
+    if (text[0] == '\0' || strspn(text, "acdn") != strlen(text)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--boot %s: letters c (disks) and d (CD-ROMs) are wanted", v);
+    }
+    o->machine.boot_order = text;
+    return true;
+}
+
 static bool opt_nic(struct run_options *o, const char *v, struct error *err)
 {
     if (strcmp(v, "none") == 0) {
@@ -340,6 +351,21 @@ static bool opt_serial(struct run_options *o, const char *v, struct error *err)
 static bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
 {
     return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* Of QEMU's global properties only this one means something here. */
+static bool opt_global(struct run_options *o, const char *v, struct error *err)
+{
+    static const char name[] = "isa-debugcon.iobase=";
+    u64 port = 0;
+    if (strncmp(v, name, sizeof name - 1) != 0) {
+        return true;
+    }
+    if (!number_option("global isa-debugcon.iobase", v + sizeof name - 1, 1, 0xffff, &port, err)) {
+        return false;
+    }
+    o->machine.debugcon_port = (u16)port;
+    return true;
 }
 
 /* name, set flag or NULL with a special meaning, description. */
@@ -539,16 +565,71 @@ static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *
            error_set(err, EXIT_STATUS_USAGE, "--tlb-entries %s: a power of two is wanted", v);
 }
 
-static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+static bool machine_type(const char *v, struct error *err)
 {
-    UNUSED(o);
-    static const char *const boards[] = {"q35", "pc", "accel", "kernel", "pc-q35", "pc-i440fx", "type", "kernel_irqchip"};
+    static const char *const boards[] = {"q35", "pc", "pc-q35", "pc-i440fx"};
     for (unsigned i = 0; i < ARRAY_LEN(boards); i++) {
-        if (strncmp(v, boards[i], strlen(boards[i])) == 0) {
+        size_t len = strlen(boards[i]);
+        if (strncmp(v, boards[i], len) == 0 && (v[len] == '\0' || v[len] == '-')) {
             return true;
         }
     }
     return error_set(err, EXIT_STATUS_USAGE, "--machine %s: q35 is the only board", v);
+}
+
+/* Properties of QEMU's boards. What is not acted on has no meaning here, or is what the board does anyway. */
+static bool machine_property(struct run_options *o, const char *name, const char *value, struct error *err)
+{
+    static const char *const accepted[] = {"accel", "kernel_irqchip", "kernel-irqchip", "vmport", "smm", "usb", "graphics",
+                                           "i8042", "smbus", "sata", "acpi", "nvdimm", "mem-merge", "dump-guest-core",
+                                           "memory-backend", "default-bus-bypass-iommu", "hmat", "suppress-vmdesc"};
+    bool on = true;
+    if (strcmp(name, "pit") == 0) {
+        return parse_on_off(name, value, &o->machine.pit, err);
+    }
+    if (strcmp(name, "hpet") == 0) {
+        return parse_on_off(name, value, &o->machine.hpet, err);
+    }
+    if (strcmp(name, "type") == 0) {
+        return machine_type(value, err);
+    }
+    if (strcmp(name, "pic") == 0) {
+        return parse_on_off(name, value, &on, err) &&
+               (on || error_set(err, EXIT_STATUS_USAGE, "--machine pic=off: the board always has its 8259 pair"));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        if (strcmp(name, accepted[i]) == 0) {
+            return true;
+        }
+    }
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        nearest_offer(&n, accepted[i]);
+    }
+    const char *near = nearest_result(&n);
+    return error_set(err, EXIT_STATUS_USAGE, "--machine: no property is called '%s'%s%s", name,
+                     near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+}
+
+static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+{
+    for (char *text = keep(o, v); text != NULL;) {
+        char *comma = strchr(text, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        char *equals = strchr(text, '=');
+        if (equals != NULL) {
+            *equals = '\0';
+        }
+        bool ok = equals != NULL ? machine_property(o, text, equals + 1, err) : machine_type(text, err);
+        if (!ok) {
+            return false;
+        }
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
 }
 
 static bool opt_nographic(struct run_options *o, const char *v, struct error *err)

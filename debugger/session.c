@@ -115,7 +115,7 @@ bool options_prepare(struct run_options *o, struct error *err)
     bool stdio = false;
     if (o->script != NULL) {
         struct boot_file f;
-        if (!boot_read_file(o->script, &f, err)) {
+        if (!boot_read_file("script", o->script, &f, err)) {
             return false;
         }
         o->script_text = strndup((const char *)f.data, f.size);

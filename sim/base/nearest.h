@@ -11,14 +11,15 @@ struct nearest {
     unsigned distance; /* of best */
 };
 
-/* Edit distance (insert, delete, replace, swap of neighbours), ASCII case ignored. Words longer than
- * 63 characters count as their first 63. */
+/* Edit distance (insert, delete, replace, swap of neighbours), ASCII case ignored. Words longer
+ * than 63 characters count as their first 63. */
 unsigned edit_distance(const char *a, const char *b);
 
 void nearest_init(struct nearest *n, const char *typed);
 /* Offer a word; the first of equally near ones stays. */
 void nearest_offer(struct nearest *n, const char *word);
-/* The nearest word when it is near enough to be a likely typing error, else NULL. It must still exist. */
+/* The nearest word when it is near enough to be a likely typing error, else NULL. It must still
+ * exist. */
 const char *nearest_result(const struct nearest *n);
 
 #endif

@@ -48,7 +48,7 @@ static bool has_cmci(const struct apic *apic)
     return cpu_is_intel(apic->cpu);
 }
 
-/* ---- Vectors ------------------------------------------------------------------------------------ */
+/* ---- Vectors -------------------------------------------------------------------------------- */
 
 static void bit_set(u32 *map, unsigned v)
 {
@@ -127,7 +127,7 @@ void apic_ack(struct apic *apic, u8 vector)
     bit_set(apic->isr, vector);
 }
 
-/* ---- Local sources ------------------------------------------------------------------------------ */
+/* ---- Local sources -------------------------------------------------------------------------- */
 
 /* An entry's interrupt goes out: unmasked, with the entry's delivery mode. */
 static void lvt_deliver(struct apic *apic, enum apic_lvt lvt, bool level)
@@ -185,7 +185,8 @@ static bool lint_is_level(const struct apic *apic, unsigned pin)
     return pin == 0 && (entry & LVT_MODE) == 0 && (entry & LVT_LEVEL) != 0;
 }
 
-/* A level-triggered fixed entry asserts again as long as its pin does and the last one was answered. */
+/* A level-triggered fixed entry asserts again as long as its pin does and the last one was
+ * answered. */
 static void lint_check_level(struct apic *apic, unsigned pin)
 {
     u32 entry = apic->lvt[APIC_LVT_LINT0 + pin];
@@ -233,7 +234,7 @@ void apic_ack_extint(struct apic *apic)
     apic->extint_message = false;
 }
 
-/* ---- Registers ---------------------------------------------------------------------------------- */
+/* ---- Registers ------------------------------------------------------------------------------ */
 
 static void write_eoi(struct apic *apic)
 {
@@ -378,7 +379,8 @@ static bool read_register(struct apic *apic, u32 reg, u64 *value)
     }
 }
 
-/* False: no such register in the present mode, or it cannot be written. Values are checked already. */
+/* False: no such register in the present mode, or it cannot be written. Values are checked already.
+ */
 static bool write_register(struct apic *apic, u32 reg, u64 value)
 {
     bool x2 = apic_is_x2(apic);
@@ -439,7 +441,7 @@ static bool write_register(struct apic *apic, u32 reg, u64 value)
     }
 }
 
-/* ---- MMIO --------------------------------------------------------------------------------------- */
+/* ---- MMIO ----------------------------------------------------------------------------------- */
 
 u64 apic_mmio_base(const struct apic *apic)
 {
@@ -454,8 +456,10 @@ static bool access_is_regular(const struct apic *apic, u64 offset, unsigned size
     if ((offset & 15) == 0 && size == 4) {
         return true;
     }
-    log_guest_error(apic->cpu->log, "local APIC: %u-byte access at offset %llx; only aligned 32-bit ones "
-                    "are defined", size, (unsigned long long)offset);
+    log_guest_error(apic->cpu->log,
+                    "local APIC: %u-byte access at offset %llx; only aligned 32-bit ones "
+                    "are defined",
+                    size, (unsigned long long)offset);
     return false;
 }
 
@@ -484,7 +488,7 @@ void apic_mmio_write(struct apic *apic, u64 offset, u64 value, unsigned size)
     }
 }
 
-/* ---- MSRs --------------------------------------------------------------------------------------- */
+/* ---- MSRs ----------------------------------------------------------------------------------- */
 
 /* Bits that must be zero in a WRMSR. [SDM3 "x2APIC Register Address Space"] */
 static u64 x2_reserved(const struct apic *apic, u32 reg)
@@ -595,7 +599,7 @@ void apic_set_cr8(struct apic *apic, u64 tpr)
     cpu_kick(apic->cpu);
 }
 
-/* ---- Life --------------------------------------------------------------------------------------- */
+/* ---- Life ----------------------------------------------------------------------------------- */
 
 struct apic *apic_new(struct cpu *cpu)
 {

@@ -23,7 +23,8 @@ void apic_ack_extint(struct apic *apic);
 /* LINT0/LINT1 wires from the board. */
 void apic_set_lint(struct apic *apic, unsigned pin, bool level);
 
-/* System-physical address of this processor's APIC page; ~0 while it is disabled or in x2APIC mode. */
+/* System-physical address of this processor's APIC page; ~0 while it is disabled or in x2APIC mode.
+ */
 u64 apic_mmio_base(const struct apic *apic);
 enum apic_lvt {
     APIC_LVT_TIMER,

@@ -2,9 +2,9 @@
 /* Interrupt messages: IPIs from the ICR, MSIs and I/O APIC messages, and who takes them.
  * [SDM3 "Issuing Interprocessor Interrupts"], [SDM3 "Message Signalled Interrupts"]
  *
- * Lowest priority goes to the processor with the lowest PPR, among equals to the lowest number. There
- * is no bus to wait for: messages arrive before the sender's next instruction. Left out: focus
- * processor, remote read, extended destination IDs of MSIs. */
+ * Lowest priority goes to the processor with the lowest PPR, among equals to the lowest number.
+ * There is no bus to wait for: messages arrive before the sender's next instruction. Left out:
+ * focus processor, remote read, extended destination IDs of MSIs. */
 #include "cpu/apic_priv.h"
 
 #define ICR_VECTOR 0xffu
@@ -127,8 +127,8 @@ static void send(const struct cpu_set *set, const struct apic_message *msg, cons
     }
 }
 
-/* [SDM3 "Valid Combinations for the Pentium 4 and Intel Xeon Processors Local xAPIC Interrupt Command
- * Register"]: with a shorthand for oneself only fixed, no lowest priority for all. */
+/* [SDM3 "Valid Combinations for the Pentium 4 and Intel Xeon Processors Local xAPIC Interrupt
+ * Command Register"]: with a shorthand for oneself only fixed, no lowest priority for all. */
 static bool shorthand_valid(enum shorthand s, enum delivery d)
 {
     switch (s) {
@@ -193,7 +193,8 @@ void apic_write_icr(struct apic *apic, u64 icr)
         return;
     }
     if (msg.delivery == DELIVERY_EXTINT || msg.delivery == DELIVERY_RESERVED) {
-        log_guest_error(apic->cpu->log, "IPI with reserved delivery mode %u", (unsigned)msg.delivery);
+        log_guest_error(apic->cpu->log, "IPI with reserved delivery mode %u",
+                        (unsigned)msg.delivery);
         return;
     }
     issue(apic, msg, (enum shorthand)(low >> ICR_SHORTHAND_SHIFT & 3));
@@ -201,11 +202,12 @@ void apic_write_icr(struct apic *apic, u64 icr)
 
 void apic_self_ipi(struct apic *apic, u8 vector)
 {
-    issue(apic, (struct apic_message){.delivery = DELIVERY_FIXED, .vector = vector}, SHORTHAND_SELF);
+    issue(apic, (struct apic_message){.delivery = DELIVERY_FIXED, .vector = vector},
+          SHORTHAND_SELF);
 }
 
-/* [SDM3 "Message Address Register Format"]. The destination mode counts whatever the redirection hint
- * says, as chip sets do it. */
+/* [SDM3 "Message Address Register Format"]. The destination mode counts whatever the redirection
+ * hint says, as chip sets do it. */
 void apic_bus_msi(struct cpu_set *set, u64 address, u32 data)
 {
     u32 dest = (u32)(address >> 12) & 0xff;

@@ -11,7 +11,8 @@
 struct apic {
     struct cpu *cpu;
     struct timer timer;
-    u32 id;  /* xAPIC mode: bits 31:24 of the ID register; x2APIC mode reads the processor's number */
+    u32 id; /* xAPIC mode: bits 31:24 of the ID register; x2APIC mode reads the processor's number
+             */
     u32 tpr;
     u32 ldr, dfr; /* xAPIC mode; x2APIC derives its logical ID */
     u32 svr;
@@ -20,10 +21,10 @@ struct apic {
     u32 lvt[APIC_LVT_COUNT];
     u32 irr[8], isr[8], tmr[8];
     u32 timer_initial, timer_divide;
-    u64 timer_expire;   /* tick of apic_timer_hz at which the count reaches 0 */
+    u64 timer_expire; /* tick of apic_timer_hz at which the count reaches 0 */
     bool timer_counts;
     bool lint_level[2];
-    bool extint_message;  /* an ExtINT came as a message */
+    bool extint_message; /* an ExtINT came as a message */
 };
 
 /* Registers by number: offset in the page / 16, MSR - 800h. */

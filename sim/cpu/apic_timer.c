@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The APIC timer. [SDM3 "APIC Timer"]
  *
- * The count is not stepped: timer_expire is the tick of the input clock at which it reaches zero, and
- * the current count follows from the clock. The divider's phase starts with the count. Changing the
- * divider keeps the count; changing between one-shot and periodic keeps it as well; to and from
+ * The count is not stepped: timer_expire is the tick of the input clock at which it reaches zero,
+ * and the current count follows from the clock. The divider's phase starts with the count. Changing
+ * the divider keeps the count; changing between one-shot and periodic keeps it as well; to and from
  * TSC-deadline mode disarms. */
 #include "cpu/apic_priv.h"
 
@@ -49,7 +49,8 @@ static void arm(struct apic *apic)
     }
 }
 
-/* The deadline as the shared clock sees it, when an offset makes it lie before power-on: it is past. */
+/* The deadline as the shared clock sees it, when an offset makes it lie before power-on: it is
+ * past. */
 static bool deadline_reached(const struct apic *apic)
 {
     return cpu_rdtsc(apic->cpu) >= apic->cpu->arch.tsc_deadline;

@@ -72,7 +72,7 @@ enum activity {
     ACTIVITY_MWAIT,
 };
 
-#define MTRR_VAR_COUNT 10
+#define MTRR_VAR_COUNT 8 /* SeaBIOS has room for no more when it copies them to the other processors */
 #define MC_BANK_COUNT 10
 #define PMC_GP_COUNT 8
 #define PMC_FIXED_COUNT 4

@@ -2,8 +2,8 @@
 /* CPUID: every leaf, from the model's features and the state of this processor.
  *
  * Feature words are collected from feature.def; this file adds what is not a switch: signatures,
- * counts, sizes and the bits that follow registers (OSXSAVE, OSPKE, APIC). No leaf says that there is
- * a hypervisor below: the machine is bare. [SDM2 "CPUID"], [APM3 "CPUID"] */
+ * counts, sizes and the bits that follow registers (OSXSAVE, OSPKE, APIC). No leaf says that there
+ * is a hypervisor below: the machine is bare. [SDM2 "CPUID"], [APM3 "CPUID"] */
 #include "cpu/apic.h"
 #include "cpu/cpuid_priv.h"
 #include "cpu/msr.h"
@@ -105,7 +105,8 @@ static struct cpuid_regs leaf_1(const struct cpu *cpu)
     return r;
 }
 
-/* MONITOR: one 64-byte line, extensions, interrupts wake with IF = 0; C1 and C1E on Intel, C1 on AMD. */
+/* MONITOR: one 64-byte line, extensions, interrupts wake with IF = 0; C1 and C1E on Intel, C1 on
+ * AMD. */
 static struct cpuid_regs leaf_5(const struct cpu *cpu)
 {
     if (!cpu_has(cpu, CPU_FEATURE_MONITOR)) {

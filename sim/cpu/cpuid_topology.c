@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* CPUID: caches, TLBs and the place of a processor in its package. One package, one thread per core,
- * one last-level cache for all. The caches are described as the real parts have them; nothing models
- * them. [SDM2 "CPUID"], [APM3 "Obtaining Processor Information Via the CPUID Instruction"] */
+/* CPUID: caches, TLBs and the place of a processor in its package. One package, one thread per
+ * core, one last-level cache for all. The caches are described as the real parts have them; nothing
+ * models them. [SDM2 "CPUID"], [APM3 "Obtaining Processor Information Via the CPUID Instruction"]
+ */
 #include "cpu/cpuid_priv.h"
 
 #include "base/bits.h"
@@ -10,18 +11,18 @@ struct cache {
     u32 type; /* 1 data, 2 instruction, 3 unified */
     u32 level;
     u32 ways, sets;
-    bool shared;    /* by all processors of the package */
+    bool shared; /* by all processors of the package */
     bool inclusive;
-    bool hashed;    /* Intel: complex indexing */
+    bool hashed; /* Intel: complex indexing */
 };
 
 #define LINE_BYTES 64
 
 static const struct cache intel_caches[] = {
-    {1, 1, 12, 64, false, false, false},    /* 48 KBytes */
-    {2, 1, 8, 64, false, false, false},     /* 32 KBytes */
-    {3, 2, 20, 1024, false, false, false},  /* 1.25 MBytes */
-    {3, 3, 12, 32768, true, false, true},   /* 24 MBytes */
+    {1, 1, 12, 64, false, false, false},   /* 48 KBytes */
+    {2, 1, 8, 64, false, false, false},    /* 32 KBytes */
+    {3, 2, 20, 1024, false, false, false}, /* 1.25 MBytes */
+    {3, 3, 12, 32768, true, false, true},  /* 24 MBytes */
 };
 
 static const struct cache amd_caches[] = {

@@ -487,8 +487,11 @@ void mem_rmw_store_slow(struct cpu *cpu, const struct mem_rmw *rmw, u64 value)
 
 /* ---- Watched pages ---- */
 
-static void monitored_write(struct cpu_set *set, u64 spa, u64 size)
+static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
+    u64 page = phys_spa_of_frame(phys, frame);
+    u64 spa = page | offset;
+    bool wanted = false;
     for (unsigned i = 0; i < set->count; i++) {
         struct cpu *cpu = set->cpu[i];
         u64 line = cpu->arch.monitor_spa & ~(u64)63;
@@ -497,6 +500,10 @@ static void monitored_write(struct cpu_set *set, u64 spa, u64 size)
             cpu->arch.monitor_hit = true;
             cpu->d.pending = true;
         }
+        wanted = wanted || (cpu->arch.monitor_armed && (line & ~PAGE_MASK) == page);
+    }
+    if (!wanted) { /* monitors that ended by an interrupt leave their mark until now */
+        phys->pages[frame].flags &= ~(u32)PAGE_MONITORED;
     }
 }
 
@@ -510,6 +517,6 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
         code_invalidate(set, phys, frame, offset, size);
     }
     if ((flags & PAGE_MONITORED) != 0) {
-        monitored_write(set, phys_spa_of_frame(phys, frame) | offset, size);
+        monitored_write(set, phys, frame, offset, size);
     }
 }

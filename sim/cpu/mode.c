@@ -6,6 +6,7 @@
 #include "cpu/flags.h"
 #include "cpu/mem.h"
 #include "cpu/model.h"
+#include "cpu/pmu.h"
 #include "cpu/tlb.h"
 #include "cpu/virt.h"
 
@@ -145,6 +146,9 @@ void cpu_update_mode(struct cpu *cpu)
     d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) ||
                    cet_is_waiting(cpu);
     d->mode_word = mode_word(cpu);
+    if (UNLIKELY(a->store.pmu_filtered[0] != 0)) {
+        pmu_cpl_changed(cpu);
+    }
     tlb_select_context(cpu);
     cpu_leave_block(cpu);
 }

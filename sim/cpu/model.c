@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* CPU models and the --cpu argument.
  *
- * A model is a name, a vendor, a signature and the set that the `models` column of feature.def gives
- * it. Reading the argument: collect what is asked for, decide the vendor, take the model's set, switch
- * off (with everything that depends on it), switch on, then check that nothing lacks what it needs. */
+ * A model is a name, a vendor, a signature and the set that the `models` column of feature.def
+ * gives it. Reading the argument: collect what is asked for, decide the vendor, take the model's
+ * set, switch off (with everything that depends on it), switch on, then check that nothing lacks
+ * what it needs. */
 #include "cpu/model.h"
 
 #include "base/bits.h"
@@ -15,9 +16,12 @@
 const struct feature_info feature_table[CPU_FEATURE_COUNT] = {
 #define YES true
 #define NO false
-#define FEATURE(id, name, leaf, sub, reg, bit, vendor, implemented, models, meaning)               \
-    [CPU_FEATURE_##id] = {name,                 leaf,        sub,                 FEATURE_##reg, bit,     \
-                          FEATURE_OF_##vendor, implemented, FEATURE_IN_##models, meaning},
+#define FEATURE(id, name, leaf, sub, reg, bit, vendor, implemented, models, meaning) \
+    [CPU_FEATURE_##id] = {name,        leaf,                                         \
+                          sub,         FEATURE_##reg,                                \
+                          bit,         FEATURE_OF_##vendor,                          \
+                          implemented, FEATURE_IN_##models,                          \
+                          meaning},
 #include "cpu/feature.def"
 #undef FEATURE
 #undef YES
@@ -78,21 +82,56 @@ static const struct {
 
 /* Properties that other emulators know and that change nothing here. */
 static const char *const ignored_properties[] = {
-    "kvm", "migratable", "enforce", "check", "host-phys-bits", "host-phys-bits-limit", "l3-cache",
-    "legacy-cache", "host-cache-info", "tcg-cpuid", "cpuid-0xb", "full-cpuid-auto-level",
-    "fill-mtrr-mask", "vmware-cpuid-freq", "lmce", "kvm-no-smi-migration", "kvm-pv-enforce-cpuid",
-    "kvmclock", "kvm-nopiodelay", "kvm-mmu", "kvm-asyncpf", "kvm-steal-time", "kvm-pv-eoi",
-    "kvm-pv-unhalt", "kvm-poll-control", "kvm-pv-ipi", "kvm-pv-sched-yield", "kvm-hint-dedicated",
-    "kvmclock-stable-bit", "hotplugged", "start-powered-off", "ucode-rev", "guest-phys-bits",
-    "x-migrate-smi-count", "x-hv-max-vps", "x-force-features", "xen-vapic", "min-level", "min-xlevel",
-    "min-xlevel2", "xlevel2", "level-func7", "tsc-frequency",
+    "kvm",
+    "migratable",
+    "enforce",
+    "check",
+    "host-phys-bits",
+    "host-phys-bits-limit",
+    "l3-cache",
+    "legacy-cache",
+    "host-cache-info",
+    "tcg-cpuid",
+    "cpuid-0xb",
+    "full-cpuid-auto-level",
+    "fill-mtrr-mask",
+    "vmware-cpuid-freq",
+    "lmce",
+    "kvm-no-smi-migration",
+    "kvm-pv-enforce-cpuid",
+    "kvmclock",
+    "kvm-nopiodelay",
+    "kvm-mmu",
+    "kvm-asyncpf",
+    "kvm-steal-time",
+    "kvm-pv-eoi",
+    "kvm-pv-unhalt",
+    "kvm-poll-control",
+    "kvm-pv-ipi",
+    "kvm-pv-sched-yield",
+    "kvm-hint-dedicated",
+    "kvmclock-stable-bit",
+    "hotplugged",
+    "start-powered-off",
+    "ucode-rev",
+    "guest-phys-bits",
+    "x-migrate-smi-count",
+    "x-hv-max-vps",
+    "x-force-features",
+    "xen-vapic",
+    "min-level",
+    "min-xlevel",
+    "min-xlevel2",
+    "xlevel2",
+    "level-func7",
+    "tsc-frequency",
 };
 
 enum wish { WISH_NONE, WISH_ON, WISH_OFF };
 
 struct request {
     enum wish wish[CPU_FEATURE_COUNT];
-    const struct base_model *base;
+    const struct base_model *base, *other; /* other: the same for the other vendor, or NULL */
     const char *alias_switches; /* static text */
     bool vendor_given;
     enum cpu_vendor vendor;
@@ -165,6 +204,19 @@ static bool unknown_feature(const char *name, struct error *err)
                      "--cpu: no feature is called '%s' (see: vitrine cpu features)", name);
 }
 
+/* The model of ours whose name `text` begins with. */
+static const struct base_model *named_model(const char *text)
+{
+    size_t len = strcspn(text, "/");
+    const struct base_model *found = NULL;
+    for (size_t k = 0; k < ARRAY_LEN(base_models); k++) {
+        if (strlen(base_models[k].name) == len && strncmp(base_models[k].name, text, len) == 0) {
+            found = &base_models[k];
+        }
+    }
+    return found;
+}
+
 static bool find_model(struct request *r, const char *name, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(base_models); i++) {
@@ -187,11 +239,9 @@ static bool find_model(struct request *r, const char *name, struct error *err)
         }
         if (same_name(head, word)) {
             r->alias_switches = model_aliases[i].switches;
-            for (size_t k = 0; k < ARRAY_LEN(base_models); k++) {
-                if (strcmp(base_models[k].name, model_aliases[i].model) == 0) {
-                    r->base = &base_models[k];
-                }
-            }
+            const char *second = strchr(model_aliases[i].model, '/');
+            r->base = named_model(model_aliases[i].model);
+            r->other = second != NULL ? named_model(second + 1) : NULL;
             return true;
         }
     }
@@ -242,9 +292,9 @@ static bool parse_number(struct request *r, const char *name, const char *value,
         i64 *where;
         i64 min, max;
     } numbers[] = {
-        {"phys-bits", &r->phys_bits, 32, 52},       {"family", &r->family, 0, 0xf + 0xff},
-        {"model", &r->model, 0, 0xff},              {"stepping", &r->stepping, 0, 0xf},
-        {"level", &r->level, 0, 0x1f},              {"xlevel", &r->xlevel, 0x80000000, 0x80000021},
+        {"phys-bits", &r->phys_bits, 32, 52}, {"family", &r->family, 0, 0xf + 0xff},
+        {"model", &r->model, 0, 0xff},        {"stepping", &r->stepping, 0, 0xf},
+        {"level", &r->level, 0, 0x1f},        {"xlevel", &r->xlevel, 0x80000000, 0x80000021},
     };
     for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
         if (!same_name(name, numbers[i].name)) {
@@ -257,8 +307,9 @@ static bool parse_number(struct request *r, const char *name, const char *value,
             return true; /* QEMU: the default */
         }
         if (end == value || *end != '\0' || v < numbers[i].min || v > numbers[i].max) {
-            return error_set(err, EXIT_STATUS_USAGE, "--cpu: %s=%s: a number from %lld to %lld is needed",
-                             name, value, (long long)numbers[i].min, (long long)numbers[i].max);
+            return error_set(err, EXIT_STATUS_USAGE,
+                             "--cpu: %s=%s: a number from %lld to %lld is needed", name, value,
+                             (long long)numbers[i].min, (long long)numbers[i].max);
         }
         *numbers[i].where = v;
         return true;
@@ -267,7 +318,8 @@ static bool parse_number(struct request *r, const char *name, const char *value,
     return true;
 }
 
-static bool parse_property(struct request *r, const char *name, const char *value, struct error *err)
+static bool parse_property(struct request *r, const char *name, const char *value,
+                           struct error *err)
 {
     unsigned f = 0;
     bool on = true;
@@ -295,14 +347,16 @@ static bool parse_property(struct request *r, const char *name, const char *valu
     if (starts_with(name, "hv-") || starts_with(name, "hv_")) {
         return error_set(err, EXIT_STATUS_USAGE,
                          "--cpu: %s: Hyper-V interfaces come from the hypervisor that runs on the "
-                         "machine, the processor itself has none", name);
+                         "machine, the processor itself has none",
+                         name);
     }
     if (starts_with(name, "vmx-")) {
         if (value != NULL && parse_switch_value(name, value, &on, err) && !on) {
             return true;
         }
-        return error_set(err, EXIT_STATUS_USAGE,
-                         "--cpu: %s: VMX capabilities cannot be switched: VMX is not implemented yet", name);
+        return error_set(
+            err, EXIT_STATUS_USAGE,
+            "--cpu: %s: VMX capabilities cannot be switched: VMX is not implemented yet", name);
     }
     for (size_t i = 0; i < ARRAY_LEN(ignored_properties); i++) {
         if (same_name(name, ignored_properties[i])) {
@@ -340,8 +394,23 @@ static bool of_vendor(unsigned f, enum cpu_vendor vendor)
     return v == FEATURE_OF_ANY || (v == FEATURE_OF_INTEL) == (vendor == CPU_VENDOR_INTEL);
 }
 
-static bool decide_vendor(struct cpu_model *m, const struct request *r, struct error *err)
+/* Is something switched on that only the other vendor's processors have? */
+static bool wants_other_vendor(const struct request *r)
 {
+    for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
+        if (r->wish[f] == WISH_ON && !of_vendor(f, r->base->vendor)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool decide_vendor(struct cpu_model *m, struct request *r, struct error *err)
+{
+    if (r->other != NULL &&
+        (r->vendor_given ? r->vendor != r->base->vendor : wants_other_vendor(r))) {
+        r->base = r->other;
+    }
     bool vmx = r->wish[CPU_FEATURE_VMX] == WISH_ON;
     bool svm = r->wish[CPU_FEATURE_SVM] == WISH_ON;
     if (vmx && svm) {
@@ -375,8 +444,10 @@ static bool in_base_set(const struct request *r, unsigned f, enum cpu_vendor ven
     }
 }
 
-/* Take f and all that cannot be without it out of the set. False when one of those was asked for. */
-static bool remove_feature(struct cpu_model *m, const struct request *r, unsigned f, struct error *err)
+/* Take f and all that cannot be without it out of the set. False when one of those was asked for.
+ */
+static bool remove_feature(struct cpu_model *m, const struct request *r, unsigned f,
+                           struct error *err)
 {
     feature_set(m, f, false);
     for (size_t i = 0; i < ARRAY_LEN(feature_deps); i++) {
@@ -456,8 +527,13 @@ static bool build_set(struct cpu_model *m, const struct request *r, struct error
 
 bool cpu_model_parse(struct cpu_model *m, const char *text, struct error *err)
 {
-    struct request r = {.phys_bits = -1, .family = -1, .model = -1, .stepping = -1, .level = -1,
-                        .xlevel = -1, .pmu = true};
+    struct request r = {.phys_bits = -1,
+                        .family = -1,
+                        .model = -1,
+                        .stepping = -1,
+                        .level = -1,
+                        .xlevel = -1,
+                        .pmu = true};
     char buffer[1024];
     if ((size_t)snprintf(buffer, sizeof buffer, "%s", text) >= sizeof buffer) {
         return error_set(err, EXIT_STATUS_USAGE, "--cpu: the argument is too long");
@@ -522,8 +598,10 @@ void cpu_model_list(FILE *out)
 
 static const char *models_of(const struct feature_info *info)
 {
-    static const char *const texts[] = {[FEATURE_IN_INTEL] = "intel max", [FEATURE_IN_AMD] = "amd max",
-                                        [FEATURE_IN_BOTH] = "intel amd max", [FEATURE_IN_MAX] = "max",
+    static const char *const texts[] = {[FEATURE_IN_INTEL] = "intel max",
+                                        [FEATURE_IN_AMD] = "amd max",
+                                        [FEATURE_IN_BOTH] = "intel amd max",
+                                        [FEATURE_IN_MAX] = "max",
                                         [FEATURE_IN_ASK] = "-"};
     return info->implemented ? texts[info->models] : "not implemented";
 }
@@ -541,6 +619,7 @@ void cpu_feature_list(FILE *out)
             (void)snprintf(where, sizeof where, "%Xh.%u %s bit %u", info->leaf, info->subleaf,
                            regs[info->reg], info->bit);
         }
-        (void)fprintf(out, "%-26s %-22s %-16s %s\n", info->name, where, models_of(info), info->meaning);
+        (void)fprintf(out, "%-26s %-22s %-16s %s\n", info->name, where, models_of(info),
+                      info->meaning);
     }
 }

@@ -20,7 +20,13 @@ enum cpu_vendor { CPU_VENDOR_INTEL, CPU_VENDOR_AMD };
 
 enum feature_reg { FEATURE_EAX, FEATURE_EBX, FEATURE_ECX, FEATURE_EDX, FEATURE_CAPS };
 enum feature_vendor { FEATURE_OF_INTEL, FEATURE_OF_AMD, FEATURE_OF_ANY };
-enum feature_models { FEATURE_IN_INTEL, FEATURE_IN_AMD, FEATURE_IN_BOTH, FEATURE_IN_MAX, FEATURE_IN_ASK };
+enum feature_models {
+    FEATURE_IN_INTEL,
+    FEATURE_IN_AMD,
+    FEATURE_IN_BOTH,
+    FEATURE_IN_MAX,
+    FEATURE_IN_ASK
+};
 
 /* A row of feature.def. */
 struct feature_info {
@@ -40,8 +46,8 @@ struct cpu_model {
     char name[32];
     char brand[49]; /* CPUID leaves 80000002h-80000004h */
     enum cpu_vendor vendor;
-    u8 phys_bits; /* MAXPHYADDR */
-    bool pmu;     /* performance counters */
+    u8 phys_bits;                /* MAXPHYADDR */
+    bool pmu;                    /* performance counters */
     u32 family, model, stepping; /* as displayed: extended fields included */
     u32 max_basic, max_ext;      /* highest leaves; 0: the vendor's own */
     u64 features[(CPU_FEATURE_COUNT + 63) / 64];
@@ -68,7 +74,8 @@ static inline u64 cpu_phys_reserved(const struct cpu *cpu)
     return ~(u64)0 << cpu->model->phys_bits;
 }
 
-/* Parse a --cpu argument: "intel", "amd,-smap", "max,vendor=amd,+la57,phys-bits=46" and QEMU's names. */
+/* Parse a --cpu argument: "intel", "amd,-smap", "max,vendor=amd,+la57,phys-bits=46" and QEMU's
+ * names. */
 bool cpu_model_parse(struct cpu_model *m, const char *text, struct error *err);
 
 /* `vitrine cpu list` and `vitrine cpu features`. */
@@ -90,8 +97,8 @@ struct cpuid_regs {
 /* CPUID as this processor answers it now (OSXSAVE, APIC and XSAVE sizes follow its state). */
 struct cpuid_regs cpuid_lookup(const struct cpu *cpu, u32 leaf, u32 subleaf);
 
-/* One component of the XSAVE area; false when this processor does not have it. Components 0 and 1 are
- * the legacy region: size 0 here. [SDM1 "Managing State Using the XSAVE Feature Set"] */
+/* One component of the XSAVE area; false when this processor does not have it. Components 0 and 1
+ * are the legacy region: size 0 here. [SDM1 "Managing State Using the XSAVE Feature Set"] */
 struct xsave_component {
     u32 size;
     u32 offset;      /* standard form; 0 for supervisor components */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* RDMSR and WRMSR: the table and the registers of mode, entry points, speculation, CET and AMD's
- * configuration. What does not exist, and reserved bits, are #GP(0). Left out: last-branch recording
- * (the registers hold what is written), SMM address ranges, everything VMX and SVM. */
+ * configuration. What does not exist, and reserved bits, are #GP(0). Left out: last-branch
+ * recording (the registers hold what is written), SMM address ranges, everything VMX and SVM. */
 #include "cpu/apic.h"
 #include "cpu/mem.h"
 #include "cpu/msr_priv.h"
@@ -9,11 +9,11 @@
 
 #include <string.h>
 
-#define TRY(expr)                                                                                  \
-    do {                                                                                           \
-        if ((expr) != CPU_OK) {                                                                    \
-            return CPU_EXIT;                                                                       \
-        }                                                                                          \
+#define TRY(expr)               \
+    do {                        \
+        if ((expr) != CPU_OK) { \
+            return CPU_EXIT;    \
+        }                       \
     } while (0)
 
 static cpu_rc reserved(struct cpu *cpu)
@@ -21,7 +21,7 @@ static cpu_rc reserved(struct cpu *cpu)
     return raise_gp(cpu, 0, "WRMSR: reserved bits or a value the register cannot hold");
 }
 
-/* ---- Common handlers ---------------------------------------------------------------------------- */
+/* ---- Common handlers ------------------------------------------------------------------------ */
 
 static cpu_rc rd_FIELD(struct cpu *cpu, const struct msr_row *row, u32 index, u64 *value)
 {
@@ -120,7 +120,7 @@ static cpu_rc wr_apic(struct cpu *cpu, const struct msr_row *row, u32 index, u64
     return apic_msr_write(cpu->apic, index, value);
 }
 
-/* ---- Mode and entry points ---------------------------------------------------------------------- */
+/* ---- Mode and entry points ------------------------------------------------------------------ */
 
 u64 msr_efer_mask(const struct cpu *cpu)
 {
@@ -128,9 +128,9 @@ u64 msr_efer_mask(const struct cpu *cpu)
         enum cpu_feature feature;
         u64 bits;
     } rows[] = {
-        {CPU_FEATURE_SYSCALL, EFER_SCE}, {CPU_FEATURE_LM, EFER_LME | EFER_LMA},
-        {CPU_FEATURE_NX, EFER_NXE},      {CPU_FEATURE_SVM, EFER_SVME},
-        {CPU_FEATURE_FFXSR, EFER_FFXSR}, {CPU_FEATURE_TCE, EFER_TCE},
+        {CPU_FEATURE_SYSCALL, EFER_SCE},     {CPU_FEATURE_LM, EFER_LME | EFER_LMA},
+        {CPU_FEATURE_NX, EFER_NXE},          {CPU_FEATURE_SVM, EFER_SVME},
+        {CPU_FEATURE_FFXSR, EFER_FFXSR},     {CPU_FEATURE_TCE, EFER_TCE},
         {CPU_FEATURE_AUTOIBRS, EFER_AIBRSE},
     };
     u64 mask = 0;
@@ -163,7 +163,8 @@ static cpu_rc wr_efer(struct cpu *cpu, const struct msr_row *row, u32 index, u64
     return CPU_OK;
 }
 
-/* Intel checks that SYSENTER's targets are canonical; AMD has no SYSENTER in long mode and does not. */
+/* Intel checks that SYSENTER's targets are canonical; AMD has no SYSENTER in long mode and does
+ * not. */
 static cpu_rc wr_sysenter(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
     if (cpu_is_intel(cpu)) {
@@ -195,7 +196,8 @@ static cpu_rc wr_misc_enable(struct cpu *cpu, const struct msr_row *row, u32 ind
 {
     UNUSED(row);
     UNUSED(index);
-    const u64 read_only = MISC_ENABLE_EMON | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
+    const u64 read_only =
+        MISC_ENABLE_EMON | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
     const u64 writable = MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_TCC | MISC_ENABLE_EIST |
                          MISC_ENABLE_MONITOR | MISC_ENABLE_LIMIT_CPUID | MISC_ENABLE_XTPR_DISABLE |
                          MISC_ENABLE_XD_DISABLE | MISC_ENABLE_TURBO_DISABLE;
@@ -244,7 +246,7 @@ static cpu_rc wr_pkrs(struct cpu *cpu, const struct msr_row *row, u32 index, u64
     return CPU_OK;
 }
 
-/* ---- Control-flow enforcement. [SDM1 "Control-flow Enforcement Technology"] --------------------- */
+/* ---- Control-flow enforcement. [SDM1 "Control-flow Enforcement Technology"] ----------------- */
 
 static cpu_rc wr_cet(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
@@ -272,7 +274,7 @@ static cpu_rc wr_pl_ssp(struct cpu *cpu, const struct msr_row *row, u32 index, u
     return wr_canonical(cpu, row, index, value);
 }
 
-/* ---- Speculation -------------------------------------------------------------------------------- */
+/* ---- Speculation ---------------------------------------------------------------------------- */
 
 static u64 spec_ctrl_mask(const struct cpu *cpu)
 {
@@ -280,12 +282,18 @@ static u64 spec_ctrl_mask(const struct cpu *cpu)
         enum cpu_feature feature;
         u64 bits;
     } rows[] = {
-        {CPU_FEATURE_SPEC_CTRL, SPEC_CTRL_IBRS},       {CPU_FEATURE_STIBP, SPEC_CTRL_STIBP},
-        {CPU_FEATURE_SSBD, SPEC_CTRL_SSBD},            {CPU_FEATURE_IPRED_CTRL, SPEC_CTRL_IPRED_DIS},
-        {CPU_FEATURE_RRSBA_CTRL, SPEC_CTRL_RRSBA_DIS}, {CPU_FEATURE_PSFD, SPEC_CTRL_PSFD},
-        {CPU_FEATURE_DDPD_U, SPEC_CTRL_DDPD_U},        {CPU_FEATURE_BHI_CTRL, SPEC_CTRL_BHI_DIS_S},
-        {CPU_FEATURE_AMD_IBRS, SPEC_CTRL_IBRS},        {CPU_FEATURE_AMD_STIBP, SPEC_CTRL_STIBP},
-        {CPU_FEATURE_AMD_SSBD, SPEC_CTRL_SSBD},        {CPU_FEATURE_AMD_PSFD, SPEC_CTRL_PSFD},
+        {CPU_FEATURE_SPEC_CTRL, SPEC_CTRL_IBRS},
+        {CPU_FEATURE_STIBP, SPEC_CTRL_STIBP},
+        {CPU_FEATURE_SSBD, SPEC_CTRL_SSBD},
+        {CPU_FEATURE_IPRED_CTRL, SPEC_CTRL_IPRED_DIS},
+        {CPU_FEATURE_RRSBA_CTRL, SPEC_CTRL_RRSBA_DIS},
+        {CPU_FEATURE_PSFD, SPEC_CTRL_PSFD},
+        {CPU_FEATURE_DDPD_U, SPEC_CTRL_DDPD_U},
+        {CPU_FEATURE_BHI_CTRL, SPEC_CTRL_BHI_DIS_S},
+        {CPU_FEATURE_AMD_IBRS, SPEC_CTRL_IBRS},
+        {CPU_FEATURE_AMD_STIBP, SPEC_CTRL_STIBP},
+        {CPU_FEATURE_AMD_SSBD, SPEC_CTRL_SSBD},
+        {CPU_FEATURE_AMD_PSFD, SPEC_CTRL_PSFD},
     };
     u64 mask = 0;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -333,7 +341,8 @@ static cpu_rc wr_flush_cmd(struct cpu *cpu, const struct msr_row *row, u32 index
     return (value & ~(u64)1) != 0 ? reserved(cpu) : CPU_OK;
 }
 
-static cpu_rc rd_arch_capabilities(struct cpu *cpu, const struct msr_row *row, u32 index, u64 *value)
+static cpu_rc rd_arch_capabilities(struct cpu *cpu, const struct msr_row *row, u32 index,
+                                   u64 *value)
 {
     UNUSED(row);
     UNUSED(index);
@@ -341,10 +350,10 @@ static cpu_rc rd_arch_capabilities(struct cpu *cpu, const struct msr_row *row, u
     return CPU_OK;
 }
 
-/* ---- Debugging ---------------------------------------------------------------------------------- */
+/* ---- Debugging ------------------------------------------------------------------------------ */
 
-/* LBR, BTF, and on Intel freezing on PMI and in SMM; on AMD the breakpoint pins. Branch trace stores
- * do not exist. */
+/* LBR, BTF, and on Intel freezing on PMI and in SMM; on AMD the breakpoint pins. Branch trace
+ * stores do not exist. */
 static cpu_rc wr_debugctl(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
     UNUSED(row);
@@ -369,7 +378,7 @@ static cpu_rc wr_lbr(struct cpu *cpu, const struct msr_row *row, u32 index, u64 
     return CPU_OK;
 }
 
-/* ---- AMD's configuration ------------------------------------------------------------------------ */
+/* ---- AMD's configuration -------------------------------------------------------------------- */
 
 static cpu_rc wr_hwcr(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
@@ -424,7 +433,7 @@ static cpu_rc wr_vm_hsave(struct cpu *cpu, const struct msr_row *row, u32 index,
     return CPU_OK;
 }
 
-/* ---- The table ---------------------------------------------------------------------------------- */
+/* ---- The table ------------------------------------------------------------------------------ */
 
 #define F(field) offsetof(struct cpu_arch, field)
 #define S(field) offsetof(struct cpu_arch, store.field)
@@ -445,8 +454,9 @@ enum msr_row_gate {
 };
 
 static const struct msr_row rows[] = {
-#define MSR(first, last, name, read, write, where, reset, writable, vendor, gate)                  \
-    {first, last, name, rd_##read, wr_##write, where, reset, writable, MSR_OF_##vendor, GATE_(gate)},
+#define MSR(first, last, name, read, write, where, reset, writable, vendor, gate) \
+    {first, last,  name,     rd_##read,       wr_##write,                         \
+     where, reset, writable, MSR_OF_##vendor, GATE_(gate)},
 #include "cpu/msr.def"
 #undef MSR
 };
@@ -557,17 +567,60 @@ void msr_state(struct cpu *cpu, struct state_io *io)
         size_t count;
     } fields[] = {
 #define ONE(f) {#f, &a->f, 1}
-#define ALL(f) {#f, a->f, ARRAY_LEN(a->f)}
-        ONE(star), ONE(lstar), ONE(cstar), ONE(sfmask), ONE(kernel_gs_base), ONE(tsc_aux),
-        ONE(tsc_offset), ONE(tsc_adjust), ONE(tsc_deadline), ONE(sysenter_cs), ONE(sysenter_esp),
-        ONE(sysenter_eip), ONE(pat), ONE(apic_base), ONE(misc_enable), ONE(feature_control),
-        ONE(debugctl), ONE(spec_ctrl), ONE(pkrs), ONE(xss), ONE(u_cet), ONE(s_cet), ALL(pl_ssp),
-        ONE(int_ssp_table), ONE(mtrr_def), ALL(mtrr_fixed), ALL(mtrr_base), ALL(mtrr_mask),
-        ONE(mcg_status), ONE(mcg_ctl), ALL(mc_ctl), ALL(mc_status), ALL(mc_addr), ALL(mc_misc),
-        ALL(mc_ctl2), ALL(pmc_gp), ALL(pmc_evtsel), ALL(pmc_fixed), ONE(pmc_fixed_ctrl),
-        ONE(pmc_global_ctrl), ONE(pmc_global_status), ONE(smbase), ONE(vm_hsave_pa), ONE(vm_cr),
-        ONE(last_branch_from), ONE(last_branch_to), ONE(last_int_from), ONE(last_int_to),
-        ONE(syscfg), ONE(hwcr),
+#define ALL(f)                    \
+    {                             \
+#f, a->f, ARRAY_LEN(a->f) \
+    }
+        ONE(star),
+        ONE(lstar),
+        ONE(cstar),
+        ONE(sfmask),
+        ONE(kernel_gs_base),
+        ONE(tsc_aux),
+        ONE(tsc_offset),
+        ONE(tsc_adjust),
+        ONE(tsc_deadline),
+        ONE(sysenter_cs),
+        ONE(sysenter_esp),
+        ONE(sysenter_eip),
+        ONE(pat),
+        ONE(apic_base),
+        ONE(misc_enable),
+        ONE(feature_control),
+        ONE(debugctl),
+        ONE(spec_ctrl),
+        ONE(pkrs),
+        ONE(xss),
+        ONE(u_cet),
+        ONE(s_cet),
+        ALL(pl_ssp),
+        ONE(int_ssp_table),
+        ONE(mtrr_def),
+        ALL(mtrr_fixed),
+        ALL(mtrr_base),
+        ALL(mtrr_mask),
+        ONE(mcg_status),
+        ONE(mcg_ctl),
+        ALL(mc_ctl),
+        ALL(mc_status),
+        ALL(mc_addr),
+        ALL(mc_misc),
+        ALL(mc_ctl2),
+        ALL(pmc_gp),
+        ALL(pmc_evtsel),
+        ALL(pmc_fixed),
+        ONE(pmc_fixed_ctrl),
+        ONE(pmc_global_ctrl),
+        ONE(pmc_global_status),
+        ONE(smbase),
+        ONE(vm_hsave_pa),
+        ONE(vm_cr),
+        ONE(last_branch_from),
+        ONE(last_branch_to),
+        ONE(last_int_from),
+        ONE(last_int_to),
+        ONE(syscfg),
+        ONE(hwcr),
 #define MSR_SLOT(f, n) {#f, a->store.f, n},
 #include "cpu/msr_store.def"
 #undef MSR_SLOT

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* MTRRs, PAT and the machine-check banks. Memory types are kept and checked; no cache follows them.
  * No machine check is ever found: the banks hold what software writes.
- * [SDM3 "Memory Type Range Registers (MTRRs)"], [SDM3 "Machine-Check Architecture"], [APM2 "MTRRs"] */
+ * [SDM3 "Memory Type Range Registers (MTRRs)"], [SDM3 "Machine-Check Architecture"], [APM2 "MTRRs"]
+ */
 #include "cpu/msr_priv.h"
 
 #define MTRR_TYPE_UC 0u
@@ -24,16 +25,12 @@ static bool mtrr_type_valid(u64 type)
     return type == 0 || type == 1 || type == 4 || type == 5 || type == 6;
 }
 
-static unsigned var_count(const struct cpu *cpu)
-{
-    return cpu_is_intel(cpu) ? MTRR_VAR_COUNT : 8;
-}
-
 MSR_READER(mtrrcap)
 {
     UNUSED(row);
     UNUSED(index);
-    *value = var_count(cpu) | BIT(8) | BIT(10); /* fixed ranges, WC */
+    UNUSED(cpu);
+    *value = MTRR_VAR_COUNT | BIT(8) | BIT(10); /* fixed ranges, WC */
     return CPU_OK;
 }
 
@@ -140,7 +137,7 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
     }
     bool hit = false;
     unsigned type = 0;
-    for (unsigned i = 0; i < var_count(cpu); i++) {
+    for (unsigned i = 0; i < MTRR_VAR_COUNT; i++) {
         u64 mask = a->mtrr_mask[i] & ~PAGE_MASK;
         if ((a->mtrr_mask[i] & MTRR_MASK_V) == 0 || ((spa ^ a->mtrr_base[i]) & mask) != 0) {
             continue;
@@ -149,7 +146,8 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
         if (t == MTRR_TYPE_UC) {
             return MTRR_TYPE_UC;
         }
-        /* [SDM3 "MTRR Precedences"]: WT wins over WB; other overlaps are undefined: the first stays. */
+        /* [SDM3 "MTRR Precedences"]: WT wins over WB; other overlaps are undefined: the first
+         * stays. */
         if (!hit || (type == MTRR_TYPE_WB && t == MTRR_TYPE_WT)) {
             type = t;
         }
@@ -158,7 +156,7 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
     return hit ? type : (unsigned)a->mtrr_def & 0xff;
 }
 
-/* ---- Machine checks ----------------------------------------------------------------------------- */
+/* ---- Machine checks ------------------------------------------------------------------------- */
 
 MSR_READER(mcg_cap)
 {
@@ -189,8 +187,8 @@ MSR_READER(mc_bank)
     return CPU_OK;
 }
 
-/* CTL takes all zeros or all ones (AMD's bank 4 may leave GART errors out), STATUS zero unless AMD's
- * HWCR.McStatusWrEn is on. */
+/* CTL takes all zeros or all ones (AMD's bank 4 may leave GART errors out), STATUS zero unless
+ * AMD's HWCR.McStatusWrEn is on. */
 MSR_WRITER(mc_bank)
 {
     unsigned bank = (index - row->first) / 4;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Time, performance counters and what the processor says of its frequencies (there is one: the TSC's).
+/* Time, performance counters and what the processor says of its frequencies (there is one: the
+ * TSC's).
  *
- * TSC = clock_tsc + tsc_offset. IA32_TSC_ADJUST is what software added: writing either register moves
- * both. [SDM3 "Time-Stamp Counter Adjustment"] */
+ * TSC = clock_tsc + tsc_offset. IA32_TSC_ADJUST is what software added: writing either register
+ * moves both. [SDM3 "Time-Stamp Counter Adjustment"] */
 #include "cpu/apic.h"
 #include "cpu/msr_priv.h"
 #include "cpu/pmu.h"
@@ -57,7 +58,7 @@ MSR_WRITER(tsc_aux)
     return CPU_OK;
 }
 
-/* ---- Counters ----------------------------------------------------------------------------------- */
+/* ---- Counters ------------------------------------------------------------------------------- */
 
 MSR_READER(pmc)
 {
@@ -169,7 +170,8 @@ MSR_WRITER(amd_pmu)
     return write_control(cpu, &control, &cpu->arch.pmc_evtsel[i], value);
 }
 
-/* MPERF counts at the TSC's rate while the processor runs; APERF at its actual rate, the same here. */
+/* MPERF counts at the TSC's rate while the processor runs; APERF at its actual rate, the same here.
+ */
 MSR_READER(aperfmperf)
 {
     u64 base = index == row->first ? cpu->arch.store.mperf[0] : cpu->arch.store.aperf[0];
@@ -205,7 +207,7 @@ MSR_WRITER(amd_perf)
     return CPU_OK;
 }
 
-/* ---- Frequencies -------------------------------------------------------------------------------- */
+/* ---- Frequencies ---------------------------------------------------------------------------- */
 
 static u64 ratio(const struct cpu *cpu)
 {

@@ -42,9 +42,9 @@ static inline u64 *msr_field(struct cpu *cpu, const struct msr_row *row, u32 ind
 }
 
 /* One prototype for all handlers; definitions are written with the same words. */
-#define MSR_READER(name)                                                                           \
+#define MSR_READER(name) \
     MUST_USE cpu_rc rd_##name(struct cpu *cpu, const struct msr_row *row, u32 index, u64 *value)
-#define MSR_WRITER(name)                                                                           \
+#define MSR_WRITER(name) \
     MUST_USE cpu_rc wr_##name(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 
 /* msr_mem.c: memory types and machine checks */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Performance counters. [SDM3 "Architectural Performance Monitoring"], [APM2 "Performance Monitoring
- * Counters"]
+/* Performance counters. [SDM3 "Architectural Performance Monitoring"], [APM2 "Performance
+ * Monitoring Counters"]
  *
- * Two sources: instructions retired, and unhalted cycles, which are instructions times TSC rate over
- * instruction rate (a halted processor retires nothing). Other events count nothing.
+ * Two sources: instructions retired, and unhalted cycles, which are instructions times TSC rate
+ * over instruction rate (a halted processor retires nothing). Other events count nothing.
  *
  * A running counter holds its value minus the source, so that counting costs nothing. Freeze turns
  * all into plain values, thaw back; controls change between the two. Overflows are noted whenever
@@ -42,7 +42,8 @@ struct pmu {
 static u64 retired(const struct cpu *cpu)
 {
     u64 closed = (u64)((i64)cpu->d.slice_budget - cpu->d.left);
-    u64 running = cpu->d.block_start != NULL ? cpu_slice_counts((void *)(uintptr_t)cpu) - closed : 0;
+    u64 running =
+        cpu->d.block_start != NULL ? cpu_slice_counts((void *)(uintptr_t)cpu) - closed : 0;
     return cpu->arch.ist_count + running;
 }
 

@@ -73,6 +73,14 @@ void board_eoi_broadcast(void *self, u8 vector)
     ioapic_eoi(m->ioapic, vector);
 }
 
+/* FERR#: a pulse here; the port 0xf0 latch of the PC/AT clears nothing that anybody waits for. */
+void board_ferr(void *self)
+{
+    struct machine *m = self;
+    irq_set(&m->ferr, true);
+    irq_set(&m->ferr, false);
+}
+
 static void on_sleep(void *self, unsigned slp_typ)
 {
     struct machine *m = self;
@@ -205,7 +213,9 @@ static void build_timers(struct machine *m, struct isa_wires *isa)
         pit = hpet_pit_input(m->hpet);
         rtc_irq = hpet_rtc_input(m->hpet);
     }
-    (void)i8254_new(&m->env, "pit", pit);
+    if (m->config.pit) {
+        (void)i8254_new(&m->env, "pit", pit);
+    }
     struct rtc_config rc = {.base_seconds = m->config.rtc_base,
                             .ram_below_4g = m->ram_below_4g,
                             .ram_above_4g = m->ram_above_4g,
@@ -319,6 +329,7 @@ bool board_build(struct machine *m, struct error *err)
     m->ioapic = ioapic_new(&m->env, "ioapic", SPA(BOARD_IOAPIC_BASE), 0xf0);
     build_isa_lines(m, &isa);
     build_high_lines(m, &isa);
+    m->ferr = isa_source(&isa, 13);
     build_pm(m, &isa);
     build_timers(m, &isa);
     build_pci(m, &isa);

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
+#include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
@@ -21,6 +22,7 @@ void machine_config_init(struct machine_config *c)
     c->cpus = 1;
     c->ram_bytes = MIB(256);
     c->hpet = true;
+    c->pit = true;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;
@@ -62,6 +64,13 @@ static void cpu_shut_down(void *self, unsigned cpu)
     log_line(&m->log, LOG_CPU, "processor %u: shutdown (triple fault)", cpu);
     m->requests.triple_fault = true;
     machine_end_slice(m);
+}
+
+/* SMIACT#: the memory controller shows SMRAM to the running processor. */
+static void smi_active(void *self, bool in_smm)
+{
+    struct machine *m = self;
+    mch_set_smm_view(m->mch, in_smm);
 }
 
 static void before_write(void *self, u64 frame, u64 offset, u64 size)
@@ -138,6 +147,8 @@ static bool build_processors(struct machine *m)
                                         .io_write = port_write,
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
+                                        .ferr = board_ferr,
+                                        .smi_ack = smi_active,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
         cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;
@@ -176,7 +187,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file(machine_file(m, config->firmware), &bios, err)) {
+    if (config->firmware != NULL && !boot_read_file("firmware", machine_file(m, config->firmware), &bios, err)) {
         machine_free(m);
         return NULL;
     }

@@ -68,6 +68,7 @@ struct machine_config {
     unsigned module_count;
     struct drive_config drives[MACHINE_MAX_DRIVES];
     unsigned drive_count;
+    const char *boot_order; /* letters as in QEMU's -boot: c disks, d CD-ROMs; NULL: "cd" */
     bool nic;
     const char *nic_options; /* "hostfwd=..." list or NULL */
     struct console_config serial[MACHINE_MAX_SERIAL];
@@ -77,7 +78,7 @@ struct machine_config {
     bool debug_exit;
     u16 debug_exit_port;
     bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
-    bool hpet; /* on unless switched off */
+    bool hpet, pit; /* on unless switched off */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
     i64 rtc_base;
@@ -176,6 +177,7 @@ struct machine {
     struct ich9_lpc *lpc;
     struct rtc *rtc;
     struct hpet *hpet;
+    struct irq_line ferr; /* IRQ 13 */
     struct fw_cfg *fw_cfg;
     struct uart16550 *uart[MACHINE_MAX_SERIAL];
     struct console consoles[MACHINE_MAX_SERIAL + 2];
@@ -184,7 +186,7 @@ struct machine {
     struct net_port net_port;
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
-    bool smm_view;
+    char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
     u64 ram_below_4g, ram_above_4g;
     u64 bios_offset, bios_size;
     volatile int interrupted; /* set by a signal handler of the owner */
@@ -214,6 +216,7 @@ bool board_build(struct machine *m, struct error *err);
 void board_reset(struct machine *m, bool power);
 int board_int_ack(void *machine);
 void board_eoi_broadcast(void *machine, u8 vector);
+void board_ferr(void *machine);
 /* Reset everything; the caller loads a direct boot again. */
 void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */

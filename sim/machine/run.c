@@ -10,6 +10,7 @@
 #include "cpu/apic.h"
 #include "devices/pm.h"
 #include "devices/q35.h"
+#include "machine/boot/boot.h"
 #include "machine/evidence.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
@@ -92,10 +93,7 @@ static u64 slice_budget(struct machine *m)
 static void run_slice(struct machine *m)
 {
     struct cpu *cpu = m->set.cpu[m->turn];
-    if (cpu->arch.in_smm != m->smm_view) {
-        m->smm_view = cpu->arch.in_smm;
-        mch_set_smm_view(m->mch, m->smm_view);
-    }
+    mch_set_smm_view(m->mch, cpu->arch.in_smm);
     u64 budget = slice_budget(m);
     if (budget == 0) {
         return;
@@ -128,8 +126,8 @@ static bool handle_requests(struct machine *m, struct run_result *result)
         m->asleep_s3 = true;
     }
     if (r.wake && m->asleep_s3) {
-        m->asleep_s3 = false;
-        r.reset = true;
+        machine_reset(m, false); /* ends the sleep; not a reset that --no-reboot is about */
+        boot_wake(m);
     }
     if (r.init) {
         for (unsigned i = 0; i < m->set.count; i++) {

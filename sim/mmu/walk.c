@@ -62,6 +62,19 @@ static u64 reserved_bits(const struct walk_root *root, unsigned level, bool larg
     return r;
 }
 
+/* Does the page's protection key forbid this data access? [SDM3 "Protection Keys"] */
+static bool key_denies(const struct walk_root *root, unsigned access, const struct walk_result *res)
+{
+    if ((root->flags & (res->user ? WALK_PKE : WALK_PKS)) == 0 || root->mode < PAGING_4LEVEL ||
+        (access & WALK_EXEC) != 0) {
+        return false;
+    }
+    u32 bits = (res->user ? root->pkru : root->pkrs) >> (2 * res->pkey);
+    bool write_denied = (bits & 2) != 0 &&
+                        ((access & WALK_USER) != 0 || (root->flags & WALK_WP) != 0);
+    return (bits & 1) != 0 || ((access & WALK_WRITE) != 0 && write_denied);
+}
+
 static bool check_rights(const struct walk_root *root, unsigned access, struct walk_result *res,
                          bool shadow_page)
 {
@@ -70,6 +83,8 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
     if (user_access && !res->user) {
         return fail(root, access, res, PF_P, "user access to a supervisor page");
     }
+    /* A forbidding key shows in the error code whatever else is wrong with a data access. */
+    u32 p = key_denies(root, access, res) ? PF_P | PF_PK : PF_P;
     if ((access & WALK_SHADOW) != 0) {
         if (!shadow_page) {
             return fail(root, access, res, PF_P, "shadow-stack access to an ordinary page");
@@ -85,7 +100,7 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
                 return fail(root, access, res, PF_P, "SMEP: supervisor fetch from a user page");
             }
         } else if ((f & WALK_SMAP) != 0 && (access & WALK_AC) == 0) {
-            return fail(root, access, res, PF_P, "SMAP: supervisor access to a user page");
+            return fail(root, access, res, p, "SMAP: supervisor access to a user page");
         }
     }
     if ((access & WALK_EXEC) != 0) {
@@ -93,20 +108,13 @@ static bool check_rights(const struct walk_root *root, unsigned access, struct w
     }
     if ((access & WALK_WRITE) != 0) {
         if (shadow_page && (f & WALK_CET) != 0 && (user_access || (f & WALK_WP) != 0)) {
-            return fail(root, access, res, PF_P, "write to a shadow-stack page");
+            return fail(root, access, res, p, "write to a shadow-stack page");
         }
         if (!res->writable && (user_access || (f & WALK_WP) != 0)) {
-            return fail(root, access, res, PF_P, "write to a read-only page");
+            return fail(root, access, res, p, "write to a read-only page");
         }
     }
-    if ((f & (res->user ? WALK_PKE : WALK_PKS)) != 0 && root->mode >= PAGING_4LEVEL) {
-        u32 bits = (res->user ? root->pkru : root->pkrs) >> (2 * res->pkey);
-        bool write_denied = (bits & 2) != 0 && (user_access || (f & WALK_WP) != 0);
-        if ((bits & 1) != 0 || ((access & WALK_WRITE) != 0 && write_denied)) {
-            return fail(root, access, res, PF_P | PF_PK, "protection key");
-        }
-    }
-    return true;
+    return p == PF_P || fail(root, access, res, p, "protection key");
 }
 
 /* Guest-physical to system-physical. `access` is WALK_READ, WALK_WRITE or WALK_EXEC; *bytes: how much around the

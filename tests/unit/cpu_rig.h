@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A few processors without memory or instructions: models, MSRs and APICs under test. Exceptions are
- * recorded in cpu->event. What the run loop and the memory side define is stubbed here. */
+/* A few processors without memory or instructions: models, MSRs and APICs under test. Exceptions
+ * are recorded in cpu->event. What the run loop and the memory side define is stubbed here. */
 #ifndef VITRINE_TESTS_UNIT_CPU_RIG_H
 #define VITRINE_TESTS_UNIT_CPU_RIG_H
 
@@ -37,8 +37,11 @@ cpu_rc raise_exception(struct cpu *cpu, unsigned vector, const char *why)
 
 cpu_rc raise_error(struct cpu *cpu, unsigned vector, u32 error, const char *why)
 {
-    cpu->event = (struct event){
-        .kind = EVENT_EXCEPTION, .vector = (u8)vector, .has_error = true, .error = error, .why = why};
+    cpu->event = (struct event){.kind = EVENT_EXCEPTION,
+                                .vector = (u8)vector,
+                                .has_error = true,
+                                .error = error,
+                                .why = why};
     return CPU_EXIT;
 }
 

@@ -18,8 +18,8 @@ static void refuse(const char *text, const char *word1, const char *word2)
     struct cpu_model m;
     struct error err = {0};
     ck_assert_msg(!cpu_model_parse(&m, text, &err), "%s is accepted", text);
-    ck_assert_msg(strstr(err.text, word1) != NULL && strstr(err.text, word2) != NULL, "%s: %s", text,
-                  err.text);
+    ck_assert_msg(strstr(err.text, word1) != NULL && strstr(err.text, word2) != NULL, "%s: %s",
+                  text, err.text);
     ck_assert_ptr_null(strchr(err.text, '\n'));
 }
 
@@ -98,14 +98,15 @@ START_TEST(test_model__refused)
 }
 END_TEST
 
-/* What CPUID says follows from itself: whatever is switched, no feature lacks what it needs, sizes add
- * up, topology leaves agree. */
+/* What CPUID says follows from itself: whatever is switched, no feature lacks what it needs, sizes
+ * add up, topology leaves agree. */
 static void check_cpuid(struct cpu *cpu)
 {
     struct cpuid_regs l0 = cpuid_lookup(cpu, 0, 0), l1 = cpuid_lookup(cpu, 1, 0);
     struct cpuid_regs l7 = cpuid_lookup(cpu, 7, 0), ld = cpuid_lookup(cpu, 0xd, 0);
     struct cpuid_regs e1 = cpuid_lookup(cpu, 0x80000001, 0), e8 = cpuid_lookup(cpu, 0x80000008, 0);
-    bool xsave = (l1.ecx >> 26 & 1) != 0, avx = (l1.ecx >> 28 & 1) != 0, lm = (e1.edx >> 29 & 1) != 0;
+    bool xsave = (l1.ecx >> 26 & 1) != 0, avx = (l1.ecx >> 28 & 1) != 0,
+         lm = (e1.edx >> 29 & 1) != 0;
     ck_assert_uint_ge(l0.eax, 0xd);
     ck_assert(!avx || xsave);
     ck_assert((l7.ebx >> 5 & 1) == 0 || avx);
@@ -167,7 +168,8 @@ START_TEST(test_model__tables)
             const struct feature_info *a = &feature_table[f], *b = &feature_table[g];
             ck_assert_msg(strcmp(a->name, b->name) != 0, "%s twice", a->name);
             ck_assert_msg(a->leaf != b->leaf || a->subleaf != b->subleaf || a->reg != b->reg ||
-                              a->bit != b->bit, "%s and %s are one bit", a->name, b->name);
+                              a->bit != b->bit,
+                          "%s and %s are one bit", a->name, b->name);
         }
     }
     char *text = NULL;
@@ -359,7 +361,8 @@ START_TEST(test_msr__save_restore)
 }
 END_TEST
 
-/* Every register that can be read takes back what it says, unless it is read-only: no row crashes. */
+/* Every register that can be read takes back what it says, unless it is read-only: no row crashes.
+ */
 START_TEST(test_msr__sweep)
 {
     static const char *const models[] = {"intel", "amd", "max", "max,vendor=amd", "base,+msr"};
@@ -368,8 +371,9 @@ START_TEST(test_msr__sweep)
         rig_init(&r, models[k], 1);
         struct cpu *c = &r.cpu[0];
         for (u64 i = 0; i < 0x6000; i++) {
-            u32 index = i < 0x2000 ? (u32)i : i < 0x4000 ? 0xc0000000 + (u32)(i & 0x1fff)
-                                                         : 0xc0010000 + (u32)(i & 0x1fff);
+            u32 index = i < 0x2000   ? (u32)i
+                        : i < 0x4000 ? 0xc0000000 + (u32)(i & 0x1fff)
+                                     : 0xc0010000 + (u32)(i & 0x1fff);
             u64 v = 0;
             cpu_rc rc = msr_read(c, index, &v);
             if (rc == CPU_OK && index != MSR_IA32_APIC_BASE) {

@@ -26,7 +26,7 @@ static struct bench *bench;
 
 static void setup(void)
 {
-    bench = calloc(1, sizeof *bench);
+    bench = aligned_alloc(64, (sizeof *bench + 63) / 64 * 64); /* calloc would not align the area */
     bench_open(bench);
 }
 
@@ -324,6 +324,124 @@ START_TEST(test_x87__against_host)
 }
 END_TEST
 
+static struct insn memory_op(unsigned osz)
+{
+    bench->cpu.arch.gpr[RSI] = (u64)(uintptr_t)bench->area;
+    return (struct insn){.r = {OPR_MEM, OPR_NONE, OPR_NONE, OPR_NONE},
+                         .osz = (u8)osz,
+                         .base = RSI,
+                         .index = REG_NONE,
+                         .sib = SEG_DS << 2 | 2 << 5};
+}
+
+/* [SDM1 "Real Mode x87 FPU State Image in Memory, 32-Bit Format", "16-Bit Format"] */
+START_TEST(test_x87__real_mode_environment)
+{
+    struct cpu *cpu = &bench->cpu;
+    struct fpu_state *f = &cpu->arch.fpu;
+    const u8 *a = bench->area;
+    cpu->d.prot = false;
+    *f = (struct fpu_state){.fcw = FCW_INIT, .fop = 0x7ab, .fip = 0xabcde, .fdp = 0x12345};
+    struct insn in = memory_op(4);
+    ck_assert_int_eq(exec_fnstenv(cpu, &in), CPU_OK);
+    ck_assert_uint_eq(load_le16(a + 12), 0xbcde);
+    ck_assert_uint_eq(load_le32(a + 16), 0xa7ab);
+    ck_assert_uint_eq(load_le16(a + 20), 0x2345);
+    ck_assert_uint_eq(load_le32(a + 24), 0x1000);
+    f->fip = f->fdp = f->fop = 0;
+    ck_assert_int_eq(exec_fldenv(cpu, &in), CPU_OK);
+    ck_assert_uint_eq(f->fip, 0xabcde);
+    ck_assert_uint_eq(f->fdp, 0x12345);
+    ck_assert_uint_eq(f->fop, 0x7ab);
+    in = memory_op(2);
+    ck_assert_int_eq(exec_fnstenv(cpu, &in), CPU_OK);
+    ck_assert_uint_eq(load_le16(a + 6), 0xbcde);
+    ck_assert_uint_eq(load_le16(a + 8), 0xa7ab);
+    ck_assert_uint_eq(load_le16(a + 10), 0x2345);
+    ck_assert_uint_eq(load_le16(a + 12), 0x1000);
+}
+END_TEST
+
+static void count_ferr(void *self)
+{
+    (*(unsigned *)self)++;
+}
+
+/* #MF, or with CR0.NE = 0 the board's interrupt and another try. */
+START_TEST(test_x87__pending)
+{
+    struct cpu *cpu = &bench->cpu;
+    unsigned raised = 0;
+    cpu->ports.ferr = count_ferr;
+    cpu->ports.self = &raised;
+    struct insn in = {.r = {OPR_NONE, OPR_NONE, OPR_NONE, OPR_NONE}};
+    cpu->arch.fpu = (struct fpu_state){.fcw = 0x37e};
+    ck_assert_int_eq(exec_fsqrt(cpu, &in), CPU_OK); /* stack underflow, unmasked */
+    ck_assert_uint_eq(cpu->arch.fpu.fsw, FP_IE | FSW_SF | FSW_ES | FSW_B);
+    ck_assert_int_eq(exec_fwait(cpu, &in), CPU_EXIT);
+    ck_assert_uint_eq(cpu->event.vector, VEC_MF);
+    cpu->arch.cr0 &= ~(u64)CR0_NE;
+    ck_assert_int_eq(exec_fwait(cpu, &in), CPU_EXIT);
+    ck_assert_int_eq(cpu->event.kind, EVENT_NONE);
+    ck_assert_uint_eq(raised, 1);
+    ck_assert_int_eq(exec_fnclex(cpu, &in), CPU_OK);
+    ck_assert_int_eq(exec_fwait(cpu, &in), CPU_OK);
+}
+END_TEST
+
+/* AMD follows FOP and FDP with every instruction. */
+START_TEST(test_x87__amd_pointers)
+{
+    struct cpu *cpu = &bench->cpu;
+    bench->model.vendor = CPU_VENDOR_AMD;
+    cpu->arch.fpu = (struct fpu_state){.fcw = FCW_INIT};
+    cpu->arch.rip = 0x1000;
+    cpu->arch.seg[SEG_CS].sel = 0x33;
+    cpu->arch.seg[SEG_DS].sel = 0x2b;
+    struct insn in = memory_op(4);
+    in.id = 3u << 12;
+    in.imm = 0x506; /* FLD m64 */
+    ck_assert_int_eq(exec_fld(cpu, &in), CPU_OK);
+    const struct fpu_state *f = &cpu->arch.fpu;
+    ck_assert_uint_eq(f->fip, 0x1000);
+    ck_assert_uint_eq(f->fcs, 0x33);
+    ck_assert_uint_eq(f->fop, 0x506);
+    ck_assert_uint_eq(f->fdp, (u64)(uintptr_t)bench->area);
+    ck_assert_uint_eq(f->fds, 0x2b);
+}
+END_TEST
+
+/* Results that are known. */
+START_TEST(test_x87__transcendentals)
+{
+    struct cpu *cpu = &bench->cpu;
+    struct fpu_state *f = &cpu->arch.fpu;
+    struct insn in = {.r = {OPR_NONE, OPR_NONE, OPR_NONE, OPR_NONE}};
+    *f = (struct fpu_state){.fcw = FCW_INIT, .tags = 0x7f};
+    f->r[0] = (struct f80){0xc90fdaa22168c235, 0x4000}; /* pi rounded: the sine is what is missing */
+    ck_assert_int_eq(exec_fsin(cpu, &in), CPU_OK);
+    ck_assert_uint_eq(f->r[0].mant, 0xece675d1fc8f8cbb);
+    ck_assert_uint_eq(f->r[0].se, 0xbfbe);
+    f->r[0] = (struct f80){BIT(63), 0x3fff};
+    f->r[1] = (struct f80){BIT(63), 0x3fff};
+    ck_assert_int_eq(exec_fpatan(cpu, &in), CPU_OK); /* pi / 4 */
+    ck_assert_uint_eq(f->r[1].mant, 0xc90fdaa22168c235);
+    ck_assert_uint_eq(f->r[1].se, 0x3ffe);
+    ck_assert_uint_eq(f->fsw & (FP_ALL | FSW_C1), FP_PE | FSW_C1);
+    f->fsw = FSW_TOP & (2 << FSW_TOP_SHIFT);
+    f->r[2] = (struct f80){BIT(63), 0x3ffe + 9}; /* log2(2^8) */
+    f->r[3] = (struct f80){0xc000000000000000, 0x4000};
+    ck_assert_int_eq(exec_fyl2x(cpu, &in), CPU_OK);
+    ck_assert_uint_eq(f->r[3].mant, 0xc000000000000000);
+    ck_assert_uint_eq(f->r[3].se, 0x4003);
+    ck_assert_uint_eq(f->fsw & FP_ALL, 0); /* exact */
+    f->r[3] = (struct f80){BIT(63), 0x403e};
+    ck_assert_int_eq(exec_fsin(cpu, &in), CPU_OK);
+    ck_assert_uint_eq(f->fsw & FSW_C2, FSW_C2); /* 2^63 is out of range */
+    ck_assert_uint_eq(f->r[3].se, 0x403e);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("x87");
@@ -331,6 +449,10 @@ int main(void)
     tcase_add_checked_fixture(tc, setup, NULL);
     tcase_set_timeout(tc, 120);
     tcase_add_loop_test(tc, test_x87__against_host, 0, 8);
+    tcase_add_test(tc, test_x87__real_mode_environment);
+    tcase_add_test(tc, test_x87__pending);
+    tcase_add_test(tc, test_x87__amd_pointers);
+    tcase_add_test(tc, test_x87__transcendentals);
     suite_add_tcase(s, tc);
     SRunner *runner = srunner_create(s);
     srunner_run_all(runner, CK_ENV);

@@ -9,6 +9,7 @@
 #include "cpu/apic.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
+#include "cpu/msr.h"
 #include "cpu/virt.h"
 #include "trace/events.h"
 
@@ -409,7 +410,7 @@ cpu_rc exec_invpcid(struct cpu *cpu, const struct insn *in)
     if (type < 2 && pcid != 0 && (cpu->arch.cr4 & CR4_PCIDE) == 0) {
         return raise_gp(cpu, 0, "INVPCID: PCID without CR4.PCIDE");
     }
-    if (type == 0 && !lin_is_canonical(cpu, lin)) {
+    if (type == 0 && !msr_is_canonical(cpu, lin)) {
         return raise_gp(cpu, 0, "INVPCID: address not canonical");
     }
     return CPU_OK;

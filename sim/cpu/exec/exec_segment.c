@@ -3,6 +3,7 @@
  * Instruction Summary"], [SDM3 "User-Mode Instruction Prevention"] */
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
+#include "cpu/msr.h"
 #include "cpu/segment.h"
 
 /* ---- Segment registers ---- */
@@ -272,7 +273,7 @@ static cpu_rc load_table(struct cpu *cpu, const struct insn *in, struct table_re
     ea = (ea + 2) & size_mask(insn_asize(in));
     TRY(mem_read(cpu, insn_seg(in), ea, cpu->d.code64 ? 8 : 4, &base));
     if (cpu->d.code64) {
-        if (!lin_is_canonical(cpu, base)) {
+        if (!msr_is_canonical(cpu, base)) {
             return raise_gp(cpu, 0, "table base not canonical");
         }
     } else if (in->osz == 2) {
@@ -351,7 +352,7 @@ cpu_rc exec_lldt(struct cpu *cpu, const struct insn *in)
     }
     struct segment s;
     desc_to_segment(&d, sel, &s);
-    if (cpu->d.long_mode && !lin_is_canonical(cpu, s.base)) {
+    if (cpu->d.long_mode && !msr_is_canonical(cpu, s.base)) {
         return raise_gp(cpu, sel_error(sel), "LDT base not canonical");
     }
     cpu->arch.ldtr = s;
@@ -384,7 +385,7 @@ cpu_rc exec_ltr(struct cpu *cpu, const struct insn *in)
     }
     struct segment s;
     desc_to_segment(&d, sel, &s);
-    if (cpu->d.long_mode && !lin_is_canonical(cpu, s.base)) {
+    if (cpu->d.long_mode && !msr_is_canonical(cpu, s.base)) {
         return raise_gp(cpu, sel_error(sel), "TSS base not canonical");
     }
     TRY(desc_set_busy(cpu, &d, true));

@@ -5,7 +5,8 @@
  * place. fp_soft.c holds what is defined in software on every host.
  *
  * Every exception is masked while an operation runs: the functions return the flags (FP_*) of all
- * lanes together. What unmasked exceptions do is decided above, in simd_fp.c. */
+ * lanes together, and possibly those of the mxcsr given to them that are set and masked there. What
+ * unmasked exceptions do is decided above, in simd_fp.c. */
 #ifndef VITRINE_CPU_EXEC_FP_H
 #define VITRINE_CPU_EXEC_FP_H
 

@@ -25,34 +25,53 @@ static inline void store16(void *p, v4 v)
     memcpy(p, &v, sizeof v);
 }
 
-/* What the host runs with: everything masked, no flags. FTZ acts only on masked underflow. */
+/* What the host runs with: everything masked. FTZ acts only on masked underflow. Flags that are set and
+ * masked already stay set: raising one anew costs some hosts 80 ns. */
 static inline u32 host_mxcsr(u32 mxcsr)
 {
     u32 csr = mxcsr & (MXCSR_RC | MXCSR_DAZ | MXCSR_FTZ);
+    csr |= mxcsr & (mxcsr >> MXCSR_MASK_SHIFT) & FP_ALL;
     if ((mxcsr & MXCSR_UM) == 0) {
         csr &= ~(u32)MXCSR_FTZ;
     }
     return csr | MXCSR_MASKS;
 }
 
-/* Enter and leave around the operation; [csr] in: host_mxcsr(), out: with flags. */
-#define ENTER "stmxcsr %[host]\n\tldmxcsr %[csr]\n\t"
-#define LEAVE "\n\tstmxcsr %[csr]\n\tldmxcsr %[host]"
+/* Around an operation. Loading MXCSR is slow where it changes something, so it is not loaded where it
+ * would not; C code gets its controls back, but may find flags, which it does not look at. */
+static inline u32 enter(u32 csr)
+{
+    u32 host;
+    __asm__ volatile("stmxcsr %0" : "=m"(host));
+    if (host != csr) {
+        __asm__ volatile("ldmxcsr %0" : : "m"(csr));
+    }
+    return host;
+}
+
+/* Returns the flags. */
+static inline u32 leave(u32 host)
+{
+    u32 csr;
+    __asm__ volatile("stmxcsr %0" : "=m"(csr));
+    if (((csr ^ host) & ~(u32)FP_ALL) != 0) {
+        __asm__ volatile("ldmxcsr %0" : : "m"(host));
+    }
+    return csr & FP_ALL;
+}
 
 /* d = a OP b, a being the destination register. */
 #define BINARY(name, op)                                                                           \
     u32 name(u32 mxcsr, void *d, const void *a, const void *b, const void *c)                      \
     {                                                                                              \
         UNUSED(c);                                                                                 \
-        u32 csr = host_mxcsr(mxcsr);                                                               \
-        u32 host;                                                                                  \
         v4 va = load16(a);                                                                         \
         v4 vb = load16(b);                                                                         \
-        __asm__ volatile(ENTER op " %[b], %[a]" LEAVE                                              \
-                         : [a] "+x"(va), [csr] "+m"(csr), [host] "=m"(host)                        \
-                         : [b] "x"(vb));                                                           \
+        u32 host = enter(host_mxcsr(mxcsr));                                                       \
+        __asm__ volatile(op " %1, %0" : "+x"(va) : "x"(vb));                                       \
+        u32 flags = leave(host);                                                                   \
         store16(d, va);                                                                            \
-        return csr & FP_ALL;                                                                       \
+        return flags;                                                                              \
     }
 
 /* d = OP b. */
@@ -61,13 +80,12 @@ static inline u32 host_mxcsr(u32 mxcsr)
     {                                                                                              \
         UNUSED(a);                                                                                 \
         UNUSED(c);                                                                                 \
-        u32 csr = host_mxcsr(mxcsr);                                                               \
-        u32 host;                                                                                  \
         v4 vb = load16(b);                                                                         \
-        __asm__ volatile(ENTER op " %[b], %[b]" LEAVE                                              \
-                         : [b] "+x"(vb), [csr] "+m"(csr), [host] "=m"(host));                      \
+        u32 host = enter(host_mxcsr(mxcsr));                                                       \
+        __asm__ volatile(op " %0, %0" : "+x"(vb));                                                 \
+        u32 flags = leave(host);                                                                   \
         store16(d, vb);                                                                            \
-        return csr & FP_ALL;                                                                       \
+        return flags;                                                                              \
     }
 
 #define BINARY4(op)                                                                                \
@@ -102,20 +120,16 @@ UNARY(fp_cvttpd2dq, "cvttpd2dq")
 #define FROM_INT(name, op)                                                                         \
     u32 name(u32 mxcsr, void *d, u64 v, unsigned bits)                                             \
     {                                                                                              \
-        u32 csr = host_mxcsr(mxcsr);                                                               \
-        u32 host;                                                                                  \
         v4 vd = load16(d);                                                                         \
+        u32 host = enter(host_mxcsr(mxcsr));                                                       \
         if (bits == 64) {                                                                          \
-            __asm__ volatile(ENTER op "q %[v], %[d]" LEAVE                                         \
-                             : [d] "+x"(vd), [csr] "+m"(csr), [host] "=m"(host)                    \
-                             : [v] "r"(v));                                                        \
+            __asm__ volatile(op "q %1, %0" : "+x"(vd) : "r"(v));                                   \
         } else {                                                                                   \
-            __asm__ volatile(ENTER op "l %k[v], %[d]" LEAVE                                        \
-                             : [d] "+x"(vd), [csr] "+m"(csr), [host] "=m"(host)                    \
-                             : [v] "r"(v));                                                        \
+            __asm__ volatile(op "l %k1, %0" : "+x"(vd) : "r"(v));                                  \
         }                                                                                          \
+        u32 flags = leave(host);                                                                   \
         store16(d, vd);                                                                            \
-        return csr & FP_ALL;                                                                       \
+        return flags;                                                                              \
     }
 
 FROM_INT(fp_cvtsi2ss, "cvtsi2ss")
@@ -124,22 +138,17 @@ FROM_INT(fp_cvtsi2sd, "cvtsi2sd")
 #define TO_INT(name, op)                                                                           \
     static u32 name(u32 mxcsr, u64 *v, const void *b, unsigned bits)                               \
     {                                                                                              \
-        u32 csr = host_mxcsr(mxcsr);                                                               \
-        u32 host;                                                                                  \
         v4 vb = load16(b);                                                                         \
         u64 out;                                                                                   \
+        u32 host = enter(host_mxcsr(mxcsr));                                                       \
         if (bits == 64) {                                                                          \
-            __asm__ volatile(ENTER op " %[b], %[v]" LEAVE                                          \
-                             : [v] "=&r"(out), [csr] "+m"(csr), [host] "=m"(host)                  \
-                             : [b] "x"(vb));                                                       \
+            __asm__ volatile(op " %1, %0" : "=r"(out) : "x"(vb));                                  \
         } else {                                                                                   \
-            __asm__ volatile(ENTER op " %[b], %k[v]" LEAVE                                         \
-                             : [v] "=&r"(out), [csr] "+m"(csr), [host] "=m"(host)                  \
-                             : [b] "x"(vb));                                                       \
+            __asm__ volatile(op " %1, %k0" : "=r"(out) : "x"(vb));                                 \
             out = (u32)out;                                                                        \
         }                                                                                          \
         *v = out;                                                                                  \
-        return csr & FP_ALL;                                                                       \
+        return leave(host);                                                                        \
     }
 
 TO_INT(cvtss2si, "cvtss2si")
@@ -159,14 +168,14 @@ u32 fp_cvtsd2si(u32 mxcsr, u64 *v, const void *b, unsigned bits, bool truncate)
 
 /* ---- comparisons -------------------------------------------------------------------------- */
 
-#define CMP4(cond, n)                                                                              \
+#define CMP4(cond)                                                                                 \
     static BINARY(cmp##cond##ps, "cmp" #cond "ps") static BINARY(cmp##cond##pd, "cmp" #cond "pd")  \
         static BINARY(cmp##cond##ss, "cmp" #cond "ss") static BINARY(cmp##cond##sd, "cmp" #cond "sd")
 
-CMP4(eq, 0)
-CMP4(lt, 1)
-CMP4(le, 2)
-CMP4(unord, 3)
+CMP4(eq)
+CMP4(lt)
+CMP4(le)
+CMP4(unord)
 
 static fp_fn *const cmp_fn[4][2][2] = {
     {{cmpeqps, cmpeqss}, {cmpeqpd, cmpeqsd}},
@@ -199,44 +208,54 @@ static void or_if(u64 out[2], const u64 mask[2], bool take)
     }
 }
 
+/* The instruction's result from masks of all lanes: a scalar keeps the rest of a. */
+static void cmp_result(void *d, const void *a, const u64 out[2], bool dbl, bool scalar)
+{
+    u8 whole[16];
+    memcpy(whole, a, 16);
+    memcpy(whole, out, scalar ? (dbl ? 8 : 4) : 16);
+    memcpy(d, whole, 16);
+}
+
 u32 fp_cmp(u32 mxcsr, void *d, const void *a, const void *b, unsigned predicate, bool dbl, bool scalar)
 {
     unsigned p = predicates[predicate & 31];
+    u64 out[2] = {0, 0};
+    if (predicate < 8) { /* EQ LT LE UNORD and their negations */
+        u32 flags = cmp_fn[predicate & 3][dbl][scalar](mxcsr, out, a, b, NULL);
+        if ((predicate & 4) != 0) {
+            out[0] = ~out[0];
+            out[1] = ~out[1];
+        }
+        cmp_result(d, a, out, dbl, scalar);
+        return flags;
+    }
     u64 eq[2], lt[2], un[2];
     u32 quiet = cmp_fn[CMP_EQ][dbl][scalar](mxcsr, eq, a, b, NULL);
     u32 signalling = cmp_fn[CMP_LT][dbl][scalar](mxcsr, lt, a, b, NULL);
-    cmp_fn[CMP_UNORD][dbl][scalar](mxcsr, un, a, b, NULL);
+    (void)cmp_fn[CMP_UNORD][dbl][scalar](mxcsr, un, a, b, NULL);
     u64 gt[2] = {~(eq[0] | lt[0] | un[0]), ~(eq[1] | lt[1] | un[1])};
-    u64 out[2] = {0, 0};
     or_if(out, lt, (p & LT) != 0);
     or_if(out, eq, (p & EQ) != 0);
     or_if(out, gt, (p & GT) != 0);
     or_if(out, un, (p & UN) != 0);
-    if (scalar) { /* the rest stays a's */
-        u8 whole[16];
-        memcpy(whole, a, 16);
-        memcpy(whole, out, dbl ? 8 : 4);
-        memcpy(d, whole, 16);
-    } else {
-        memcpy(d, out, 16);
-    }
+    cmp_result(d, a, out, dbl, scalar);
     return (p & SIG) != 0 ? signalling : quiet;
 }
 
 #define COMI(name, op)                                                                             \
     static u32 name(u32 mxcsr, u32 *rflags, const void *a, const void *b)                          \
     {                                                                                              \
-        u32 csr = host_mxcsr(mxcsr);                                                               \
-        u32 host;                                                                                  \
         v4 va = load16(a);                                                                         \
         v4 vb = load16(b);                                                                         \
         bool zf, pf, cf;                                                                           \
-        __asm__ volatile(ENTER op " %[b], %[a]" LEAVE                                              \
-                         : [csr] "+m"(csr), [host] "=m"(host), "=@ccz"(zf), "=@ccp"(pf),           \
-                           "=@ccc"(cf)                                                             \
-                         : [a] "x"(va), [b] "x"(vb));                                              \
+        u32 host = enter(host_mxcsr(mxcsr));                                                       \
+        __asm__ volatile(op " %4, %3"                                                              \
+                         : "=@ccz"(zf), "=@ccp"(pf), "=@ccc"(cf)                                   \
+                         : "x"(va), "x"(vb));                                                      \
+        u32 flags = leave(host);                                                                   \
         *rflags = (zf ? RFLAGS_ZF : 0u) | (pf ? RFLAGS_PF : 0u) | (cf ? RFLAGS_CF : 0u);           \
-        return csr & FP_ALL;                                                                       \
+        return flags;                                                                              \
     }
 
 COMI(comiss, "comiss")
@@ -276,16 +295,14 @@ u32 fp_round(u32 mxcsr, void *d, const void *a, const void *b, unsigned imm, boo
 #define FUSED(name, op)                                                                            \
     static u32 name(u32 mxcsr, void *d, const void *a, const void *b, const void *c)               \
     {                                                                                              \
-        u32 csr = host_mxcsr(mxcsr);                                                               \
-        u32 host;                                                                                  \
         v4 va = load16(a);                                                                         \
         v4 vb = load16(b);                                                                         \
         v4 vc = load16(c);                                                                         \
-        __asm__ volatile(ENTER op " %[c], %[a], %[b]" LEAVE                                        \
-                         : [b] "+x"(vb), [csr] "+m"(csr), [host] "=m"(host)                        \
-                         : [a] "x"(va), [c] "x"(vc));                                              \
+        u32 host = enter(host_mxcsr(mxcsr));                                                       \
+        __asm__ volatile(op " %2, %1, %0" : "+x"(vb) : "x"(va), "x"(vc));                          \
+        u32 flags = leave(host);                                                                   \
         store16(d, vb);                                                                            \
-        return csr & FP_ALL;                                                                       \
+        return flags;                                                                              \
     }
 
 /* 213: b = a * b + c; a is the first factor, whose NaN wins. */

@@ -9,7 +9,6 @@
 
 #include "base/bits.h"
 
-#include <quadmath.h>
 #include <string.h>
 
 #define BIAS 16383
@@ -17,9 +16,22 @@
 
 __extension__ typedef __float128 quad;
 
-static const quad ln_2 = __extension__ M_LN2q;
-static const quad log2_e = __extension__ M_LOG2Eq;
-static const quad huge = __extension__ HUGE_VALQ;
+/* Of libquadmath; its header is only known to gcc. */
+quad sinq(quad v);
+quad cosq(quad v);
+quad tanq(quad v);
+quad atan2q(quad y, quad x);
+quad expm1q(quad v);
+quad log1pq(quad v);
+quad frexpq(quad v, int *exp);
+quad scalbnq(quad v, int exp);
+
+/* (high * 2^64 + low) * 2^-128, rounded once. */
+#define FRACTION(high, low) ((quad)(high) / TWO_64 + (quad)(low) / TWO_64 / TWO_64)
+#define TWO_64 ((quad)18446744073709551616.0)
+static const quad ln_2 = FRACTION(0xb17217f7d1cf79ab, 0xc9e3b39803f2f6af);
+static const quad log2_e = 1 + FRACTION(0x71547652b82fe177, 0x7d0ffda0d23a7d12);
+static const quad huge = (quad)__builtin_inf();
 
 void fpu_from_int(struct f80 *d, i64 v)
 {
@@ -173,8 +185,9 @@ static quad log2_of(quad m, int exp, bool *exact)
 /* log2(1 + v), v > -1. */
 static quad log2_plus_one(quad v, bool *exact)
 {
+    quad tiny = scalbnq(1, -40);
     *exact = false;
-    if (fabsq(v) < scalbnq(1, -40) || v > scalbnq(1, 40)) {
+    if ((v < tiny && v > -tiny) || v > 1 / tiny) {
         return log1pq(v) * log2_e;
     }
     int e = 0;
@@ -186,8 +199,8 @@ static u16 arctangent(u16 fcw, struct f80 *d, const struct f80 *y, const struct 
 {
     quad qy = signed_value(y);
     quad qx = signed_value(x);
-    bool x_inf = isinfq(qx) != 0;
-    bool y_inf = isinfq(qy) != 0;
+    bool x_inf = qx == huge || qx == -huge;
+    bool y_inf = qy == huge || qy == -huge;
     if (!is_negative(x) && (y->mant == 0 || (x_inf && !y_inf))) {
         *d = (struct f80){0, y->se & 0x8000};
         return 0;
@@ -230,7 +243,7 @@ u16 fpu_transcendental(u16 fcw, enum fpu_transcendental op, struct f80 *d, const
         return round_quad(fcw, d, expm1q(v * ln_2), 0, MORE);
     case FPU_YL2X: {
         bool exact = false;
-        quad l = log2_of(fabsq(m), ex, &exact);
+        quad l = log2_of(m, ex, &exact);
         return round_quad(fcw, d, ym * l, ey, exact ? EXACT : MORE);
     }
     case FPU_YL2XP1: {

@@ -121,7 +121,7 @@ static void run_lanes(const struct fp_call *call, u32 mxcsr, unsigned count, str
         struct vec vb = broadcast(b, i, call->src);
         struct vec vc = broadcast(c != NULL ? c : &zero, i, call->src);
         struct vec d;
-        u32 flags = fp_call_run(call, mxcsr, d.b, va.b, vb.b, vc.b);
+        u32 flags = fp_call_run(call, mxcsr & ~(u32)FP_ALL, d.b, va.b, vb.b, vc.b);
         if (call->rounds != FP_ROUNDS_NOT) {
             if ((mxcsr & MXCSR_UM) == 0 && is_denormal(d.b, call->dst)) {
                 flags |= FP_UE;
@@ -147,7 +147,11 @@ cpu_rc fp_execute(struct cpu *cpu, const struct fp_call *call, unsigned chunks, 
         u8 piece[16];
         flags |= fp_call_run(call, mxcsr, piece, a != NULL ? a->b + at : NULL, b->b + at,
                              c != NULL ? c->b + at : NULL);
-        memcpy(out.b + i * dst_step, piece, i == 0 ? 16 : dst_step);
+        if (dst_step == 16 || i == 0) {
+            memcpy(out.b + 16 * i, piece, 16);
+        } else { /* the second half of a narrowing conversion */
+            memcpy(out.b + 8, piece, 8);
+        }
     }
     if (UNLIKELY(unmasked(cpu, flags) != 0 || (mxcsr & MXCSR_UM) == 0)) {
         struct fp_lanes lanes;

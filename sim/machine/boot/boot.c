@@ -3,9 +3,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "devices/pm.h"
 #include "cpu/flags.h"
-#include "devices/q35.h"
 #include "machine/boot/multiboot.h"
 #include "machine/boot/pvh.h"
 
@@ -14,13 +12,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool boot_read_file(const char *path, struct boot_file *file, struct error *err)
+bool boot_read_file(const char *what, const char *path, struct boot_file *file, struct error *err)
 {
     *file = (struct boot_file){0};
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
-        return error_set(err, errno == ENOENT ? EXIT_STATUS_NO_FILE : EXIT_STATUS_BAD_FILE, "%s: %s",
-                         path, strerror(errno));
+        return error_set(err, errno == ENOENT ? EXIT_STATUS_NO_FILE : EXIT_STATUS_BAD_FILE,
+                         "could not open %s file '%s': %s", what, path, strerror(errno));
     }
     u64 cap = MIB(1);
     file->data = malloc(cap);
@@ -43,7 +41,7 @@ bool boot_read_file(const char *path, struct boot_file *file, struct error *err)
     (void)fclose(f);
     if (bad) {
         boot_free_file(file);
-        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be read", path);
+        return error_set(err, EXIT_STATUS_BAD_FILE, "could not read %s file '%s'", what, path);
     }
     return true;
 }
@@ -119,12 +117,10 @@ bool boot_load(struct machine *m, struct error *err)
         return true; /* the firmware finds the kernel in fw_cfg */
     }
     struct boot_file kernel;
-    if (!boot_read_file(machine_file(m, m->config.kernel), &kernel, err)) {
+    if (!boot_read_file("kernel", machine_file(m, m->config.kernel), &kernel, err)) {
         return false;
     }
-    q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
-                               GIB(512) - 1);
-    pm_enable_acpi(m->pm);
+    boot_as_firmware(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);
     if (bzimage_is(&kernel)) {
