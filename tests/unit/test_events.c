@@ -313,6 +313,103 @@ START_TEST(test_events__smm_round_trip)
 }
 END_TEST
 
+/* A supervisor shadow stack is taken by an interrupt from level 3 and given back by IRET; from level 0
+ * the interrupt pushes CS, LIP and SSP, and IRET compares them. */
+START_TEST(test_events__shadow_stack)
+{
+    const u64 shadow = 0x600000, token = shadow + 0x100; /* read-only, dirty, supervisor: 2 MiB up */
+    go_long(3);
+    store_le64(ram(AT_TABLES + 0x2018), 0x2000e1);
+    R.cpu.arch.cr0 |= CR0_WP;
+    R.cpu.arch.cr4 |= CR4_CET;
+    R.cpu.arch.s_cet = CET_SH_STK_EN;
+    R.cpu.arch.pl_ssp[0] = token;
+    store_le64(ram(0x200100), token);
+    cpu_update_mode(CPU);
+    gate64(0x41, KCODE64, AT_CODE, SYS_INT, 3, 0);
+    code("\x48\xcf", 2);
+    deliver((struct event){.kind = EVENT_SOFT_INT, .vector = 0x41});
+    ck_assert_uint_eq(R.cpu.arch.ssp, token);
+    ck_assert_uint_eq(load_le64(ram(0x200100)), token | 1);
+
+    gate64(0x42, KCODE64, AT_CODE, SYS_INT, 0, 0);
+    u64 rip = R.cpu.arch.rip;
+    deliver((struct event){.kind = EVENT_EXT_INT, .vector = 0x42});
+    ck_assert_uint_eq(R.cpu.arch.ssp, token - 24);
+    ck_assert_uint_eq(load_le64(ram(0x200100 - 8)), KCODE64);
+    ck_assert_uint_eq(load_le64(ram(0x200100 - 16)), rip);
+    ck_assert_uint_eq(load_le64(ram(0x200100 - 24)), token);
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(R.cpu.arch.ssp, token);
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(cpu_cpl(CPU), 3);
+    ck_assert_uint_eq(load_le64(ram(0x200100)), token);
+
+    /* A changed return address is #CP(FAR-RET/IRET). */
+    deliver((struct event){.kind = EVENT_SOFT_INT, .vector = 0x41});
+    deliver((struct event){.kind = EVENT_EXT_INT, .vector = 0x42});
+    store_le64(ram(R.cpu.arch.gpr[RSP]), AT_CODE + 1);
+    gate64(VEC_CP, KCODE64, AT_HANDLER, SYS_INT, 0, 0);
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_HANDLER);
+    ck_assert_uint_eq(stack64(0), CP_FAR_RET_IRET);
+}
+END_TEST
+
+/* A 32-bit call gate to level 0 copies parameters; RETF n goes back and releases them. */
+START_TEST(test_events__call_gate)
+{
+    go_protected(3);
+    put_desc(FRESH, 0x0000ec0200000000 | (u64)KCODE << 16 | AT_HANDLER); /* two parameters, DPL 3 */
+    memcpy(ram(AT_CODE), "\x9a\0\0\0\0\x5b\0", 7);                     /* CALL FRESH|3:0 */
+    memcpy(ram(AT_HANDLER), "\xca\x08\0", 3);                           /* RETF 8 */
+    store_le32(ram(AT_STACK - 8), 0x11);
+    store_le32(ram(AT_STACK - 4), 0x22);
+    R.cpu.arch.gpr[RSP] = AT_STACK - 8;
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(cpu_cpl(CPU), 0);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_HANDLER);
+    ck_assert_uint_eq(R.cpu.arch.gpr[RSP], AT_STACK0 - 24);
+    ck_assert_uint_eq(stack32(0), AT_CODE + 7);
+    ck_assert_uint_eq(stack32(1), UCODE);
+    ck_assert_uint_eq(stack32(2), 0x11);
+    ck_assert_uint_eq(stack32(3), 0x22);
+    ck_assert_uint_eq(stack32(4), AT_STACK - 8);
+    ck_assert_uint_eq(stack32(5), UDATA);
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(cpu_cpl(CPU), 3);
+    ck_assert_uint_eq(R.cpu.arch.gpr[RSP], AT_STACK);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_CODE + 7);
+}
+END_TEST
+
+/* INT n in virtual-8086 mode with CR4.VME and a clear bit in the redirection map stays there. */
+START_TEST(test_events__vme_redirection)
+{
+    go_protected(3);
+    R.cpu.arch.cr4 = CR4_VME;
+    R.cpu.arch.tr.limit = 0x200;
+    store_le16(ram(AT_TSS + 102), 0x88);
+    memset(ram(AT_TSS + 0x68), 0, 32);
+    store_le32(ram(4 * 0x21), 0x09000004);
+    cpu_set_rflags(CPU, RFLAGS_VM | RFLAGS_VIF | RFLAGS_IF);
+    for (unsigned i = 0; i < SEG_COUNT; i++) {
+        seg_store_v86(CPU, i, 0x800);
+    }
+    R.cpu.arch.rip = 0;
+    R.cpu.arch.gpr[RSP] = 0x100;
+    cpu_update_mode(CPU);
+    code("\xcd\x21", 2);
+    (void)cpu_run(CPU, 1);
+    ck_assert(R.cpu.d.v86);
+    ck_assert_uint_eq(R.cpu.arch.rip, 4);
+    ck_assert_uint_eq(R.cpu.arch.seg[SEG_CS].sel, 0x900);
+    ck_assert_uint_eq(load_le16(ram(0x80fe)), RFLAGS_IF | RFLAGS_IOPL | RFLAGS_ONE);
+    ck_assert_uint_eq(load_le16(ram(0x80fa)), 2);
+    ck_assert_uint_eq(cpu_rflags(CPU), RFLAGS_VM | RFLAGS_IF | RFLAGS_ONE);
+}
+END_TEST
+
 /* Saved and loaded, a processor hashes the same, and another one does not. */
 START_TEST(test_events__state_round_trip)
 {
@@ -362,6 +459,9 @@ int main(void)
     tcase_add_test(tc, test_events__single_step);
     tcase_add_test(tc, test_events__init_and_sipi);
     tcase_add_test(tc, test_events__smm_round_trip);
+    tcase_add_test(tc, test_events__shadow_stack);
+    tcase_add_test(tc, test_events__call_gate);
+    tcase_add_test(tc, test_events__vme_redirection);
     tcase_add_test(tc, test_events__state_round_trip);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
