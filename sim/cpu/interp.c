@@ -43,7 +43,8 @@ u64 cpu_rdtsc(struct cpu *cpu)
 
 /* Run ops [first, first + limit) of a block, or fewer. Returns whether the last one came back with
  * CPU_EXIT; counts and RIP are exact either way. */
-static cpu_rc run_ops(struct cpu *cpu, const struct block *b, unsigned limit)
+static inline __attribute__((always_inline)) cpu_rc run_ops(struct cpu *cpu, const struct block *b,
+                                                           unsigned limit)
 {
     const struct insn *in = b->ops;
     const struct insn *stop = b->ops + limit;

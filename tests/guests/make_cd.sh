@@ -17,7 +17,6 @@ initrd /boot/initrd
 boot
 CFG
 SOURCE_DATE_EPOCH=1767225600 grub-mkrescue -d "${GRUB_DIR:-/usr/lib/grub/i386-pc}" -o "$out.part" \
-    --install-modules="biosdisk iso9660 normal linux serial terminal echo" \
     --locales= --themes= --fonts= "$dir/cd" -- -volume_date uuid 2026010100000000 >"$dir/log" 2>&1 ||
     { cat "$dir/log"; exit 1; }
 mv "$out.part" "$out"

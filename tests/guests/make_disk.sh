@@ -18,7 +18,7 @@ mkdir -p "$root/boot/grub" "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$r
 cp "$kernel" "$root/boot/vmlinuz"
 cp "$initrd" "$root/boot/initrd"
 cp "$(command -v busybox)" "$root/bin/busybox"
-for a in sh mount umount cat echo sync reboot poweroff sha256sum dd sleep ls rm grep dmesg; do
+for a in sh mkdir mount umount cat echo sync reboot poweroff sha256sum dd sleep ls rm grep dmesg; do
     ln -s busybox "$root/bin/$a"
 done
 cp "$init" "$root/sbin/init"

@@ -119,7 +119,7 @@ bool boot_load(struct machine *m, struct error *err)
         return true; /* the firmware finds the kernel in fw_cfg */
     }
     struct boot_file kernel;
-    if (!boot_read_file("kernel", m->config.kernel, &kernel, err)) {
+    if (!boot_read_file("kernel", machine_file(m, m->config.kernel), &kernel, err)) {
         return false;
     }
     q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
