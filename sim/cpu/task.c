@@ -213,6 +213,8 @@ static void load_registers(struct cpu *cpu, const struct tss_image *t, const str
         flags |= RFLAGS_NT;
     }
     cpu_set_rflags(cpu, flags);
+    cpu->d.rf_loaded = true;
+    cpu->d.step_decided = true; /* the old task's TF went with it */
     cpu->arch.rip = t->eip;
     for (unsigned i = 0; i < 8; i++) {
         cpu->arch.gpr[i] = t->gpr[i];

@@ -243,6 +243,12 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
     bool store = in->r[0] < OPR_HIGH;
     unsigned cr = in->r[store ? 1 : 0] & 15u;
     unsigned size = cpu->d.code64 ? 8 : 4;
+    if ((in->pfx & PFX_LOCK) != 0) { /* [APM3 "MOV CRn"]: LOCK MOV CR0 is MOV CR8 */
+        if ((cr & 7u) != 0 || !cpu_has(cpu, CPU_FEATURE_CR8_LEGACY)) {
+            return raise_ud(cpu, "LOCK with MOV CR");
+        }
+        cr = 8;
+    }
     if (!cr_exists(cr)) {
         return raise_ud(cpu, "control register that does not exist");
     }
