@@ -94,6 +94,11 @@ static int run_machine(struct run_options *o, struct machine *m)
     (void)sigaction(SIGTERM, &sa, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     struct run_result r = machine_run(m);
+    for (unsigned i = 0; i < m->set.count; i++) {
+        const struct cpu_arch *a = &m->set.cpu[i]->arch;
+        log_line(&m->log, LOG_CPU, "cpu%u stopped at %04x:%016llx activity %u", i, a->seg[SEG_CS].sel,
+                 (unsigned long long)a->rip, (unsigned)a->activity);
+    }
     struct ending e = ending_of(m, &r);
     if (r.reason == STOP_ERROR) {
         (void)cli_fail(&m->error);

@@ -35,6 +35,9 @@ struct console_config {
     const char *path; /* CONSOLE_FILE */
 };
 
+/* How a bzImage is entered. */
+enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
+
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
 struct drive_config {
@@ -55,6 +58,7 @@ struct machine_config {
     unsigned cpus;
     u64 ram_bytes;
     const char *kernel, *append, *firmware;
+    enum boot_protocol boot_protocol;
     struct module_config modules[MACHINE_MAX_MODULES]; /* the initrd is module 0 */
     unsigned module_count;
     struct drive_config drives[MACHINE_MAX_DRIVES];
