@@ -298,6 +298,19 @@ static bool opt_hda(struct run_options *o, const char *v, struct error *err)
     return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
 }
 
+static bool opt_boot_protocol(struct run_options *o, const char *v, struct error *err)
+{
+    static const char *const names[] = {
+        [BOOT_AUTO] = "auto", [BOOT_LINUX64] = "linux64", [BOOT_LINUX32] = "linux32", [BOOT_PVH] = "pvh"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(v, names[i]) == 0) {
+            o->machine.boot_protocol = (enum boot_protocol)i;
+            return true;
+        }
+    }
+    return error_set(err, EXIT_STATUS_USAGE, "--boot-protocol %s: auto, linux64, linux32 or pvh is wanted", v);
+}
+
 static bool opt_boot(struct run_options *o, const char *v, struct error *err)
 {
     char *text = keep(o, strncmp(v, "order=", 6) == 0 ? v + 6 : v);
