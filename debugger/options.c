@@ -138,7 +138,7 @@ static bool opt_memory(struct run_options *o, const char *v, struct error *err)
     if (!parse_size(text, &bytes) || bytes < MIB(1) || bytes > GIB(512)) {
         return error_set(err, EXIT_STATUS_USAGE, "--memory %s: a size from 1M to 512G is wanted", v);
     }
-    o->machine.ram_bytes = align_up(bytes, PAGE_SIZE);
+    o->machine.ram_bytes = align_up(bytes, MIB(1)); /* the host bridge counts in MiB */
     return true;
 }
 
