@@ -189,6 +189,7 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
     d->slice_budget = budget;
     d->left = (i64)budget;
     d->stop = false;
+    d->yield = false;
     bool logged = log_on(cpu->log, LOG_EXEC);
     while (d->left > 0 && !d->stop) {
         if (UNLIKELY(d->pending)) {

@@ -104,7 +104,7 @@ static void run_slice(struct machine *m)
     m->clock.running = NULL;
     m->clock.position += used;
     m->turn_left = used < m->turn_left ? m->turn_left - used : 0;
-    if (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending) {
+    if (cpu->d.yield || (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending)) {
         m->turn_left = 0;
     }
 }
