@@ -35,7 +35,7 @@ static struct machine *make_machine(u64 tlb_entries)
     struct error err = {0};
     machine_config_init(&c);
     ck_assert(cpu_model_parse(&c.model, "intel", &err));
-    c.ram_bytes = MIB(4);
+    c.ram_bytes = MIB(16);
     c.firmware = rom_path;
     c.max_instructions = LIMIT;
     c.epoch = EPOCH;
