@@ -118,10 +118,11 @@ static cpu_rc step_slowly(struct cpu *cpu)
         return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
+    cpu->d.shadow_loaded = false;
     if (run_ops(cpu, b, 1) != CPU_OK) {
         return CPU_EXIT;
     }
-    if (shadow) {
+    if (shadow && !cpu->d.shadow_loaded) {
         shadow_end(cpu);
     }
     debug_after_insn(cpu, tf);
@@ -189,6 +190,7 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
     d->slice_budget = budget;
     d->left = (i64)budget;
     d->stop = false;
+    d->yield = false;
     bool logged = log_on(cpu->log, LOG_EXEC);
     while (d->left > 0 && !d->stop) {
         if (UNLIKELY(d->pending)) {

@@ -122,8 +122,10 @@ static void note_uses(struct cpu *cpu, struct tlb_ctx *ctx, const struct walk_ro
             continue; /* tables in devices: such translations are not kept */
         }
         unsigned shift = PAGE_SHIFT + (res->step[i].level - 1u) * entry_bits;
-        u64 span = (u64)1 << (shift + entry_bits);
-        u64 base = shift + entry_bits >= 64 ? 0 : lin & ~(span - 1);
+        /* What the first entry of the table's page would map: a table of page-directory pointers need not begin
+         * there. */
+        u64 index = (res->step[i].entry_at.v & PAGE_MASK) / (root->mode == PAGING_32 ? 4 : 8);
+        u64 base = (lin & ~(((u64)1 << shift) - 1)) - (index << shift);
         tlb_note_use(cpu, ctx, frame, res->step[i].level, shift, base);
     }
     for (unsigned i = 0; i < res->nested_steps; i++) {

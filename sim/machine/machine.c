@@ -237,6 +237,7 @@ void machine_reset(struct machine *m, bool power)
     m->turn = 0;
     m->turn_left = m->config.quantum;
     m->asleep_s3 = false;
+    m->deaf_since = VTIME_NEVER.ns;
 }
 
 void machine_free(struct machine *m)
@@ -270,6 +271,7 @@ void machine_state(struct machine *m, struct state_io *io)
     state_u32(io, "turn", &m->turn);
     state_u64(io, "turn_left", &m->turn_left);
     state_bool(io, "asleep_s3", &m->asleep_s3);
+    state_u64(io, "deaf_since", &m->deaf_since);
     clock_state(&m->clock, io);
     for (unsigned i = 0; i < m->set.count; i++) {
         cpu_state(m->set.cpu[i], io);

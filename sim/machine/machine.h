@@ -39,6 +39,9 @@ struct console_config {
     enum console_input input; /* what stands behind CONSOLE_STDIO and CONSOLE_PTY */
 };
 
+/* How a bzImage is entered. */
+enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
+
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
 struct drive_config {
@@ -64,6 +67,7 @@ struct machine_config {
     unsigned cpus;
     u64 ram_bytes;
     const char *kernel, *append, *firmware;
+    enum boot_protocol boot_protocol;
     struct module_config modules[MACHINE_MAX_MODULES]; /* the initrd is module 0 */
     unsigned module_count;
     struct drive_config drives[MACHINE_MAX_DRIVES];
@@ -167,6 +171,7 @@ struct machine {
     u32 turn;
     u64 turn_left;
     bool asleep_s3;
+    u64 deaf_since; /* virtual ns since when no processor listens to interrupts; ~0: one does. Saved. */
     struct machine_requests requests;
     /* The board. */
     struct i8259 *pic;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Our side: two processors of the simulator in user mode under page tables that map the same linear
  * addresses as the host's process has in the low 4 GByte. Processor 0 loses its translations before
- * each case and has two entries only; processor 1 keeps them. The model is `max` without what the
- * host lacks, so that #UD can be compared. */
+ * each case and has two entries only; processor 1 keeps them. The model has the
+ * host's features, so that #UD can be compared. */
 #include "cpu/apic.h"
 #include "cpu/exec/exec.h"
 #include "cpu/exec/fast.h"
@@ -52,8 +52,21 @@ static u32 host_cpuid(u32 leaf, u32 subleaf, enum feature_reg reg)
     return 0;
 }
 
-static void drop_missing_features(struct cpu_model *m)
+/* Features that decide about instructions. */
+static const u8 isa_features[] = {
+#define ISA(set, feature) CPU_FEATURE_##feature,
+#define ISA_NEVER(set)
+#include "cpu/decode/isa.def"
+#undef ISA
+#undef ISA_NEVER
+};
+
+/* The host's features, also those whose rows exist but that no model announces yet. */
+static void take_host_features(struct cpu_model *m)
 {
+    for (unsigned i = 0; i < sizeof isa_features; i++) {
+        m->features[isa_features[i] / 64] |= BIT(isa_features[i] % 64);
+    }
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
         const struct feature_info *i = &feature_table[f];
         if (i->reg != FEATURE_CAPS && ((host_cpuid(i->leaf, i->subleaf, i->reg) >> i->bit) & 1) == 0) {
@@ -168,7 +181,7 @@ bool guests_open(const char *model_text)
     if (!cpu_model_parse(&guests.model, text, &err)) {
         return false;
     }
-    drop_missing_features(&guests.model);
+    take_host_features(&guests.model);
     guests.decoder = decoder_new(&guests.model);
     return guests.decoder != NULL && guest_open(&guests.g[0], 2) && guest_open(&guests.g[1], 64);
 }

@@ -195,7 +195,7 @@ static bool map_memory(void)
 
 bool host_open(void)
 {
-    static const u8 jump_indirect[6] = {0xff, 0x25, 0, 0, 0, 0}; /* JMP [RIP + 0] */
+    static const u8 jump_indirect[8] = {0xff, 0x25, 2, 0, 0, 0}; /* JMP [RIP + 2]: aligned */
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx") || (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT) == 0 ||
         !map_memory()) {
@@ -261,7 +261,7 @@ static void judge(u64 start_rip, struct diff_result *r)
     }
 }
 
-void host_run(const struct diff_state *start, bool compat, struct diff_result *r)
+void host_run(const struct diff_state *start, bool compat, unsigned len, struct diff_result *r)
 {
     diff_context.state = *start;
     diff_context.fault.signalled = false;
@@ -275,6 +275,7 @@ void host_run(const struct diff_state *start, bool compat, struct diff_result *r
         judge(start->rip, r);
     } else {
         r->outcome = (struct diff_outcome){.completed = true};
+        r->end.rip = start->rip + len; /* the jump stood there */
     }
 }
 
@@ -300,10 +301,11 @@ u8 *host_code(u64 lin)
     return NULL;
 }
 
-void host_run(const struct diff_state *start, bool compat, struct diff_result *r)
+void host_run(const struct diff_state *start, bool compat, unsigned len, struct diff_result *r)
 {
     UNUSED(start);
     UNUSED(compat);
+    UNUSED(len);
     UNUSED(r);
 }
 

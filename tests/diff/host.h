@@ -48,6 +48,7 @@ bool host_open(void); /* false: this host cannot serve */
 void host_close(void);
 u8 *host_window(void); /* alias through which all of it can be written */
 u8 *host_code(u64 lin); /* alias of the page at CODE_*; NULL for other addresses */
-void host_run(const struct diff_state *start, bool compat, struct diff_result *r);
+/* len: of the instruction, when it stands in a slot. */
+void host_run(const struct diff_state *start, bool compat, unsigned len, struct diff_result *r);
 
 #endif

@@ -103,7 +103,7 @@ static bool run_case(struct diff_case *c, bool *host_agrees)
         memcpy(guest_window(1), host_window(), WINDOW_BYTES);
         return false;
     }
-    host_run(&c->start, c->compat, &host);
+    host_run(&c->start, c->compat, c->len, &host);
     u32 d = compare_results(c, &ours[0], &host) | check_undefined(c, &ours[0]);
     u32 both = compare_exactly(&ours[0], &ours[1]);
     d |= memcmp(guest_window(0), host_window(), WINDOW_WRITABLE) != 0 ? DIFF_MEMORY : 0u;

@@ -397,6 +397,7 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     if (movs_cmps) {
         out->pfx = (u8)(out->pfx & ~(unsigned)(PFX_REP | PFX_REPNE)); /* F2 is part of the opcode */
         unit = UNIT_SSE;
+        out->pfx &= (u8) ~(PFX_REP | PFX_REPNE); /* F2 is part of the opcode, nothing repeats */
     }
     if (unit == UNIT_SSE && mmx) {
         unit = UNIT_MMX;

@@ -6,6 +6,7 @@
 #include "cpu/flags.h"
 #include "machine/boot/multiboot.h"
 #include "machine/boot/pvh.h"
+#include "machine/boot/unpack.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -108,6 +109,20 @@ void boot_enter_long_mode(struct machine *m, u64 scratch, u64 rip)
     cpu_update_mode(cpu);
 }
 
+/* The kernel inside of a bzImage by its PVH entry: without its own unpacking and without KASLR. */
+static bool unpacked_boot(struct machine *m, const struct boot_file *kernel, struct error *err)
+{
+    struct boot_file elf;
+    if (!unpack_bzimage(kernel, m->config.kernel, &elf, err)) {
+        return false;
+    }
+    bool ok = pvh_is(&elf) ? pvh_boot(m, &elf, err)
+                           : error_set(err, EXIT_STATUS_BAD_FILE, "%s: the kernel in it has no PVH entry",
+                                       m->config.kernel);
+    boot_free_file(&elf);
+    return ok;
+}
+
 bool boot_load(struct machine *m, struct error *err)
 {
     if (m->config.kernel == NULL) {
@@ -123,7 +138,9 @@ bool boot_load(struct machine *m, struct error *err)
     boot_as_firmware(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);
-    if (bzimage_is(&kernel)) {
+    if (bzimage_is(&kernel) && m->config.boot_protocol == BOOT_PVH) {
+        ok = unpacked_boot(m, &kernel, err);
+    } else if (bzimage_is(&kernel)) {
         ok = bzimage_boot(m, &kernel, err);
     } else if (multiboot != 0) {
         ok = multiboot_boot(m, &kernel, multiboot, err);

@@ -17,7 +17,7 @@ void boot_free_file(struct boot_file *file);
 
 /* Is it a bzImage (a Linux kernel with a setup header)? */
 bool bzimage_is(const struct boot_file *kernel);
-/* Load by the 64-bit boot protocol and set the first processor's registers.
+/* Load by the 64-bit or 32-bit boot protocol and set the first processor's registers.
  * [Linux Documentation/arch/x86/boot.rst] */
 bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct error *err);
 
