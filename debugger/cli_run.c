@@ -9,6 +9,11 @@ static int run_machine(struct run_options *o, struct machine *m)
     if (!record_start(o, m, &err) || !session_run(o, m, true, &r, &err)) {
         return cli_fail(&err);
     }
+    for (unsigned i = 0; i < m->set.count; i++) {
+        const struct cpu_arch *a = &m->set.cpu[i]->arch;
+        log_line(&m->log, LOG_CPU, "cpu%u stopped at %04x:%016llx activity %u", i, a->seg[SEG_CS].sel,
+                 (unsigned long long)a->rip, (unsigned)a->activity);
+    }
     int status = session_status(m, &r);
     if (r.reason == STOP_ERROR) {
         (void)cli_fail(&m->error);

@@ -5,7 +5,6 @@
 
 #include "base/bits.h"
 #include "base/nearest.h"
-#include "machine/host/block.h"
 #include "machine/network.h"
 
 #include <ctype.h>
@@ -138,7 +137,7 @@ static bool opt_memory(struct run_options *o, const char *v, struct error *err)
     if (!parse_size(text, &bytes) || bytes < MIB(1) || bytes > GIB(512)) {
         return error_set(err, EXIT_STATUS_USAGE, "--memory %s: a size from 1M to 512G is wanted", v);
     }
-    o->machine.ram_bytes = align_up(bytes, PAGE_SIZE);
+    o->machine.ram_bytes = align_up(bytes, MIB(1)); /* the host bridge counts in MiB */
     return true;
 }
 
@@ -211,91 +210,43 @@ static bool opt_firmware(struct run_options *o, const char *v, struct error *err
     return true;
 }
 
-static bool add_drive(struct run_options *o, struct drive_config d, struct error *err)
-{
-    if (o->machine.drive_count == MACHINE_MAX_DRIVES) {
-        return error_set(err, EXIT_STATUS_USAGE, "more than %d drives", MACHINE_MAX_DRIVES);
-    }
-    o->machine.drives[o->machine.drive_count++] = d;
-    return true;
-}
-
-static bool parse_on_off(const char *key, const char *value, bool *out, struct error *err)
-{
-    if (strcmp(value, "on") == 0 || strcmp(value, "yes") == 0) {
-        *out = true;
-    } else if (strcmp(value, "off") == 0 || strcmp(value, "no") == 0) {
-        *out = false;
-    } else {
-        return error_set(err, EXIT_STATUS_USAGE, "%s=%s: on or off is wanted", key, value);
-    }
-    return true;
-}
-
-static bool drive_property(struct drive_config *d, const char *key, const char *value, struct error *err)
-{
-    enum block_format format;
-    if (strcmp(key, "file") == 0) {
-        d->path = value;
-    } else if (strcmp(key, "if") == 0) {
-        if (strcmp(value, "virtio") != 0 && strcmp(value, "ahci") != 0 && strcmp(value, "ide") != 0) {
-            return error_set(err, EXIT_STATUS_USAGE, "--drive if=%s: virtio or ahci is wanted", value);
-        }
-        d->interface = strcmp(value, "virtio") == 0 ? DRIVE_VIRTIO
-                       : d->interface == DRIVE_CDROM ? DRIVE_CDROM
-                                                     : DRIVE_AHCI;
-    } else if (strcmp(key, "format") == 0) {
-        if (!block_format_parse(value, &format)) {
-            return error_set(err, EXIT_STATUS_USAGE, "--drive format=%s: raw or qcow2 is wanted", value);
-        }
-        d->format = (u32)format;
-    } else if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
-        return parse_on_off(key, value, &d->read_only, err);
-    } else if (strcmp(key, "snapshot") == 0) {
-        return parse_on_off(key, value, &d->snapshot, err);
-    } else if (strcmp(key, "media") == 0) {
-        d->interface = strcmp(value, "cdrom") == 0 ? DRIVE_CDROM : d->interface;
-    } else if (strcmp(key, "index") != 0 && strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 &&
-               strcmp(key, "aio") != 0 && strcmp(key, "bus") != 0 && strcmp(key, "unit") != 0) {
-        return error_set(err, EXIT_STATUS_USAGE,
-                         "--drive: unknown property %s; known are file, if, format, readonly, snapshot", key);
-    }
-    return true;
-}
-
 static bool opt_drive(struct run_options *o, const char *v, struct error *err)
 {
-    struct drive_config d = {.interface = DRIVE_VIRTIO, .format = BLOCK_FORMAT_PROBE};
-    char *text = keep(o, v);
-    while (text != NULL) {
-        char *comma = strchr(text, ',');
-        if (comma != NULL) {
-            *comma = '\0';
-        }
-        char *equals = strchr(text, '=');
-        if (equals == NULL) {
-            return error_set(err, EXIT_STATUS_USAGE, "--drive %s: key=value pairs are wanted", v);
-        }
-        *equals = '\0';
-        if (!drive_property(&d, text, equals + 1, err)) {
-            return false;
-        }
-        text = comma != NULL ? comma + 1 : NULL;
-    }
-    if (d.path == NULL) {
-        return error_set(err, EXIT_STATUS_USAGE, "--drive %s: file= is missing", v);
-    }
-    return add_drive(o, d, err);
+    return options_parse_drive(o, v, err);
 }
 
 static bool opt_cdrom(struct run_options *o, const char *v, struct error *err)
 {
-    return add_drive(o, (struct drive_config){.interface = DRIVE_CDROM, .path = v}, err);
+    return options_add_drive(o, (struct drive_config){.interface = DRIVE_CDROM, .path = v}, err);
 }
 
 static bool opt_hda(struct run_options *o, const char *v, struct error *err)
 {
-    return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
+    return options_add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
+}
+
+static bool opt_boot_protocol(struct run_options *o, const char *v, struct error *err)
+{
+    static const char *const names[] = {
+        [BOOT_AUTO] = "auto", [BOOT_LINUX64] = "linux64", [BOOT_LINUX32] = "linux32", [BOOT_PVH] = "pvh"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(v, names[i]) == 0) {
+            o->machine.boot_protocol = (enum boot_protocol)i;
+            return true;
+        }
+    }
+    return error_set(err, EXIT_STATUS_USAGE, "--boot-protocol %s: auto, linux64, linux32 or pvh is wanted", v);
+}
+
+static bool opt_boot(struct run_options *o, const char *v, struct error *err)
+{
+    char *text = keep(o, strncmp(v, "order=", 6) == 0 ? v + 6 : v);
+    text[strcspn(text, ",")] = '\0';
+    if (text[0] == '\0' || strspn(text, "acdn") != strlen(text)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--boot %s: letters c (disks) and d (CD-ROMs) are wanted", v);
+    }
+    o->machine.boot_order = text;
+    return true;
 }
 
 static bool opt_nic(struct run_options *o, const char *v, struct error *err)
@@ -340,6 +291,21 @@ static bool opt_serial(struct run_options *o, const char *v, struct error *err)
 static bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
 {
     return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* Of QEMU's global properties only this one means something here. */
+static bool opt_global(struct run_options *o, const char *v, struct error *err)
+{
+    static const char name[] = "isa-debugcon.iobase=";
+    u64 port = 0;
+    if (strncmp(v, name, sizeof name - 1) != 0) {
+        return true;
+    }
+    if (!number_option("global isa-debugcon.iobase", v + sizeof name - 1, 1, 0xffff, &port, err)) {
+        return false;
+    }
+    o->machine.debugcon_port = (u16)port;
+    return true;
 }
 
 /* name, set flag or NULL with a special meaning, description. */
@@ -539,16 +505,71 @@ static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *
            error_set(err, EXIT_STATUS_USAGE, "--tlb-entries %s: a power of two is wanted", v);
 }
 
-static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+static bool machine_type(const char *v, struct error *err)
 {
-    UNUSED(o);
-    static const char *const boards[] = {"q35", "pc", "accel", "kernel", "pc-q35", "pc-i440fx", "type", "kernel_irqchip"};
+    static const char *const boards[] = {"q35", "pc", "pc-q35", "pc-i440fx"};
     for (unsigned i = 0; i < ARRAY_LEN(boards); i++) {
-        if (strncmp(v, boards[i], strlen(boards[i])) == 0) {
+        size_t len = strlen(boards[i]);
+        if (strncmp(v, boards[i], len) == 0 && (v[len] == '\0' || v[len] == '-')) {
             return true;
         }
     }
     return error_set(err, EXIT_STATUS_USAGE, "--machine %s: q35 is the only board", v);
+}
+
+/* Properties of QEMU's boards. What is not acted on has no meaning here, or is what the board does anyway. */
+static bool machine_property(struct run_options *o, const char *name, const char *value, struct error *err)
+{
+    static const char *const accepted[] = {"accel", "kernel_irqchip", "kernel-irqchip", "vmport", "smm", "usb", "graphics",
+                                           "i8042", "smbus", "sata", "acpi", "nvdimm", "mem-merge", "dump-guest-core",
+                                           "memory-backend", "default-bus-bypass-iommu", "hmat", "suppress-vmdesc"};
+    bool on = true;
+    if (strcmp(name, "pit") == 0) {
+        return parse_on_off(name, value, &o->machine.pit, err);
+    }
+    if (strcmp(name, "hpet") == 0) {
+        return parse_on_off(name, value, &o->machine.hpet, err);
+    }
+    if (strcmp(name, "type") == 0) {
+        return machine_type(value, err);
+    }
+    if (strcmp(name, "pic") == 0) {
+        return parse_on_off(name, value, &on, err) &&
+               (on || error_set(err, EXIT_STATUS_USAGE, "--machine pic=off: the board always has its 8259 pair"));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        if (strcmp(name, accepted[i]) == 0) {
+            return true;
+        }
+    }
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        nearest_offer(&n, accepted[i]);
+    }
+    const char *near = nearest_result(&n);
+    return error_set(err, EXIT_STATUS_USAGE, "--machine: no property is called '%s'%s%s", name,
+                     near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+}
+
+static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+{
+    for (char *text = keep(o, v); text != NULL;) {
+        char *comma = strchr(text, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        char *equals = strchr(text, '=');
+        if (equals != NULL) {
+            *equals = '\0';
+        }
+        bool ok = equals != NULL ? machine_property(o, text, equals + 1, err) : machine_type(text, err);
+        if (!ok) {
+            return false;
+        }
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
 }
 
 static bool opt_nographic(struct run_options *o, const char *v, struct error *err)

@@ -74,7 +74,7 @@ static void begin(const struct cpu *cpu, const struct event *ev, struct delivery
 {
     v->ev = ev;
     v->software = ev->kind == EVENT_SOFT_INT || ev->kind == EVENT_INT3;
-    v->ret_rip = cpu->arch.rip + ev->insn_len;
+    v->ret_rip = ev->next_rip_given ? ev->next_rip : cpu->arch.rip + ev->insn_len;
     if (!cpu->d.code64) {
         v->ret_rip = (u32)v->ret_rip;
     }
@@ -433,6 +433,11 @@ void cpu_deliver_event(struct cpu *cpu)
         }
         struct event second = cpu->event;
         set_ext(&second, &ev);
+        if (in_guest(cpu) && virt_second_event(cpu, &second) != CPU_OK) {
+            cpu->event.kind = EVENT_NONE;
+            virt_exit(cpu);
+            return;
+        }
         enum fault_class a = classify(&ev), b = classify(&second);
         if (a == CLASS_DOUBLE && b != CLASS_BENIGN) {
             second.kind = EVENT_SHUTDOWN;

@@ -157,7 +157,7 @@ static bool check_interrupts(struct cpu *cpu)
     if (a->nmi_pending && in_guest(cpu) && virt_hw_event(cpu, HW_NMI)) {
         return true;
     }
-    if (a->nmi_pending && !a->nmi_blocked && !a->int_shadow_movss) {
+    if (a->nmi_pending && !a->nmi_blocked && !a->int_shadow_movss && virt_nmi_open(cpu)) {
         a->nmi_pending = false;
         a->nmi_blocked = true;
         return deliver(cpu, (struct event){.kind = EVENT_NMI, .vector = VEC_NMI});
@@ -168,7 +168,10 @@ static bool check_interrupts(struct cpu *cpu)
     if (in_guest(cpu) && interrupt_waits(cpu) && virt_hw_event(cpu, HW_EXT_INT)) {
         return true;
     }
-    if ((a->rflags & RFLAGS_IF) != 0 && take_interrupt(cpu)) {
+    if (virt_interrupts_open(cpu) && take_interrupt(cpu)) {
+        return true;
+    }
+    if (in_guest(cpu) && virt_interrupt(cpu)) {
         return true;
     }
     if (a->activity == ACTIVITY_MWAIT && a->mwait_irq_wakes && interrupt_waits(cpu)) {

@@ -315,7 +315,9 @@ static void forget_child(struct cpu_set *set, struct phys *phys, const struct ta
     u64 frame;
     u8 *host;
     bool writable;
-    bool leaf = parent->level == 1 || (parent->level <= 3 && (entry & 0x80) != 0);
+    const struct tlb_ctx *ctx = &set->cpu[parent->cpu]->tlb->ctx[parent->ctx];
+    bool leaf = ctx->key.nested != 0 || /* its address is not system-physical: leave it */
+                parent->level == 1 || (parent->level <= 3 && (entry & 0x80) != 0);
     if (leaf || !phys_page(phys, SPA(entry & 0x000ffffffffff000u), &frame, &host, &writable)) {
         return;
     }

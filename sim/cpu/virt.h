@@ -50,6 +50,9 @@ cpu_rc virt_task_switch(struct cpu *cpu, u16 selector, enum task_source source, 
 /* Before an exception, software interrupt or NMI is delivered in the guest: intercepted? Also called for
  * the double fault and for shutdown (EVENT_SHUTDOWN). */
 cpu_rc virt_event(struct cpu *cpu, const struct event *ev) MUST_USE;
+/* An exception came while another event was being delivered, and is not combined with it yet. (VMX looks at the
+ * combined one only, in virt_event.) */
+cpu_rc virt_second_event(struct cpu *cpu, const struct event *ev) MUST_USE;
 /* Delivery begins and ends: IDT-vectoring information, EXITINTINFO. */
 void virt_delivery_begins(struct cpu *cpu, const struct event *ev);
 void virt_delivery_done(struct cpu *cpu);
@@ -57,6 +60,11 @@ void virt_delivery_done(struct cpu *cpu);
  * only exists in guest mode (MTF, preemption timer, interrupt and NMI windows, virtual interrupts, V_IRQ,
  * TPR threshold). True: something was delivered or an exit was taken. */
 bool virt_pending(struct cpu *cpu);
+/* After physical interrupts: virtual ones that yield to them (SVM's V_IRQ). */
+bool virt_interrupt(struct cpu *cpu);
+/* Would a physical interrupt, an NMI, be let through (if the hypervisor does not take it)? */
+bool virt_interrupts_open(const struct cpu *cpu);
+bool virt_nmi_open(const struct cpu *cpu);
 enum hw_event { HW_SMI, HW_INIT, HW_SIPI, HW_NMI, HW_EXT_INT };
 /* Is a hardware event taken by the hypervisor instead? True: the exit was taken (or GIF holds the event). */
 bool virt_hw_event(struct cpu *cpu, enum hw_event what);
@@ -68,6 +76,8 @@ void virt_exit(struct cpu *cpu);
 
 /* ---- Memory ---- */
 
+/* Are a guest's PAE page-directory pointers read in each walk (nested paging), not with CR3? */
+bool virt_walks_pdptes(const struct cpu *cpu);
 /* Fill root->nested when second-level translation is on. */
 void virt_walk_root(const struct cpu *cpu, struct walk_root *root);
 /* A walk failed in the second level: make the exit (EPT violation or misconfiguration, #NPF), or #VE. */

@@ -213,7 +213,9 @@ static void build_timers(struct machine *m, struct isa_wires *isa)
         pit = hpet_pit_input(m->hpet);
         rtc_irq = hpet_rtc_input(m->hpet);
     }
-    (void)i8254_new(&m->env, "pit", pit);
+    if (m->config.pit) {
+        (void)i8254_new(&m->env, "pit", pit);
+    }
     struct rtc_config rc = {.base_seconds = m->config.rtc_base,
                             .ram_below_4g = m->ram_below_4g,
                             .ram_above_4g = m->ram_above_4g,

@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
+#include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
@@ -21,6 +22,7 @@ void machine_config_init(struct machine_config *c)
     c->cpus = 1;
     c->ram_bytes = MIB(256);
     c->hpet = true;
+    c->pit = true;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;
@@ -62,6 +64,13 @@ static void cpu_shut_down(void *self, unsigned cpu)
     log_line(&m->log, LOG_CPU, "processor %u: shutdown (triple fault)", cpu);
     m->requests.triple_fault = true;
     machine_end_slice(m);
+}
+
+/* SMIACT#: the memory controller shows SMRAM to the running processor. */
+static void smi_active(void *self, bool in_smm)
+{
+    struct machine *m = self;
+    mch_set_smm_view(m->mch, in_smm);
 }
 
 static void before_write(void *self, u64 frame, u64 offset, u64 size)
@@ -139,6 +148,7 @@ static bool build_processors(struct machine *m)
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
                                         .ferr = board_ferr,
+                                        .smi_ack = smi_active,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
         cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;
@@ -227,6 +237,7 @@ void machine_reset(struct machine *m, bool power)
     m->turn = 0;
     m->turn_left = m->config.quantum;
     m->asleep_s3 = false;
+    m->deaf_since = VTIME_NEVER.ns;
 }
 
 void machine_free(struct machine *m)
@@ -260,6 +271,7 @@ void machine_state(struct machine *m, struct state_io *io)
     state_u32(io, "turn", &m->turn);
     state_u64(io, "turn_left", &m->turn_left);
     state_bool(io, "asleep_s3", &m->asleep_s3);
+    state_u64(io, "deaf_since", &m->deaf_since);
     clock_state(&m->clock, io);
     for (unsigned i = 0; i < m->set.count; i++) {
         cpu_state(m->set.cpu[i], io);

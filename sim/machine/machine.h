@@ -39,6 +39,9 @@ struct console_config {
     enum console_input input; /* what stands behind CONSOLE_STDIO and CONSOLE_PTY */
 };
 
+/* How a bzImage is entered. */
+enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
+
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
 struct drive_config {
@@ -64,10 +67,12 @@ struct machine_config {
     unsigned cpus;
     u64 ram_bytes;
     const char *kernel, *append, *firmware;
+    enum boot_protocol boot_protocol;
     struct module_config modules[MACHINE_MAX_MODULES]; /* the initrd is module 0 */
     unsigned module_count;
     struct drive_config drives[MACHINE_MAX_DRIVES];
     unsigned drive_count;
+    const char *boot_order; /* letters as in QEMU's -boot: c disks, d CD-ROMs; NULL: "cd" */
     bool nic;
     const char *nic_options; /* "hostfwd=..." list or NULL */
     struct console_config serial[MACHINE_MAX_SERIAL];
@@ -77,7 +82,7 @@ struct machine_config {
     bool debug_exit;
     u16 debug_exit_port;
     bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
-    bool hpet; /* on unless switched off */
+    bool hpet, pit; /* on unless switched off */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
     i64 rtc_base;
@@ -166,6 +171,7 @@ struct machine {
     u32 turn;
     u64 turn_left;
     bool asleep_s3;
+    u64 deaf_since; /* virtual ns since when no processor listens to interrupts; ~0: one does. Saved. */
     struct machine_requests requests;
     /* The board. */
     struct i8259 *pic;
@@ -185,7 +191,7 @@ struct machine {
     struct net_port net_port;
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
-    bool smm_view;
+    char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
     u64 ram_below_4g, ram_above_4g;
     u64 bios_offset, bios_size;
     volatile int interrupted; /* set by a signal handler of the owner */

@@ -10,6 +10,7 @@
 #include "cpu/apic.h"
 #include "devices/pm.h"
 #include "devices/q35.h"
+#include "machine/boot/boot.h"
 #include "machine/evidence.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
@@ -92,10 +93,7 @@ static u64 slice_budget(struct machine *m)
 static void run_slice(struct machine *m)
 {
     struct cpu *cpu = m->set.cpu[m->turn];
-    if (cpu->arch.in_smm != m->smm_view) {
-        m->smm_view = cpu->arch.in_smm;
-        mch_set_smm_view(m->mch, m->smm_view);
-    }
+    mch_set_smm_view(m->mch, cpu->arch.in_smm);
     u64 budget = slice_budget(m);
     if (budget == 0) {
         return;
@@ -106,7 +104,7 @@ static void run_slice(struct machine *m)
     m->clock.running = NULL;
     m->clock.position += used;
     m->turn_left = used < m->turn_left ? m->turn_left - used : 0;
-    if (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending) {
+    if (cpu->d.yield || (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending)) {
         m->turn_left = 0;
     }
 }
@@ -128,8 +126,8 @@ static bool handle_requests(struct machine *m, struct run_result *result)
         m->asleep_s3 = true;
     }
     if (r.wake && m->asleep_s3) {
-        m->asleep_s3 = false;
-        r.reset = true;
+        machine_reset(m, false); /* ends the sleep; not a reset that --no-reboot is about */
+        boot_wake(m);
     }
     if (r.init) {
         for (unsigned i = 0; i < m->set.count; i++) {
@@ -221,11 +219,36 @@ static bool is_hopeful(struct machine *m)
     return false;
 }
 
+/* Virtual time after which deaf processors count as halted for good. An NMI could still wake them, so they get a
+ * while; interrupts never can. */
+#define DEAF_LIMIT_NS (10u * (u64)NS_PER_SEC)
+
+/* Has every processor stopped listening to interrupts: halted with IF = 0, in shutdown, or never started? */
+static bool all_are_deaf(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->set.count; i++) {
+        const struct cpu_arch *a = &m->set.cpu[i]->arch;
+        bool deaf_halt = a->activity == ACTIVITY_HLT && (a->rflags & RFLAGS_IF) == 0;
+        if (a->guest != GUEST_NONE ||
+            !(deaf_halt || a->activity == ACTIVITY_SHUTDOWN || a->activity == ACTIVITY_WAIT_SIPI)) {
+            return false;
+        }
+    }
+    return !m->asleep_s3;
+}
+
 /* Every processor waits: let time pass until a timer is due or something comes from outside. False:
  * nothing ever will. */
 static bool idle(struct machine *m)
 {
     u64 now = clock_now(&m->clock).ns;
+    if (!all_are_deaf(m)) {
+        m->deaf_since = VTIME_NEVER.ns;
+    } else if (m->deaf_since == VTIME_NEVER.ns || now < m->deaf_since) {
+        m->deaf_since = now;
+    } else if (now - m->deaf_since > DEAF_LIMIT_NS) {
+        return false;
+    }
     vtime_t next = is_hopeful(m) ? clock_next_deadline(&m->clock) : VTIME_NEVER;
     vtime_t input = gate_next_time(&m->gate);
     if (m->gate.replaying) {

@@ -164,10 +164,15 @@ cpu_rc exec_hlt(struct cpu *cpu, const struct insn *in)
     return CPU_OK;
 }
 
+/* The processor waits for another one: let it have the rest of the turn. */
 cpu_rc exec_pause(struct cpu *cpu, const struct insn *in)
 {
-    UNUSED(cpu);
     UNUSED(in);
+    if (cpu->set->count > 1) {
+        cpu->d.yield = true;
+        cpu->d.stop = true;
+        cpu_leave_block(cpu);
+    }
     return CPU_OK;
 }
 

@@ -3,11 +3,10 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "devices/pm.h"
 #include "cpu/flags.h"
-#include "devices/q35.h"
 #include "machine/boot/multiboot.h"
 #include "machine/boot/pvh.h"
+#include "machine/boot/unpack.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -110,6 +109,20 @@ void boot_enter_long_mode(struct machine *m, u64 scratch, u64 rip)
     cpu_update_mode(cpu);
 }
 
+/* The kernel inside of a bzImage by its PVH entry: without its own unpacking and without KASLR. */
+static bool unpacked_boot(struct machine *m, const struct boot_file *kernel, struct error *err)
+{
+    struct boot_file elf;
+    if (!unpack_bzimage(kernel, m->config.kernel, &elf, err)) {
+        return false;
+    }
+    bool ok = pvh_is(&elf) ? pvh_boot(m, &elf, err)
+                           : error_set(err, EXIT_STATUS_BAD_FILE, "%s: the kernel in it has no PVH entry",
+                                       m->config.kernel);
+    boot_free_file(&elf);
+    return ok;
+}
+
 bool boot_load(struct machine *m, struct error *err)
 {
     if (m->config.kernel == NULL) {
@@ -122,12 +135,12 @@ bool boot_load(struct machine *m, struct error *err)
     if (!boot_read_file("kernel", machine_file(m, m->config.kernel), &kernel, err)) {
         return false;
     }
-    q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
-                               GIB(512) - 1);
-    pm_enable_acpi(m->pm);
+    boot_as_firmware(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);
-    if (bzimage_is(&kernel)) {
+    if (bzimage_is(&kernel) && m->config.boot_protocol == BOOT_PVH) {
+        ok = unpacked_boot(m, &kernel, err);
+    } else if (bzimage_is(&kernel)) {
         ok = bzimage_boot(m, &kernel, err);
     } else if (multiboot != 0) {
         ok = multiboot_boot(m, &kernel, multiboot, err);
