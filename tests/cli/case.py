@@ -21,7 +21,7 @@ def problem(what, detail):
     print(f"FAIL: {what}: {detail}")
 
 
-def call(arguments, program=None, seconds=4, **options):
+def call(arguments, program=None, seconds=120, **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([program or VITRINE, *arguments], capture_output=True, timeout=seconds, **options)
 

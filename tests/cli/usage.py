@@ -4,9 +4,8 @@
 usage: usage.py VITRINE TINY_GUESTS INPUTS"""
 import os
 import socket
-import subprocess
 
-from case import VITRINE, call, case, judge, problem, run, tiny, write
+from case import VITRINE, call, case, judge, run, tiny, write
 
 HALT = ["--kernel", tiny("halt")]
 
@@ -37,7 +36,6 @@ def commands():
     case(["replay"], 64, "which recording")
     case(["replay", "/nonexistent/x"], 66, "/nonexistent/x")
     case(["replay", tiny("halt")], 65, "not a recording")
-    case(["replay", tiny("halt"), "--frobnicate", "x"], 64, "unknown option --frobnicate")
 
 
 def as_qemu(folder):
@@ -72,9 +70,9 @@ def options():
         for value in wrong:
             case(["run", "--" + name, value], 64, f"--{name} .*a number from {low} to ")
     case(["run", "--tlb-entries", "3"], 64, "power of two")
-    for value in ("", "0", "-1", "abc", "10X", "1", "nan", "inf", "1e30", "15M", "513G", "64MM", "0x10"):
+    for value in ("", "0", "-1", "abc", "10X", "1", "nan", "inf", "1e30", "15M", "513G", "64MM"):
         case(["run", "--memory", value], 64, "a size from 16M to 512G is wanted")
-    for value in ("cpus=0", "17", "2,cores", "2,sockets=3", "2,frob=1", "sockets=1"):
+    for value in ("cpus=0", "17", "2,cores", "2,sockets=3", "2,frob=1", "cores=5,threads=4", "4,maxcpus=2", "frob", ""):
         case(["run", "--smp", value], 64, "--smp ")
     for value in ("2026-13-01", "yesterday", "2026-01-01T", "", "2026-01-01T25:00:00", "-5"):
         case(["run", "--rtc-base", value], 64, "YYYY-MM-DD")
@@ -90,12 +88,13 @@ def options():
     case(["run", "--initrd", "x"], 64, "--initrd .*without --kernel")
     case(["run", "--append", "x"], 64, "--append .*without --kernel")
     case(["run", "--display", "gtk"], 64, "--display gtk")
-    case(["run", "--accel", "kvm"], 64, "--accel kvm")
     case(["run", "--net", "tap"], 64, "--net tap")
-    for _ in range(1):
-        case(["run", *HALT, *["--serial", "none"] * 5], 64, "more than 4 serial ports")
-        case(["run", *HALT, *["--module", tiny("halt")] * 33], 64, "more than 32 modules")
-        case(["run", *HALT, *["--drive", "file=x"] * 17], 64, "more than 16 drives")
+    case(["run", *HALT, *["--serial", "none"] * 5], 64, "more than 4 serial ports")
+    case(["run", *HALT, *["--module", tiny("halt")] * 33], 64, "more than 32 modules")
+    case(["run", *HALT, *["--drive", "file=x"] * 17], 64, "more than 16 drives")
+    case(["run", *HALT, *["--no-reboot"] * 300], 64, "more than 256 options")
+    case(["run", *HALT, "--module", "x", "--initrd", "y"], 64, "before --module")
+    case(["run", "--kernel\nx"], 64, "unknown option")
 
 
 def devices():
@@ -121,15 +120,15 @@ def devices():
     case(["run", "--drive", "file=x,media=tape"], 64, "media=tape")
     case(["run", "--nic", "tap"], 64, "none or user")
     for value in ("hostfwd=frob", "frob=1", "hostfwd=tcp::99999-:22", "hostfwd=sctp::1-:2"):
-        case(["run", "--nic", "user," + value], 64)if False else case(["run", "--nic", "user," + value], 64, "user|hostfwd|frob")
+        case(["run", "--nic", "user," + value], 64, "user|hostfwd|frob")
 
 
 def features():
     case(["run", "--cpu", "frob"], 64, "no model is called 'frob'")
-    case(["run", "--cpu", "intle"], 64, "did you mean intel")
+    case(["run", "--cpu", "intle"], 64, "did you mean 'intel'")
     case(["run", "--cpu", ""], 64, "model")
     case(["run", "--cpu", "intel,+frob"], 64, "no feature is called 'frob'")
-    case(["run", "--cpu", "intel,+avx22"], 64, "did you mean avx2")
+    case(["run", "--cpu", "intel,+avx22"], 64, "did you mean 'avx2'")
     case(["run", "--cpu", "intel,+svm"], 64, "do not go together")
     case(["run", "--cpu", "amd,+vmx"], 64, "do not go together")
     case(["run", "--cpu", "max,+vmx,+svm"], 64, "do not go together|vmx|svm")
@@ -160,7 +159,7 @@ def ports():
             if kind == socket.SOCK_STREAM:
                 s.listen(1)
             port = s.getsockname()[1]
-            case(["run", *HALT, "--nic", f"user,hostfwd={family}:127.0.0.1:{port}-:22"], 65, f"{port}.*in use")
+            case(["run", *HALT, "--nic", f"user,hostfwd={family}:127.0.0.1:{port}-:22"], 64, f"port {port} .*in use")
 
 
 def main(folder):

@@ -17,6 +17,9 @@
 
     /* Print the zero-terminated text at `label` on the first serial port. Changes EAX, EDX, ESI. */
     .macro print label
+    movw $(COM1 + 3), %dx /* 8 data bits: the port comes out of reset with 5 */
+    movb $3, %al
+    outb %al, %dx
     movl $\label, %esi
     cld
 91: movw $(COM1 + 5), %dx
