@@ -6,6 +6,7 @@
 #include "base/bits.h"
 #include "base/nearest.h"
 #include "machine/host/block.h"
+#include "machine/network.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,17 +36,29 @@ static const struct option_row rows[] = {
 #undef OPTION
 };
 
-/* A copy of text that lives as long as the options. */
-static char *keep(struct run_options *o, const char *text)
+/* Blocks are chained by a pointer in front; what follows is aligned for anything. */
+#define SCRATCH_HEAD 16u
+
+void *options_keep_room(struct run_options *o, size_t size)
 {
-    size_t len = strlen(text) + 1;
-    char *block = malloc(sizeof(char *) + len);
+    char *block = calloc(1, SCRATCH_HEAD + size);
     if (block == NULL) {
         abort();
     }
     memcpy(block, &o->scratch, sizeof(char *));
     o->scratch = block;
-    return memcpy(block + sizeof(char *), text, len);
+    return block + SCRATCH_HEAD;
+}
+
+char *options_keep(struct run_options *o, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    return memcpy(options_keep_room(o, len), text, len);
+}
+
+static char *keep(struct run_options *o, const char *text)
+{
+    return options_keep(o, text);
 }
 
 static bool parse_number(const char *text, u64 *value)
@@ -320,7 +333,7 @@ static bool opt_nic(struct run_options *o, const char *v, struct error *err)
     }
     o->machine.nic = true;
     o->machine.nic_options = v[4] == ',' ? v + 5 : NULL;
-    return true;
+    return network_check_options(o->machine.nic_options, err);
 }
 
 static bool parse_console(const char *option, const char *v, struct console_config *c, struct error *err)
@@ -416,7 +429,34 @@ static bool opt_script(struct run_options *o, const char *v, struct error *err)
 {
     UNUSED(err);
     o->script = v;
+    o->host_side = true; /* a recording keeps its text */
     return true;
+}
+
+static bool opt_record(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->record = v;
+    o->host_side = true;
+    return true;
+}
+
+static bool opt_trace(struct run_options *o, const char *v, struct error *err)
+{
+    u32 classes;
+    o->host_side = true;
+    if (!trace_parse_classes(v, &classes)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--trace %s: unknown class; known are "
+                         "input,mark,console,cpu,int,cr,msr,io,all", v);
+    }
+    o->trace_classes |= classes;
+    return true;
+}
+
+static bool opt_epoch(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    return number_option("epoch", v, 1000, INT64_MAX, &o->machine.epoch, err);
 }
 
 static bool opt_stop_on(struct run_options *o, const char *v, struct error *err)
@@ -437,6 +477,7 @@ static bool opt_hash(struct run_options *o, const char *v, struct error *err)
 {
     UNUSED(v);
     UNUSED(err);
+    o->host_side = true;
     o->hash = true;
     return true;
 }
@@ -448,6 +489,7 @@ static bool opt_log(struct run_options *o, const char *v, struct error *err)
         return error_set(err, EXIT_STATUS_USAGE, "--log %s: unknown class; known are "
                          "guest_errors,unimp,int,cpu,device,vmx,svm,exec,jit,all", v);
     }
+    o->host_side = true;
     o->log_classes |= classes;
     return true;
 }
@@ -455,6 +497,7 @@ static bool opt_log(struct run_options *o, const char *v, struct error *err)
 static bool opt_log_file(struct run_options *o, const char *v, struct error *err)
 {
     UNUSED(err);
+    o->host_side = true;
     o->log_file = v;
     return true;
 }
@@ -520,12 +563,14 @@ static bool opt_pace(struct run_options *o, const char *v, struct error *err)
     if (strcmp(v, "host") != 0 && strcmp(v, "none") != 0) {
         return error_set(err, EXIT_STATUS_USAGE, "--pace %s: host or none is wanted", v);
     }
-    o->machine.pace_host = strcmp(v, "host") == 0;
+    o->host_side = true;
+    o->pace = strcmp(v, "host") == 0 ? PACE_HOST : PACE_NONE;
     return true;
 }
 
 static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *err)
 {
+    o->host_side = true;
     if (!number_option("tlb-entries", v, 2, 1024, &o->machine.tlb_entries, err)) {
         return false;
     }
@@ -533,16 +578,71 @@ static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *
            error_set(err, EXIT_STATUS_USAGE, "--tlb-entries %s: a power of two is wanted", v);
 }
 
-static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+static bool machine_type(const char *v, struct error *err)
 {
-    UNUSED(o);
-    static const char *const boards[] = {"q35", "pc", "accel", "kernel", "pc-q35", "pc-i440fx", "type", "kernel_irqchip"};
+    static const char *const boards[] = {"q35", "pc", "pc-q35", "pc-i440fx"};
     for (unsigned i = 0; i < ARRAY_LEN(boards); i++) {
-        if (strncmp(v, boards[i], strlen(boards[i])) == 0) {
+        size_t len = strlen(boards[i]);
+        if (strncmp(v, boards[i], len) == 0 && (v[len] == '\0' || v[len] == '-')) {
             return true;
         }
     }
     return error_set(err, EXIT_STATUS_USAGE, "--machine %s: q35 is the only board", v);
+}
+
+/* Properties of QEMU's boards. What is not acted on has no meaning here, or is what the board does anyway. */
+static bool machine_property(struct run_options *o, const char *name, const char *value, struct error *err)
+{
+    static const char *const accepted[] = {"accel", "kernel_irqchip", "kernel-irqchip", "vmport", "smm", "usb", "graphics",
+                                           "i8042", "smbus", "sata", "acpi", "nvdimm", "mem-merge", "dump-guest-core",
+                                           "memory-backend", "default-bus-bypass-iommu", "hmat", "suppress-vmdesc"};
+    bool on = true;
+    if (strcmp(name, "pit") == 0) {
+        return parse_on_off(name, value, &o->machine.pit, err);
+    }
+    if (strcmp(name, "hpet") == 0) {
+        return parse_on_off(name, value, &o->machine.hpet, err);
+    }
+    if (strcmp(name, "type") == 0) {
+        return machine_type(value, err);
+    }
+    if (strcmp(name, "pic") == 0) {
+        return parse_on_off(name, value, &on, err) &&
+               (on || error_set(err, EXIT_STATUS_USAGE, "--machine pic=off: the board always has its 8259 pair"));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        if (strcmp(name, accepted[i]) == 0) {
+            return true;
+        }
+    }
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        nearest_offer(&n, accepted[i]);
+    }
+    const char *near = nearest_result(&n);
+    return error_set(err, EXIT_STATUS_USAGE, "--machine: no property is called '%s'%s%s", name,
+                     near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+}
+
+static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+{
+    for (char *text = keep(o, v); text != NULL;) {
+        char *comma = strchr(text, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        char *equals = strchr(text, '=');
+        if (equals != NULL) {
+            *equals = '\0';
+        }
+        bool ok = equals != NULL ? machine_property(o, text, equals + 1, err) : machine_type(text, err);
+        if (!ok) {
+            return false;
+        }
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
 }
 
 static bool opt_nographic(struct run_options *o, const char *v, struct error *err)
@@ -647,6 +747,8 @@ void options_free(struct run_options *o)
         free(o->scratch);
         o->scratch = next;
     }
+    free(o->script_text);
+    o->script_text = NULL;
 }
 
 static bool unknown_option(struct run_options *o, const char *name, const char *typed, struct error *err)
@@ -663,6 +765,21 @@ static bool unknown_option(struct run_options *o, const char *name, const char *
     return error_set(err, EXIT_STATUS_USAGE, "unknown option %s%s%s%s", typed,
                      near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
                      near != NULL ? "?" : "; --help lists them");
+}
+
+static bool note_given(struct run_options *o, const struct option_row *row, const char *value,
+                       struct error *err)
+{
+    char *name = keep(o, row->names);
+    name[strcspn(name, "|")] = '\0';
+    if (o->host_side_only) {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s: a replay takes this from its recording", name);
+    }
+    if (o->given_count == MAX_GIVEN_OPTIONS) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d options", MAX_GIVEN_OPTIONS);
+    }
+    o->given[o->given_count++] = (struct given_option){.name = name, .value = value};
+    return true;
 }
 
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err)
@@ -684,7 +801,11 @@ bool options_parse(struct run_options *o, int argc, char **argv, struct error *e
             }
             value = argv[++i];
         }
+        o->host_side = false;
         if (!row->handler(o, value, err)) {
+            return false;
+        }
+        if (!o->host_side && !note_given(o, row, value, err)) {
             return false;
         }
     }

@@ -198,6 +198,7 @@ struct cpu {
     struct phys *phys;
     struct clock *clock;
     struct log *log;
+    struct trace *trace; /* may be NULL */
     struct code_cache *code;
     struct cpu_ports ports;
     struct tlb *tlb; /* derived: contexts, see cpu/mem.h */

@@ -205,8 +205,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     struct page_desc *page = &cpu->phys->pages[p->frame];
     u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED);
     if (special == 0 && p->writable) {
-        page->flags |= PAGE_DIRTY;
-        page->hash_valid = 0;
+        phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
     }
     return CPU_OK;
@@ -289,8 +288,7 @@ static void write_ram(struct cpu *cpu, const struct piece *p, u64 lin, const u8 
     if ((page->flags & ~(u32)PAGE_DIRTY) != 0) {
         mem_before_ram_write(cpu->set, cpu->phys, p->frame, offset, p->size);
     }
-    page->flags |= PAGE_DIRTY;
-    page->hash_valid = 0;
+    phys_note_write(cpu->phys, p->frame);
     memcpy(p->host + offset, in, p->size);
 }
 
@@ -489,8 +487,11 @@ void mem_rmw_store_slow(struct cpu *cpu, const struct mem_rmw *rmw, u64 value)
 
 /* ---- Watched pages ---- */
 
-static void monitored_write(struct cpu_set *set, u64 spa, u64 size)
+static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
+    u64 page = phys_spa_of_frame(phys, frame);
+    u64 spa = page | offset;
+    bool wanted = false;
     for (unsigned i = 0; i < set->count; i++) {
         struct cpu *cpu = set->cpu[i];
         u64 line = cpu->arch.monitor_spa & ~(u64)63;
@@ -499,6 +500,10 @@ static void monitored_write(struct cpu_set *set, u64 spa, u64 size)
             cpu->arch.monitor_hit = true;
             cpu->d.pending = true;
         }
+        wanted = wanted || (cpu->arch.monitor_armed && (line & ~PAGE_MASK) == page);
+    }
+    if (!wanted) { /* monitors that ended by an interrupt leave their mark until now */
+        phys->pages[frame].flags &= ~(u32)PAGE_MONITORED;
     }
 }
 
@@ -512,6 +517,6 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
         code_invalidate(set, phys, frame, offset, size);
     }
     if ((flags & PAGE_MONITORED) != 0) {
-        monitored_write(set, phys_spa_of_frame(phys, frame) | offset, size);
+        monitored_write(set, phys, frame, offset, size);
     }
 }

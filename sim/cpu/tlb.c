@@ -258,6 +258,19 @@ void tlb_withdraw_write(struct cpu_set *set, u64 frame)
     }
 }
 
+void tlb_start_epoch(struct cpu_set *set, struct phys *phys)
+{
+    for (unsigned c = 0; c < set->count; c++) {
+        for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+            struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
+            if (ctx->live) {
+                clear_table(ctx, ctx->wr);
+            }
+        }
+    }
+    phys_start_epoch(phys);
+}
+
 static void drop_entry(const struct tlb_ctx *ctx, struct tlb_entry *table, u64 slot, u64 first, u64 last)
 {
     struct tlb_entry *e = &table[slot];

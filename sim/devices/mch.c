@@ -109,7 +109,6 @@ static void split_write_byte(struct mch *mch, u32 address, u8 value)
     unsigned segment = segment_of(address);
     if (phys->pages[at >> PAGE_SHIFT].flags == PAGE_DIRTY) {
         phys->ram[at] = value;
-        phys->pages[at >> PAGE_SHIFT].hash_valid = 0;
         return;
     }
     phys_set_region(phys, mch->pam_ram[segment], SPA(segment_base(segment)), true);

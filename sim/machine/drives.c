@@ -12,7 +12,7 @@
 static struct block_disk *open_drive(struct machine *m, const struct drive_config *d, const char *id,
                                      struct error *err)
 {
-    struct block_options options = {.path = d->path,
+    struct block_options options = {.path = machine_file(m, d->path),
                                     .format = (enum block_format)d->format,
                                     .read_only = d->read_only || d->interface == DRIVE_CDROM,
                                     .snapshot = d->snapshot,

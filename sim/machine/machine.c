@@ -9,6 +9,9 @@
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
+#include "machine/outside.h"
+#include "machine/script.h"
+#include "trace/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +22,7 @@ void machine_config_init(struct machine_config *c)
     c->cpus = 1;
     c->ram_bytes = MIB(256);
     c->hpet = true;
+    c->pit = true;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;
@@ -33,15 +37,24 @@ void machine_config_init(struct machine_config *c)
 
 /* ---- Callbacks of the processors and the memory map ---- */
 
+static u32 running_cpu(const struct machine *m)
+{
+    const struct cpu *cpu = m->clock.running_cpu;
+    return m->clock.running != NULL ? cpu->index : TRACE_NO_CPU;
+}
+
 static u32 port_read(void *self, u16 port, unsigned size)
 {
     struct machine *m = self;
-    return bus_port_read(&m->bus, port, size);
+    u32 value = bus_port_read(&m->bus, port, size);
+    trace_port_read(&m->trace, running_cpu(m), port, size, value);
+    return value;
 }
 
 static void port_write(void *self, u16 port, u32 value, unsigned size)
 {
     struct machine *m = self;
+    trace_port_write(&m->trace, running_cpu(m), port, size, value);
     bus_port_write(&m->bus, port, value, size);
 }
 
@@ -74,6 +87,43 @@ static void map_changed(void *self)
     }
 }
 
+/* A deadline was set in the middle of a slice: the slice ends, so that its length cannot decide when
+ * the timer fires. */
+static void deadline_moved(void *self)
+{
+    machine_end_slice(self);
+}
+
+const char *machine_file(const struct machine *m, const char *path)
+{
+    for (unsigned i = 0; i < m->config.file_count; i++) {
+        if (strcmp(m->config.files[i].from, path) == 0) {
+            return m->config.files[i].to;
+        }
+    }
+    return path;
+}
+
+const char *stop_reason_name(enum stop_reason reason)
+{
+    static const char *const names[] = {
+#define X(id, name, meaning) [STOP_##id] = name,
+        STOP_REASONS(X)
+#undef X
+    };
+    return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";
+}
+
+static bool build_script(struct machine *m, struct error *err)
+{
+    if (m->config.script == NULL) {
+        return true;
+    }
+    const char *name = m->config.script_name != NULL ? m->config.script_name : "script";
+    m->script = script_new(m, m->config.script, name, err);
+    return m->script != NULL;
+}
+
 static bool build_processors(struct machine *m)
 {
     m->cpus = aligned_alloc(64, align_up(m->config.cpus * sizeof *m->cpus, 64));
@@ -91,6 +141,7 @@ static bool build_processors(struct machine *m)
         cpu->phys = &m->phys;
         cpu->clock = &m->clock;
         cpu->log = &m->log;
+        cpu->trace = &m->trace;
         cpu->code = &m->code;
         cpu->ports = (struct cpu_ports){.io_read = port_read,
                                         .io_write = port_write,
@@ -127,11 +178,16 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
     m->model = config->model;
     log_init(&m->log);
     clock_init(&m->clock, config->ips, config->tsc_hz);
+    m->clock.deadline_moved = deadline_moved;
+    m->clock.owner = m;
+    trace_init(&m->trace, &m->clock);
+    gate_init(&m->gate, &m->clock, &m->trace);
+    m->next_mark = ~(u64)0;
     m->ram_below_4g =
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file("firmware", config->firmware, &bios, err)) {
+    if (config->firmware != NULL && !boot_read_file("firmware", machine_file(m, config->firmware), &bios, err)) {
         machine_free(m);
         return NULL;
     }
@@ -145,13 +201,17 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         machine_free(m);
         return NULL;
     }
+    m->phys.trace = &m->trace;
     m->phys.watch = (struct phys_watch){
         .before_write = before_write, .map_changed = map_changed, .self = m};
     if (bios.size > 0) {
         memcpy(m->phys.ram + m->bios_offset + (m->bios_size - bios.size), bios.data, bios.size);
+        for (u64 at = m->bios_offset; at < m->bios_offset + m->bios_size; at += PAGE_SIZE) {
+            phys_note_write(&m->phys, at >> PAGE_SHIFT);
+        }
     }
     boot_free_file(&bios);
-    if (!board_build(m, err)) {
+    if (!board_build(m, err) || !build_script(m, err)) {
         machine_free(m);
         return NULL;
     }
@@ -171,6 +231,7 @@ void machine_reset(struct machine *m, bool power)
         struct cpu *cpu = m->set.cpu[i];
         apic_reset(cpu->apic, false);
         cpu_reset(cpu, CPU_RESET_POWER);
+        trace_cpu_change(&m->trace, i, TRACE_CPU_RESET, cpu->arch.rip);
         tlb_drop_all(cpu);
     }
     m->turn = 0;
@@ -183,6 +244,10 @@ void machine_free(struct machine *m)
     if (m == NULL) {
         return;
     }
+    outside_detach(m);
+    (void)trace_finish(&m->trace, &m->error);
+    gate_free(&m->gate);
+    script_free(m->script);
     bus_free(&m->bus);
     drives_close(m);
     for (unsigned i = 0; i < m->config.cpus && m->cpus != NULL; i++) {
@@ -211,6 +276,9 @@ void machine_state(struct machine *m, struct state_io *io)
     }
     for (unsigned i = 0; i < m->console_count; i++) {
         console_state(&m->consoles[i], io);
+    }
+    if (m->script != NULL) {
+        script_state(m->script, io);
     }
     bus_state(&m->bus, io);
     for (unsigned i = 0; i < m->disk_count; i++) {

@@ -11,6 +11,7 @@
 #include "cpu/model.h"
 #include "cpu/msr.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 /* ---- What the model has ---- */
 
@@ -128,6 +129,7 @@ cpu_rc cr0_write(struct cpu *cpu, u64 value)
         TRY(cr3_read_pdptes(cpu, a->cr3, pdpte));
         memcpy(a->pdpte, pdpte, sizeof pdpte);
     }
+    trace_cr_write(cpu->trace, cpu->index, 0, value, a->rip);
     a->cr0 = value;
     if ((value & CR0_PG) != 0 && (a->efer & EFER_LME) != 0) {
         a->efer |= EFER_LMA;
@@ -156,6 +158,7 @@ cpu_rc cr3_write(struct cpu *cpu, u64 value)
         TRY(cr3_read_pdptes(cpu, value, pdpte));
         memcpy(a->pdpte, pdpte, sizeof pdpte);
     }
+    trace_cr_write(cpu->trace, cpu->index, 3, value, a->rip);
     a->cr3 = value & ~CR3_NOFLUSH;
     cpu_update_mode(cpu);
     return CPU_OK;
@@ -190,6 +193,7 @@ cpu_rc cr4_write(struct cpu *cpu, u64 value)
         TRY(cr3_read_pdptes(cpu, a->cr3, pdpte));
         memcpy(a->pdpte, pdpte, sizeof pdpte);
     }
+    trace_cr_write(cpu->trace, cpu->index, 4, value, a->rip);
     a->cr4 = value;
     cpu_update_mode(cpu);
     return CPU_OK;

@@ -8,6 +8,7 @@
 #include "cpu/pmu.h"
 #include "cpu/tlb.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 static unsigned iopl_of(const struct cpu *cpu)
 {
@@ -369,6 +370,7 @@ cpu_rc exec_wrmsr(struct cpu *cpu, const struct insn *in)
     if (!done) {
         TRY(msr_write(cpu, index, v));
     }
+    trace_msr_write(cpu->trace, cpu->index, index, v, cpu->arch.rip);
     cpu_leave_block(cpu);
     return CPU_OK;
 }

@@ -23,6 +23,11 @@ u64 boot_low_ram_end(const struct machine *m)
     return align_down(m->ram_below_4g - TABLES_SIZE, PAGE_SIZE);
 }
 
+u64 boot_facs(const struct machine *m)
+{
+    return boot_low_ram_end(m); /* the first table */
+}
+
 static struct acpi_board board_of(const struct machine *m)
 {
     u64 high = align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1);

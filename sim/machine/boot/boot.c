@@ -3,9 +3,7 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "devices/pm.h"
 #include "cpu/flags.h"
-#include "devices/q35.h"
 #include "machine/boot/multiboot.h"
 #include "machine/boot/pvh.h"
 #include "machine/boot/unpack.h"
@@ -134,12 +132,9 @@ bool boot_load(struct machine *m, struct error *err)
         return true; /* the firmware finds the kernel in fw_cfg */
     }
     struct boot_file kernel;
-    if (!boot_read_file("kernel", m->config.kernel, &kernel, err)) {
+    if (!boot_read_file("kernel", machine_file(m, m->config.kernel), &kernel, err)) {
         return false;
     }
-    q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
-                               GIB(512) - 1);
-    pm_enable_acpi(m->pm);
     boot_as_firmware(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);

@@ -30,8 +30,16 @@ void boot_as_firmware(struct machine *m);
 /* ACPI tables for a boot without firmware: in the BIOS area and at the top of low RAM. Returns the
  * RSDP's address. */
 u64 boot_place_acpi(struct machine *m);
+/* Where boot_place_acpi puts the FACS. */
+u64 boot_facs(const struct machine *m);
 /* End of the RAM below 4 GiB that is free to the guest (ACPI tables lie above it). */
 u64 boot_low_ram_end(const struct machine *m);
+
+/* Leave the machine as a firmware would leave it to a boot loader. */
+void boot_as_firmware(struct machine *m);
+/* After the reset that ends S3: go to the operating system's waking vector, or leave that to the
+ * firmware when there is one. */
+void boot_wake(struct machine *m);
 
 /* Tell firmware through fw_cfg what the machine is: memory, processors, ACPI tables. Once, at build. */
 void boot_describe_to_firmware(struct machine *m);

@@ -68,7 +68,7 @@ static bool load_initrd(struct machine *m, u8 *params, u64 kernel_end, struct er
     }
     struct boot_file initrd;
     const char *path = m->config.modules[0].path;
-    if (!boot_read_file("initrd", path, &initrd, err)) {
+    if (!boot_read_file("initrd", machine_file(m, path), &initrd, err)) {
         return false;
     }
     u64 top = boot_low_ram_end(m);

@@ -9,7 +9,7 @@ bool modules_load(struct machine *m, u64 at, struct loaded_module *out, struct e
     for (unsigned i = 0; i < m->config.module_count; i++) {
         const struct module_config *c = &m->config.modules[i];
         struct boot_file f;
-        if (!boot_read_file("module", c->path, &f, err)) {
+        if (!boot_read_file("module", machine_file(m, c->path), &f, err)) {
             return false;
         }
         at = align_up(at, PAGE_SIZE);
