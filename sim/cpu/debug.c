@@ -89,6 +89,7 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
 {
     cpu->d.rf_loaded = false;
     cpu->d.step_decided = false;
+    cpu->d.switched = false;
     if ((cpu->arch.rflags & RFLAGS_RF) != 0 || cpu->arch.int_shadow_movss) {
         return CPU_OK;
     }

@@ -410,6 +410,7 @@ void cpu_deliver_event(struct cpu *cpu)
     while (ev.kind != EVENT_SHUTDOWN) {
         if (in_guest(cpu)) {
             if (virt_event(cpu, &ev) != CPU_OK) {
+                cpu->event.kind = EVENT_NONE;
                 virt_exit(cpu);
                 return;
             }
@@ -429,6 +430,11 @@ void cpu_deliver_event(struct cpu *cpu)
         }
         struct event second = cpu->event;
         set_ext(&second, &ev);
+        if (in_guest(cpu) && virt_second_event(cpu, &second) != CPU_OK) {
+            cpu->event.kind = EVENT_NONE;
+            virt_exit(cpu);
+            return;
+        }
         enum fault_class a = classify(&ev), b = classify(&second);
         if (a == CLASS_DOUBLE && b != CLASS_BENIGN) {
             second.kind = EVENT_SHUTDOWN;
