@@ -5,14 +5,25 @@
 
 #include "base/status.h"
 #include "machine/machine.h"
+#include "machine/outside.h"
 
 #include <stdio.h>
 
 int cli_run(int argc, char **argv, bool as_qemu);
 int cli_cpu(int argc, char **argv);
+int cli_replay(int argc, char **argv);
+int cli_trace(int argc, char **argv);
 
 /* Print an error's line on stderr and return its status. */
 int cli_fail(const struct error *err);
+
+/* An option as it was given. */
+struct given_option {
+    const char *name;
+    const char *value; /* NULL: takes none */
+};
+
+#define MAX_GIVEN_OPTIONS 256
 
 /* What `run` takes beside the machine's configuration. */
 struct run_options {
@@ -23,6 +34,16 @@ struct run_options {
     bool help;
     u32 log_classes;
     const char *log_file, *script;
+    const char *record;
+    u32 trace_classes;
+    enum pace pace;
+    /* Options that decide what the guest sees, as given: a recording keeps them. A handler whose option
+     * does not says so by setting host_side. */
+    struct given_option given[MAX_GIVEN_OPTIONS];
+    unsigned given_count;
+    bool host_side;
+    bool host_side_only; /* refuse the others: the rest comes from a recording */
+    char *script_text;   /* freed with options_free */
     bool default_devices; /* -nodefaults clears it */
     char *scratch;        /* storage for split arguments; freed with options_free */
 };
@@ -32,5 +53,33 @@ void options_init(struct run_options *o, bool as_qemu);
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err);
 void options_help(FILE *out);
 void options_free(struct run_options *o);
+/* A copy of text that lives as long as the options. */
+char *options_keep(struct run_options *o, const char *text);
+void *options_keep_room(struct run_options *o, size_t size);
+/* "file=F,if=...": --drive; and a drive that is ready. */
+bool options_parse_drive(struct run_options *o, const char *v, struct error *err);
+/* "on" or "off". */
+bool options_parse_on_off(const char *key, const char *value, bool *out, struct error *err);
+bool options_add_drive(struct run_options *o, struct drive_config d, struct error *err);
+/* Read --script's file; say what stands behind each console. */
+bool options_prepare(struct run_options *o, struct error *err);
+
+/* Run a machine to its end: consoles, signals, log. live: else only output is shown. *result: why it
+ * ended. False with a line in *err when it could not start. */
+bool session_run(struct run_options *o, struct machine *m, bool live, struct run_result *result,
+                 struct error *err);
+/* The exit status of an ending. */
+int session_status(const struct machine *m, const struct run_result *result);
+/* The last line of --hash. */
+void session_print_hash(struct machine *m, const struct run_result *result);
+
+/* Start the recording that the options ask for, if they do. (record.c) */
+bool record_start(struct run_options *o, struct machine *m, struct error *err);
+bool record_finish(struct machine *m, const struct run_result *result, struct error *err);
+
+/* Take a recording's configuration apart into options, and check its files against what was recorded.
+ * map: where files have moved to, as --file OLD=NEW says. */
+bool record_restore(struct run_options *o, const char *config, const struct file_map *map,
+                    unsigned map_count, struct error *err);
 
 #endif

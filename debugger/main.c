@@ -10,6 +10,8 @@ static int help(FILE *out)
 {
     (void)fprintf(out, "usage: vitrine COMMAND [arguments]\n\n"
                        "  run    boot a machine            (vitrine run --help)\n"
+                       "  replay run a recorded machine    (vitrine replay --help)\n"
+                       "  trace  look into a recording     (vitrine trace --help)\n"
                        "  cpu    list CPU models, features (vitrine cpu list|features)\n");
     return EXIT_STATUS_OK;
 }
@@ -31,7 +33,13 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "cpu") == 0) {
         return cli_cpu(argc - 2, argv + 2);
     }
-    static const char *const commands[] = {"run", "cpu"};
+    if (strcmp(argv[1], "replay") == 0) {
+        return cli_replay(argc - 2, argv + 2);
+    }
+    if (strcmp(argv[1], "trace") == 0) {
+        return cli_trace(argc - 2, argv + 2);
+    }
+    static const char *const commands[] = {"run", "cpu", "replay", "trace"};
     struct nearest n;
     nearest_init(&n, argv[1]);
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {

@@ -5,7 +5,7 @@
 
 #include "base/bits.h"
 #include "base/nearest.h"
-#include "machine/host/block.h"
+#include "machine/network.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -35,17 +35,29 @@ static const struct option_row rows[] = {
 #undef OPTION
 };
 
-/* A copy of text that lives as long as the options. */
-static char *keep(struct run_options *o, const char *text)
+/* Blocks are chained by a pointer in front; what follows is aligned for anything. */
+#define SCRATCH_HEAD 16u
+
+void *options_keep_room(struct run_options *o, size_t size)
 {
-    size_t len = strlen(text) + 1;
-    char *block = malloc(sizeof(char *) + len);
+    char *block = calloc(1, SCRATCH_HEAD + size);
     if (block == NULL) {
         abort();
     }
     memcpy(block, &o->scratch, sizeof(char *));
     o->scratch = block;
-    return memcpy(block + sizeof(char *), text, len);
+    return block + SCRATCH_HEAD;
+}
+
+char *options_keep(struct run_options *o, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    return memcpy(options_keep_room(o, len), text, len);
+}
+
+static char *keep(struct run_options *o, const char *text)
+{
+    return options_keep(o, text);
 }
 
 static bool parse_number(const char *text, u64 *value)
@@ -125,7 +137,7 @@ static bool opt_memory(struct run_options *o, const char *v, struct error *err)
     if (!parse_size(text, &bytes) || bytes < MIB(1) || bytes > GIB(512)) {
         return error_set(err, EXIT_STATUS_USAGE, "--memory %s: a size from 1M to 512G is wanted", v);
     }
-    o->machine.ram_bytes = align_up(bytes, PAGE_SIZE);
+    o->machine.ram_bytes = align_up(bytes, MIB(1)); /* the host bridge counts in MiB */
     return true;
 }
 
@@ -198,91 +210,43 @@ static bool opt_firmware(struct run_options *o, const char *v, struct error *err
     return true;
 }
 
-static bool add_drive(struct run_options *o, struct drive_config d, struct error *err)
-{
-    if (o->machine.drive_count == MACHINE_MAX_DRIVES) {
-        return error_set(err, EXIT_STATUS_USAGE, "more than %d drives", MACHINE_MAX_DRIVES);
-    }
-    o->machine.drives[o->machine.drive_count++] = d;
-    return true;
-}
-
-static bool parse_on_off(const char *key, const char *value, bool *out, struct error *err)
-{
-    if (strcmp(value, "on") == 0 || strcmp(value, "yes") == 0) {
-        *out = true;
-    } else if (strcmp(value, "off") == 0 || strcmp(value, "no") == 0) {
-        *out = false;
-    } else {
-        return error_set(err, EXIT_STATUS_USAGE, "%s=%s: on or off is wanted", key, value);
-    }
-    return true;
-}
-
-static bool drive_property(struct drive_config *d, const char *key, const char *value, struct error *err)
-{
-    enum block_format format;
-    if (strcmp(key, "file") == 0) {
-        d->path = value;
-    } else if (strcmp(key, "if") == 0) {
-        if (strcmp(value, "virtio") != 0 && strcmp(value, "ahci") != 0 && strcmp(value, "ide") != 0) {
-            return error_set(err, EXIT_STATUS_USAGE, "--drive if=%s: virtio or ahci is wanted", value);
-        }
-        d->interface = strcmp(value, "virtio") == 0 ? DRIVE_VIRTIO
-                       : d->interface == DRIVE_CDROM ? DRIVE_CDROM
-                                                     : DRIVE_AHCI;
-    } else if (strcmp(key, "format") == 0) {
-        if (!block_format_parse(value, &format)) {
-            return error_set(err, EXIT_STATUS_USAGE, "--drive format=%s: raw or qcow2 is wanted", value);
-        }
-        d->format = (u32)format;
-    } else if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
-        return parse_on_off(key, value, &d->read_only, err);
-    } else if (strcmp(key, "snapshot") == 0) {
-        return parse_on_off(key, value, &d->snapshot, err);
-    } else if (strcmp(key, "media") == 0) {
-        d->interface = strcmp(value, "cdrom") == 0 ? DRIVE_CDROM : d->interface;
-    } else if (strcmp(key, "index") != 0 && strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 &&
-               strcmp(key, "aio") != 0 && strcmp(key, "bus") != 0 && strcmp(key, "unit") != 0) {
-        return error_set(err, EXIT_STATUS_USAGE,
-                         "--drive: unknown property %s; known are file, if, format, readonly, snapshot", key);
-    }
-    return true;
-}
-
 static bool opt_drive(struct run_options *o, const char *v, struct error *err)
 {
-    struct drive_config d = {.interface = DRIVE_VIRTIO, .format = BLOCK_FORMAT_PROBE};
-    char *text = keep(o, v);
-    while (text != NULL) {
-        char *comma = strchr(text, ',');
-        if (comma != NULL) {
-            *comma = '\0';
-        }
-        char *equals = strchr(text, '=');
-        if (equals == NULL) {
-            return error_set(err, EXIT_STATUS_USAGE, "--drive %s: key=value pairs are wanted", v);
-        }
-        *equals = '\0';
-        if (!drive_property(&d, text, equals + 1, err)) {
-            return false;
-        }
-        text = comma != NULL ? comma + 1 : NULL;
-    }
-    if (d.path == NULL) {
-        return error_set(err, EXIT_STATUS_USAGE, "--drive %s: file= is missing", v);
-    }
-    return add_drive(o, d, err);
+    return options_parse_drive(o, v, err);
 }
 
 static bool opt_cdrom(struct run_options *o, const char *v, struct error *err)
 {
-    return add_drive(o, (struct drive_config){.interface = DRIVE_CDROM, .path = v}, err);
+    return options_add_drive(o, (struct drive_config){.interface = DRIVE_CDROM, .path = v}, err);
 }
 
 static bool opt_hda(struct run_options *o, const char *v, struct error *err)
 {
-    return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
+    return options_add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
+}
+
+static bool opt_boot_protocol(struct run_options *o, const char *v, struct error *err)
+{
+    static const char *const names[] = {
+        [BOOT_AUTO] = "auto", [BOOT_LINUX64] = "linux64", [BOOT_LINUX32] = "linux32", [BOOT_PVH] = "pvh"};
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(v, names[i]) == 0) {
+            o->machine.boot_protocol = (enum boot_protocol)i;
+            return true;
+        }
+    }
+    return error_set(err, EXIT_STATUS_USAGE, "--boot-protocol %s: auto, linux64, linux32 or pvh is wanted", v);
+}
+
+static bool opt_boot(struct run_options *o, const char *v, struct error *err)
+{
+    char *text = keep(o, strncmp(v, "order=", 6) == 0 ? v + 6 : v);
+    text[strcspn(text, ",")] = '\0';
+    if (text[0] == '\0' || strspn(text, "acdn") != strlen(text)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--boot %s: letters c (disks) and d (CD-ROMs) are wanted", v);
+    }
+    o->machine.boot_order = text;
+    return true;
 }
 
 static bool opt_nic(struct run_options *o, const char *v, struct error *err)
@@ -296,7 +260,7 @@ static bool opt_nic(struct run_options *o, const char *v, struct error *err)
     }
     o->machine.nic = true;
     o->machine.nic_options = v[4] == ',' ? v + 5 : NULL;
-    return true;
+    return network_check_options(o->machine.nic_options, err);
 }
 
 static bool parse_console(const char *option, const char *v, struct console_config *c, struct error *err)
@@ -327,6 +291,21 @@ static bool opt_serial(struct run_options *o, const char *v, struct error *err)
 static bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
 {
     return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* Of QEMU's global properties only this one means something here. */
+static bool opt_global(struct run_options *o, const char *v, struct error *err)
+{
+    static const char name[] = "isa-debugcon.iobase=";
+    u64 port = 0;
+    if (strncmp(v, name, sizeof name - 1) != 0) {
+        return true;
+    }
+    if (!number_option("global isa-debugcon.iobase", v + sizeof name - 1, 1, 0xffff, &port, err)) {
+        return false;
+    }
+    o->machine.debugcon_port = (u16)port;
+    return true;
 }
 
 /* name, set flag or NULL with a special meaning, description. */
@@ -377,7 +356,34 @@ static bool opt_script(struct run_options *o, const char *v, struct error *err)
 {
     UNUSED(err);
     o->script = v;
+    o->host_side = true; /* a recording keeps its text */
     return true;
+}
+
+static bool opt_record(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->record = v;
+    o->host_side = true;
+    return true;
+}
+
+static bool opt_trace(struct run_options *o, const char *v, struct error *err)
+{
+    u32 classes;
+    o->host_side = true;
+    if (!trace_parse_classes(v, &classes)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--trace %s: unknown class; known are "
+                         "input,mark,console,cpu,int,cr,msr,io,all", v);
+    }
+    o->trace_classes |= classes;
+    return true;
+}
+
+static bool opt_epoch(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    return number_option("epoch", v, 1000, INT64_MAX, &o->machine.epoch, err);
 }
 
 static bool opt_stop_on(struct run_options *o, const char *v, struct error *err)
@@ -398,6 +404,7 @@ static bool opt_hash(struct run_options *o, const char *v, struct error *err)
 {
     UNUSED(v);
     UNUSED(err);
+    o->host_side = true;
     o->hash = true;
     return true;
 }
@@ -409,6 +416,7 @@ static bool opt_log(struct run_options *o, const char *v, struct error *err)
         return error_set(err, EXIT_STATUS_USAGE, "--log %s: unknown class; known are "
                          "guest_errors,unimp,int,cpu,device,vmx,svm,exec,jit,all", v);
     }
+    o->host_side = true;
     o->log_classes |= classes;
     return true;
 }
@@ -416,6 +424,7 @@ static bool opt_log(struct run_options *o, const char *v, struct error *err)
 static bool opt_log_file(struct run_options *o, const char *v, struct error *err)
 {
     UNUSED(err);
+    o->host_side = true;
     o->log_file = v;
     return true;
 }
@@ -481,12 +490,14 @@ static bool opt_pace(struct run_options *o, const char *v, struct error *err)
     if (strcmp(v, "host") != 0 && strcmp(v, "none") != 0) {
         return error_set(err, EXIT_STATUS_USAGE, "--pace %s: host or none is wanted", v);
     }
-    o->machine.pace_host = strcmp(v, "host") == 0;
+    o->host_side = true;
+    o->pace = strcmp(v, "host") == 0 ? PACE_HOST : PACE_NONE;
     return true;
 }
 
 static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *err)
 {
+    o->host_side = true;
     if (!number_option("tlb-entries", v, 2, 1024, &o->machine.tlb_entries, err)) {
         return false;
     }
@@ -494,16 +505,71 @@ static bool opt_tlb_entries(struct run_options *o, const char *v, struct error *
            error_set(err, EXIT_STATUS_USAGE, "--tlb-entries %s: a power of two is wanted", v);
 }
 
-static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+static bool machine_type(const char *v, struct error *err)
 {
-    UNUSED(o);
-    static const char *const boards[] = {"q35", "pc", "accel", "kernel", "pc-q35", "pc-i440fx", "type", "kernel_irqchip"};
+    static const char *const boards[] = {"q35", "pc", "pc-q35", "pc-i440fx"};
     for (unsigned i = 0; i < ARRAY_LEN(boards); i++) {
-        if (strncmp(v, boards[i], strlen(boards[i])) == 0) {
+        size_t len = strlen(boards[i]);
+        if (strncmp(v, boards[i], len) == 0 && (v[len] == '\0' || v[len] == '-')) {
             return true;
         }
     }
     return error_set(err, EXIT_STATUS_USAGE, "--machine %s: q35 is the only board", v);
+}
+
+/* Properties of QEMU's boards. What is not acted on has no meaning here, or is what the board does anyway. */
+static bool machine_property(struct run_options *o, const char *name, const char *value, struct error *err)
+{
+    static const char *const accepted[] = {"accel", "kernel_irqchip", "kernel-irqchip", "vmport", "smm", "usb", "graphics",
+                                           "i8042", "smbus", "sata", "acpi", "nvdimm", "mem-merge", "dump-guest-core",
+                                           "memory-backend", "default-bus-bypass-iommu", "hmat", "suppress-vmdesc"};
+    bool on = true;
+    if (strcmp(name, "pit") == 0) {
+        return options_parse_on_off(name, value, &o->machine.pit, err);
+    }
+    if (strcmp(name, "hpet") == 0) {
+        return options_parse_on_off(name, value, &o->machine.hpet, err);
+    }
+    if (strcmp(name, "type") == 0) {
+        return machine_type(value, err);
+    }
+    if (strcmp(name, "pic") == 0) {
+        return options_parse_on_off(name, value, &on, err) &&
+               (on || error_set(err, EXIT_STATUS_USAGE, "--machine pic=off: the board always has its 8259 pair"));
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        if (strcmp(name, accepted[i]) == 0) {
+            return true;
+        }
+    }
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {
+        nearest_offer(&n, accepted[i]);
+    }
+    const char *near = nearest_result(&n);
+    return error_set(err, EXIT_STATUS_USAGE, "--machine: no property is called '%s'%s%s", name,
+                     near != NULL ? "; did you mean " : "", near != NULL ? near : "");
+}
+
+static bool opt_machine(struct run_options *o, const char *v, struct error *err)
+{
+    for (char *text = keep(o, v); text != NULL;) {
+        char *comma = strchr(text, ',');
+        if (comma != NULL) {
+            *comma = '\0';
+        }
+        char *equals = strchr(text, '=');
+        if (equals != NULL) {
+            *equals = '\0';
+        }
+        bool ok = equals != NULL ? machine_property(o, text, equals + 1, err) : machine_type(text, err);
+        if (!ok) {
+            return false;
+        }
+        text = comma != NULL ? comma + 1 : NULL;
+    }
+    return true;
 }
 
 static bool opt_nographic(struct run_options *o, const char *v, struct error *err)
@@ -608,6 +674,8 @@ void options_free(struct run_options *o)
         free(o->scratch);
         o->scratch = next;
     }
+    free(o->script_text);
+    o->script_text = NULL;
 }
 
 static bool unknown_option(struct run_options *o, const char *name, const char *typed, struct error *err)
@@ -624,6 +692,21 @@ static bool unknown_option(struct run_options *o, const char *name, const char *
     return error_set(err, EXIT_STATUS_USAGE, "unknown option %s%s%s%s", typed,
                      near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
                      near != NULL ? "?" : "; --help lists them");
+}
+
+static bool note_given(struct run_options *o, const struct option_row *row, const char *value,
+                       struct error *err)
+{
+    char *name = keep(o, row->names);
+    name[strcspn(name, "|")] = '\0';
+    if (o->host_side_only) {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s: a replay takes this from its recording", name);
+    }
+    if (o->given_count == MAX_GIVEN_OPTIONS) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d options", MAX_GIVEN_OPTIONS);
+    }
+    o->given[o->given_count++] = (struct given_option){.name = name, .value = value};
+    return true;
 }
 
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err)
@@ -645,7 +728,11 @@ bool options_parse(struct run_options *o, int argc, char **argv, struct error *e
             }
             value = argv[++i];
         }
+        o->host_side = false;
         if (!row->handler(o, value, err)) {
+            return false;
+        }
+        if (!o->host_side && !note_given(o, row, value, err)) {
             return false;
         }
     }

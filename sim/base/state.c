@@ -76,6 +76,10 @@ static void visit(struct state_io *io, const char *field, void *data, size_t len
         break;
     case STATE_HASH:
         io->hash = hash_bytes(io->hash, data, len);
+        if (io->parts != NULL && io->parts->count > 0) {
+            u64 *part = &io->parts->part[io->parts->count - 1].hash;
+            *part = hash_bytes(*part, data, len);
+        }
         break;
     case STATE_PRINT:
         if (scalar) {
@@ -93,6 +97,26 @@ static void visit(struct state_io *io, const char *field, void *data, size_t len
         }
         break;
     }
+}
+
+static void start_part(struct state_parts *parts, const char *name)
+{
+    unsigned same = 1;
+    if (parts->count == STATE_PARTS_MAX) {
+        return;
+    }
+    struct state_part *p = &parts->part[parts->count];
+    *p = (struct state_part){.hash = 0};
+    (void)snprintf(p->name, sizeof p->name, "%.24s", name);
+    size_t len = strlen(p->name);
+    for (unsigned i = 0; i < parts->count; i++) {
+        const char *other = parts->part[i].name;
+        same += strncmp(other, p->name, len) == 0 && (other[len] == '\0' || other[len] == '#') ? 1 : 0;
+    }
+    if (same > 1) {
+        (void)snprintf(p->name + len, sizeof p->name - len, "#%u", same);
+    }
+    parts->count++;
 }
 
 u32 state_section(struct state_io *io, const char *name, u32 version)
@@ -117,6 +141,9 @@ u32 state_section(struct state_io *io, const char *name, u32 version)
     }
     case STATE_HASH:
         io->hash = hash_bytes(io->hash, name, strlen(name));
+        if (io->parts != NULL) {
+            start_part(io->parts, name);
+        }
         break;
     case STATE_PRINT:
         break;

@@ -18,11 +18,24 @@
 
 enum state_mode { STATE_SAVE, STATE_LOAD, STATE_HASH, STATE_PRINT };
 
+/* Hashes of the sections of a state, one by one: which part of two machines differs. */
+struct state_part {
+    u64 hash;
+    char name[32]; /* section; "name#2" for its second appearance */
+};
+
+#define STATE_PARTS_MAX 256
+struct state_parts {
+    struct state_part part[STATE_PARTS_MAX]; /* sections beyond these count into the last */
+    unsigned count;
+};
+
 struct state_io {
     enum state_mode mode;
     bool failed;       /* STATE_LOAD: the stream does not fit */
     char where[80];    /* STATE_LOAD: section in which it failed */
     u64 hash;          /* STATE_HASH */
+    struct state_parts *parts; /* STATE_HASH: filled when not NULL */
     FILE *out;         /* STATE_PRINT: "section.field = value" lines */
     u8 *data;          /* STATE_SAVE: grown with malloc; STATE_LOAD: the caller's, not owned */
     size_t len, pos, cap;

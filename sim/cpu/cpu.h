@@ -72,7 +72,7 @@ enum activity {
     ACTIVITY_MWAIT,
 };
 
-#define MTRR_VAR_COUNT 10
+#define MTRR_VAR_COUNT 8 /* SeaBIOS has room for no more when it copies them to the other processors */
 #define MC_BANK_COUNT 10
 #define PMC_GP_COUNT 8
 #define PMC_FIXED_COUNT 4
@@ -166,9 +166,11 @@ struct cpu_derived {
     bool iret_unblocked; /* the IRET at iret_rip ended the blocking of NMIs and has not completed */
     u64 iret_rip;
     bool switched;     /* it entered or left a guest: nothing of the old context applies */
+    bool shadow_loaded; /* it loaded the interrupt shadow (VMRUN) */
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
+    bool yield;       /* the processor gives up the rest of its turn (PAUSE); set false by cpu_run */
 };
 
 /* What a processor needs of the board; filled by the machine. devices are not visible here. */
@@ -205,6 +207,7 @@ struct cpu {
     struct phys *phys;
     struct clock *clock;
     struct log *log;
+    struct trace *trace; /* may be NULL */
     struct code_cache *code;
     struct cpu_ports ports;
     struct tlb *tlb; /* derived: contexts, see cpu/mem.h */

@@ -318,6 +318,13 @@ static struct cpuid_regs ext_leaf(const struct cpu *cpu, u32 leaf, u32 subleaf)
         return cpuid_l2(cpu);
     case 0x80000008:
         return ext_leaf_8(cpu);
+    case 0x8000000a: /* SVM: revision 1, 32768 ASIDs */
+        if (cpu_has(cpu, CPU_FEATURE_SVM)) {
+            r.eax = 1;
+            r.ebx = 0x8000;
+            feature_words(cpu->model, leaf, 0, &r);
+        }
+        return r;
     case 0x80000019: /* TLB entries for 1-GByte pages */
         return amd ? (struct cpuid_regs){.eax = 0xf040f040} : r;
     case 0x8000001a: /* MOVU preferred, 256-bit paths */

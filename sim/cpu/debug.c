@@ -8,6 +8,7 @@
  * Left out: DEBUGCTL.BTF (single-step on branches) and last-branch records; restricted transactional
  * memory and bus-lock traps, which no model has. */
 #include "cpu/exec/exec_system.h"
+#include "cpu/model.h"
 
 enum { BREAK_EXEC = 0, BREAK_WRITE = 1, BREAK_IO = 2, BREAK_ACCESS = 3 };
 
@@ -90,7 +91,8 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
     cpu->d.rf_loaded = false;
     cpu->d.step_decided = false;
     cpu->d.switched = false;
-    if ((cpu->arch.rflags & RFLAGS_RF) != 0 || cpu->arch.int_shadow_movss) {
+    /* Intel holds instruction breakpoints off after MOV SS; AMD does not. */
+    if ((cpu->arch.rflags & RFLAGS_RF) != 0 || (cpu->arch.int_shadow_movss && cpu_is_intel(cpu))) {
         return CPU_OK;
     }
     u64 lin = (cpu->d.seg_base[SEG_CS] + cpu->arch.rip) & cpu->d.lin_mask;

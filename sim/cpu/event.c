@@ -13,6 +13,7 @@
 #include "base/assert.h"
 #include "cpu/segment.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 #include <inttypes.h>
 
@@ -73,7 +74,7 @@ static void begin(const struct cpu *cpu, const struct event *ev, struct delivery
 {
     v->ev = ev;
     v->software = ev->kind == EVENT_SOFT_INT || ev->kind == EVENT_INT3;
-    v->ret_rip = cpu->arch.rip + ev->insn_len;
+    v->ret_rip = ev->next_rip_given ? ev->next_rip : cpu->arch.rip + ev->insn_len;
     if (!cpu->d.code64) {
         v->ret_rip = (u32)v->ret_rip;
     }
@@ -378,6 +379,7 @@ static void enter_shutdown(struct cpu *cpu)
     log_line(cpu->log, LOG_CPU, "cpu%u shutdown at %04x:%016" PRIx64, cpu->index,
              cpu->arch.seg[SEG_CS].sel, cpu->arch.rip);
     cpu->arch.activity = ACTIVITY_SHUTDOWN;
+    trace_cpu_change(cpu->trace, cpu->index, TRACE_CPU_SHUTDOWN, cpu->arch.rip);
     cpu_kick(cpu);
     if (cpu->ports.cpu_reset != NULL) {
         cpu->ports.cpu_reset(cpu->ports.self, cpu->index);
@@ -417,6 +419,8 @@ void cpu_deliver_event(struct cpu *cpu)
             virt_delivery_begins(cpu, &ev);
         }
         record_exception(cpu, &ev);
+        trace_deliver(cpu->trace, cpu->index, ev.kind, ev.vector, ev.has_error ? ev.error : 0,
+                      cpu->arch.rip, cpu->arch.cr2);
         if (log_on(cpu->log, LOG_INT)) {
             log_delivery(cpu, &ev);
         }

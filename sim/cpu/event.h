@@ -35,6 +35,8 @@ struct event {
     u64 dr6;      /* #DB: bits to set in DR6 (uninverted: BS, B0-3, BD, BT) */
     bool is_trap; /* RIP already points past the instruction (#DB traps) */
     u8 insn_len;  /* software interrupts: length, so that RIP pushed = rip + insn_len */
+    bool next_rip_given; /* software interrupts injected by SVM: the pushed RIP is next_rip */
+    u64 next_rip;
     const char *why; /* static text: the rule that decided it, for traces and logs; derived */
 };
 

@@ -12,6 +12,8 @@
 #include "cpu/mem.h"
 #include "cpu/virt.h"
 
+#include <stdio.h>
+
 /* Ops of the running block that have completed: those before the one at arch.rip. */
 static u64 ops_done(const struct cpu *cpu)
 {
@@ -43,7 +45,8 @@ u64 cpu_rdtsc(struct cpu *cpu)
 
 /* Run ops [first, first + limit) of a block, or fewer. Returns whether the last one came back with
  * CPU_EXIT; counts and RIP are exact either way. */
-static cpu_rc run_ops(struct cpu *cpu, const struct block *b, unsigned limit)
+static inline __attribute__((always_inline)) cpu_rc run_ops(struct cpu *cpu, const struct block *b,
+                                                           unsigned limit)
 {
     const struct insn *in = b->ops;
     const struct insn *stop = b->ops + limit;
@@ -76,6 +79,26 @@ out:
     return rc;
 }
 
+/* `--log exec`: the instruction that is about to run. */
+static void log_insn(const struct cpu *cpu, const struct block *b)
+{
+    u8 bytes[16] = {0};
+    char text[96];
+    unsigned len = b->ops[0].len;
+    u64 at = b->spa & PAGE_MASK;
+    if (b->frame[0] != b->spa >> PAGE_SHIFT) {
+        (void)snprintf(text, sizeof text, "(in device memory)");
+    } else {
+        for (unsigned i = 0; i < len && i < 15; i++) {
+            u64 frame = b->frame[at + i >= PAGE_SIZE];
+            bytes[i] = phys_frame_host(cpu->phys, frame)[(at + i) & PAGE_MASK];
+        }
+        (void)format_insn(b->mode, bytes, len, cpu->arch.rip, text, sizeof text);
+    }
+    log_line(cpu->log, LOG_EXEC, "cpu%u %04x:%016llx %s", cpu->index, cpu->arch.seg[SEG_CS].sel,
+             (unsigned long long)cpu->arch.rip, text);
+}
+
 /* One instruction with everything that is looked at around it: shadows, TF, RF, code breakpoints,
  * indirect-branch tracking. False: an event waits in cpu->event. */
 static cpu_rc step_slowly(struct cpu *cpu)
@@ -88,17 +111,21 @@ static cpu_rc step_slowly(struct cpu *cpu)
     if (b == NULL) {
         return CPU_EXIT;
     }
+    if (log_on(cpu->log, LOG_EXEC)) {
+        log_insn(cpu, b);
+    }
     if (cet_is_waiting(cpu) && cet_check_target(cpu, &b->ops[0]) != CPU_OK) {
         return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
+    cpu->d.shadow_loaded = false;
     if (run_ops(cpu, b, 1) != CPU_OK) {
         return CPU_EXIT;
     }
     if (cpu->d.switched) {
         return CPU_OK;
     }
-    if (shadow) {
+    if (shadow && !cpu->d.shadow_loaded) {
         shadow_end(cpu);
     }
     debug_after_insn(cpu, tf);
@@ -169,6 +196,8 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
     d->slice_budget = budget;
     d->left = (i64)budget;
     d->stop = false;
+    d->yield = false;
+    bool logged = log_on(cpu->log, LOG_EXEC);
     while (d->left > 0 && !d->stop) {
         if (UNLIKELY(d->pending)) {
             d->pending = false;
@@ -179,7 +208,7 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
         if (cpu->arch.activity != ACTIVITY_RUNNING) {
             break;
         }
-        cpu_rc rc = UNLIKELY(d->slow_step || shadow_is_on(cpu)) ? step_slowly(cpu) : run_blocks(cpu);
+        cpu_rc rc = UNLIKELY(d->slow_step || logged || shadow_is_on(cpu)) ? step_slowly(cpu) : run_blocks(cpu);
         if (UNLIKELY(rc != CPU_OK)) {
             cpu_deliver_event(cpu);
         }

@@ -122,8 +122,10 @@ static void note_uses(struct cpu *cpu, struct tlb_ctx *ctx, const struct walk_ro
             continue; /* tables in devices: such translations are not kept */
         }
         unsigned shift = PAGE_SHIFT + (res->step[i].level - 1u) * entry_bits;
-        u64 span = (u64)1 << (shift + entry_bits);
-        u64 base = shift + entry_bits >= 64 ? 0 : lin & ~(span - 1);
+        /* What the first entry of the table's page would map: a table of page-directory pointers need not begin
+         * there. */
+        u64 index = (res->step[i].entry_at.v & PAGE_MASK) / (root->mode == PAGING_32 ? 4 : 8);
+        u64 base = (lin & ~(((u64)1 << shift) - 1)) - (index << shift);
         tlb_note_use(cpu, ctx, frame, res->step[i].level, shift, base);
     }
     for (unsigned i = 0; i < res->nested_steps; i++) {
@@ -212,8 +214,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     struct page_desc *page = &cpu->phys->pages[p->frame];
     u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED);
     if (special == 0 && p->writable) {
-        page->flags |= PAGE_DIRTY;
-        page->hash_valid = 0;
+        phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
     }
     return CPU_OK;
@@ -296,8 +297,7 @@ static void write_ram(struct cpu *cpu, const struct piece *p, u64 lin, const u8 
     if ((page->flags & ~(u32)PAGE_DIRTY) != 0) {
         mem_before_ram_write(cpu->set, cpu->phys, p->frame, offset, p->size);
     }
-    page->flags |= PAGE_DIRTY;
-    page->hash_valid = 0;
+    phys_note_write(cpu->phys, p->frame);
     memcpy(p->host + offset, in, p->size);
 }
 
@@ -496,8 +496,11 @@ void mem_rmw_store_slow(struct cpu *cpu, const struct mem_rmw *rmw, u64 value)
 
 /* ---- Watched pages ---- */
 
-static void monitored_write(struct cpu_set *set, u64 spa, u64 size)
+static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
+    u64 page = phys_spa_of_frame(phys, frame);
+    u64 spa = page | offset;
+    bool wanted = false;
     for (unsigned i = 0; i < set->count; i++) {
         struct cpu *cpu = set->cpu[i];
         u64 line = cpu->arch.monitor_spa & ~(u64)63;
@@ -506,6 +509,10 @@ static void monitored_write(struct cpu_set *set, u64 spa, u64 size)
             cpu->arch.monitor_hit = true;
             cpu->d.pending = true;
         }
+        wanted = wanted || (cpu->arch.monitor_armed && (line & ~PAGE_MASK) == page);
+    }
+    if (!wanted) { /* monitors that ended by an interrupt leave their mark until now */
+        phys->pages[frame].flags &= ~(u32)PAGE_MONITORED;
     }
 }
 
@@ -519,6 +526,6 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
         code_invalidate(set, phys, frame, offset, size);
     }
     if ((flags & PAGE_MONITORED) != 0) {
-        monitored_write(set, phys_spa_of_frame(phys, frame) | offset, size);
+        monitored_write(set, phys, frame, offset, size);
     }
 }

@@ -132,7 +132,7 @@ enum wish { WISH_NONE, WISH_ON, WISH_OFF };
 
 struct request {
     enum wish wish[CPU_FEATURE_COUNT];
-    const struct base_model *base;
+    const struct base_model *base, *other; /* other: the same for the other vendor, or NULL */
     const char *alias_switches; /* static text */
     bool vendor_given;
     enum cpu_vendor vendor;
@@ -205,6 +205,19 @@ static bool unknown_feature(const char *name, struct error *err)
                      "--cpu: no feature is called '%s' (see: vitrine cpu features)", name);
 }
 
+/* The model of ours whose name `text` begins with. */
+static const struct base_model *named_model(const char *text)
+{
+    size_t len = strcspn(text, "/");
+    const struct base_model *found = NULL;
+    for (size_t k = 0; k < ARRAY_LEN(base_models); k++) {
+        if (strlen(base_models[k].name) == len && strncmp(base_models[k].name, text, len) == 0) {
+            found = &base_models[k];
+        }
+    }
+    return found;
+}
+
 static bool find_model(struct request *r, const char *name, struct error *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(base_models); i++) {
@@ -227,11 +240,9 @@ static bool find_model(struct request *r, const char *name, struct error *err)
         }
         if (same_name(head, word)) {
             r->alias_switches = model_aliases[i].switches;
-            for (size_t k = 0; k < ARRAY_LEN(base_models); k++) {
-                if (strcmp(base_models[k].name, model_aliases[i].model) == 0) {
-                    r->base = &base_models[k];
-                }
-            }
+            const char *second = strchr(model_aliases[i].model, '/');
+            r->base = named_model(model_aliases[i].model);
+            r->other = second != NULL ? named_model(second + 1) : NULL;
             return true;
         }
     }
@@ -382,8 +393,23 @@ static bool of_vendor(unsigned f, enum cpu_vendor vendor)
     return v == FEATURE_OF_ANY || (v == FEATURE_OF_INTEL) == (vendor == CPU_VENDOR_INTEL);
 }
 
-static bool decide_vendor(struct cpu_model *m, const struct request *r, struct error *err)
+/* Is something switched on that only the other vendor's processors have? */
+static bool wants_other_vendor(const struct request *r)
 {
+    for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
+        if (r->wish[f] == WISH_ON && !of_vendor(f, r->base->vendor)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool decide_vendor(struct cpu_model *m, struct request *r, struct error *err)
+{
+    if (r->other != NULL &&
+        (r->vendor_given ? r->vendor != r->base->vendor : wants_other_vendor(r))) {
+        r->base = r->other;
+    }
     bool vmx = r->wish[CPU_FEATURE_VMX] == WISH_ON;
     bool svm = r->wish[CPU_FEATURE_SVM] == WISH_ON;
     if (vmx && svm) {

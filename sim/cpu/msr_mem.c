@@ -25,16 +25,12 @@ static bool mtrr_type_valid(u64 type)
     return type == 0 || type == 1 || type == 4 || type == 5 || type == 6;
 }
 
-static unsigned var_count(const struct cpu *cpu)
-{
-    return cpu_is_intel(cpu) ? MTRR_VAR_COUNT : 8;
-}
-
 MSR_READER(mtrrcap)
 {
     UNUSED(row);
     UNUSED(index);
-    *value = var_count(cpu) | BIT(8) | BIT(10); /* fixed ranges, WC */
+    UNUSED(cpu);
+    *value = MTRR_VAR_COUNT | BIT(8) | BIT(10); /* fixed ranges, WC */
     return CPU_OK;
 }
 
@@ -141,7 +137,7 @@ unsigned mtrr_type(const struct cpu *cpu, u64 spa)
     }
     bool hit = false;
     unsigned type = 0;
-    for (unsigned i = 0; i < var_count(cpu); i++) {
+    for (unsigned i = 0; i < MTRR_VAR_COUNT; i++) {
         u64 mask = a->mtrr_mask[i] & ~PAGE_MASK;
         if ((a->mtrr_mask[i] & MTRR_MASK_V) == 0 || ((spa ^ a->mtrr_base[i]) & mask) != 0) {
             continue;

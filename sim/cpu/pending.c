@@ -10,6 +10,7 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/segment.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 #include <inttypes.h>
 
@@ -34,6 +35,7 @@ static bool take_init(struct cpu *cpu)
 {
     cpu->arch.init_pending = false;
     log_line(cpu->log, LOG_CPU, "cpu%u INIT", cpu->index);
+    trace_cpu_change(cpu->trace, cpu->index, TRACE_CPU_INIT, cpu->arch.rip);
     cpu_reset(cpu, CPU_RESET_INIT);
     cpu->d.left -= 1;
     cpu_kick(cpu);
@@ -45,6 +47,7 @@ static bool take_sipi(struct cpu *cpu)
 {
     cpu->arch.sipi_pending = false;
     log_line(cpu->log, LOG_CPU, "cpu%u SIPI vector %02x", cpu->index, cpu->arch.sipi_vector);
+    trace_cpu_change(cpu->trace, cpu->index, TRACE_CPU_SIPI, (u64)cpu->arch.sipi_vector << 12);
     struct segment *cs = &cpu->arch.seg[SEG_CS];
     cs->sel = (u16)(cpu->arch.sipi_vector << 8);
     cs->base = (u64)cpu->arch.sipi_vector << 12;
@@ -59,6 +62,7 @@ static bool take_sipi(struct cpu *cpu)
 static bool take_smi(struct cpu *cpu)
 {
     cpu->arch.smi_pending = false;
+    trace_cpu_change(cpu->trace, cpu->index, TRACE_CPU_SMI, cpu->arch.rip);
     smm_enter(cpu);
     cpu->d.left -= 1;
     cpu_kick(cpu);
@@ -161,7 +165,7 @@ static bool check_interrupts(struct cpu *cpu)
     if (a->nmi_pending && in_guest(cpu) && virt_hw_event(cpu, HW_NMI)) {
         return true;
     }
-    if (a->nmi_pending && !a->nmi_blocked && !a->int_shadow_movss) {
+    if (a->nmi_pending && !a->nmi_blocked && !a->int_shadow_movss && virt_nmi_open(cpu)) {
         a->nmi_pending = false;
         a->nmi_blocked = true;
         return deliver(cpu, (struct event){.kind = EVENT_NMI, .vector = VEC_NMI});
@@ -172,7 +176,10 @@ static bool check_interrupts(struct cpu *cpu)
     if (in_guest(cpu) && interrupt_waits(cpu) && virt_hw_event(cpu, HW_EXT_INT)) {
         return true;
     }
-    if ((a->rflags & RFLAGS_IF) != 0 && take_interrupt(cpu)) {
+    if (virt_interrupts_open(cpu) && take_interrupt(cpu)) {
+        return true;
+    }
+    if (in_guest(cpu) && virt_interrupt(cpu)) {
         return true;
     }
     if (a->activity == ACTIVITY_MWAIT && a->mwait_irq_wakes && interrupt_waits(cpu)) {

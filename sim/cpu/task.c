@@ -213,6 +213,8 @@ static void load_registers(struct cpu *cpu, const struct tss_image *t, const str
         flags |= RFLAGS_NT;
     }
     cpu_set_rflags(cpu, flags);
+    cpu->d.rf_loaded = true;
+    cpu->d.step_decided = true; /* the old task's TF went with it */
     cpu->arch.rip = t->eip;
     for (unsigned i = 0; i < 8; i++) {
         cpu->arch.gpr[i] = t->gpr[i];
@@ -263,7 +265,8 @@ cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args
     u64 old_desc = seg_sum(cpu, cpu->arch.gdtr.base, old.sel & 0xfff8u);
     TRY(probe_all(cpu, &old, &new_tss, d, old_desc, args->source));
     u64 pdpte[4];
-    if (wide && (cpu->arch.cr0 & CR0_PG) != 0 && (cpu->arch.cr4 & CR4_PAE) != 0) {
+    bool pae = (cpu->arch.cr0 & CR0_PG) != 0 && (cpu->arch.cr4 & CR4_PAE) != 0 && !virt_walks_pdptes(cpu);
+    if (wide && pae) {
         u64 cr3;
         TRY(sys_read(cpu, tss_lin(cpu, &new_tss, 0x1c), 4, &cr3));
         TRY(cr3_read_pdptes(cpu, cr3, pdpte));
@@ -293,7 +296,7 @@ cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args
     cpu->arch.tr.attr |= 2;
     if (wide && (cpu->arch.cr0 & CR0_PG) != 0) {
         cpu->arch.cr3 = t.cr3;
-        if ((cpu->arch.cr4 & CR4_PAE) != 0) {
+        if (pae) {
             memcpy(cpu->arch.pdpte, pdpte, sizeof pdpte);
         }
     }

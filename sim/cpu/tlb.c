@@ -259,6 +259,19 @@ void tlb_withdraw_write(struct cpu_set *set, u64 frame)
     }
 }
 
+void tlb_start_epoch(struct cpu_set *set, struct phys *phys)
+{
+    for (unsigned c = 0; c < set->count; c++) {
+        for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+            struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
+            if (ctx->live) {
+                clear_table(ctx, ctx->wr);
+            }
+        }
+    }
+    phys_start_epoch(phys);
+}
+
 static void drop_entry(const struct tlb_ctx *ctx, struct tlb_entry *table, u64 slot, u64 first, u64 last)
 {
     struct tlb_entry *e = &table[slot];
@@ -303,7 +316,9 @@ static void forget_child(struct cpu_set *set, struct phys *phys, const struct ta
     u64 frame;
     u8 *host;
     bool writable;
-    bool leaf = parent->level == 1 || (parent->level <= 3 && (entry & 0x80) != 0);
+    const struct tlb_ctx *ctx = &set->cpu[parent->cpu]->tlb->ctx[parent->ctx];
+    bool leaf = ctx->key.nested != 0 || /* its address is not system-physical: leave it */
+                parent->level == 1 || (parent->level <= 3 && (entry & 0x80) != 0);
     if (leaf || !phys_page(phys, SPA(entry & 0x000ffffffffff000u), &frame, &host, &writable)) {
         return;
     }

@@ -42,6 +42,9 @@ void tlb_note_use(struct cpu *cpu, const struct tlb_ctx *ctx, u64 frame, unsigne
                   unsigned shift, u64 base);
 /* Drop the write entries that reach a frame, on all processors: its page flags changed. */
 void tlb_withdraw_write(struct cpu_set *set, u64 frame);
+/* Between slices: no page counts as written any more. Drops every fast write entry, so that the next
+ * write to each page is noticed. */
+void tlb_start_epoch(struct cpu_set *set, struct phys *phys);
 /* Entries of a live table page are about to change. entry_size: bytes of the store from offset on. */
 void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size);
 /* How the processor's registers say that linear addresses are translated now. */

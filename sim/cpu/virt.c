@@ -51,7 +51,7 @@ cpu_rc virt_event(struct cpu *cpu, const struct event *ev)
 
 cpu_rc virt_second_event(struct cpu *cpu, const struct event *ev)
 {
-    return is_vmx(cpu) ? vmx_event(cpu, ev) : CPU_OK;
+    return is_vmx(cpu) ? vmx_event(cpu, ev) : svm_second_event(cpu, ev);
 }
 
 bool virt_before_traps(struct cpu *cpu)
@@ -114,6 +114,21 @@ void virt_init(struct cpu *cpu)
     vmx_init(cpu);
 }
 
+bool virt_interrupt(struct cpu *cpu)
+{
+    return !is_vmx(cpu) && svm_interrupt(cpu);
+}
+
+bool virt_interrupts_open(const struct cpu *cpu)
+{
+    return cpu->arch.guest == GUEST_SVM ? svm_interrupts_open(cpu) : (cpu->arch.rflags & RFLAGS_IF) != 0;
+}
+
+bool virt_nmi_open(const struct cpu *cpu)
+{
+    return cpu->arch.guest != GUEST_SVM || svm_nmi_open(cpu);
+}
+
 void virt_delivery_begins(struct cpu *cpu, const struct event *ev)
 {
     if (is_vmx(cpu)) {
@@ -157,6 +172,11 @@ void virt_exit(struct cpu *cpu)
     } else {
         svm_exit(cpu);
     }
+}
+
+bool virt_walks_pdptes(const struct cpu *cpu)
+{
+    return cpu->arch.guest == GUEST_SVM && svm_walks_pdptes(cpu);
 }
 
 void virt_walk_root(const struct cpu *cpu, struct walk_root *root)

@@ -68,6 +68,11 @@ bool virt_steps(const struct cpu *cpu);
 bool virt_blocks_init(const struct cpu *cpu);
 /* Does IRET end the blocking of NMIs? */
 bool virt_iret_unblocks(const struct cpu *cpu);
+/* After physical interrupts: virtual ones that yield to them (SVM's V_IRQ). */
+bool virt_interrupt(struct cpu *cpu);
+/* Would a physical interrupt, an NMI, be let through (if the hypervisor does not take it)? */
+bool virt_interrupts_open(const struct cpu *cpu);
+bool virt_nmi_open(const struct cpu *cpu);
 enum hw_event { HW_SMI, HW_INIT, HW_SIPI, HW_NMI, HW_EXT_INT };
 /* Is a hardware event taken by the hypervisor instead? True: the exit was taken (or GIF holds the event). */
 bool virt_hw_event(struct cpu *cpu, enum hw_event what);
@@ -79,6 +84,8 @@ void virt_exit(struct cpu *cpu);
 
 /* ---- Memory ---- */
 
+/* Are a guest's PAE page-directory pointers read in each walk (nested paging), not with CR3? */
+bool virt_walks_pdptes(const struct cpu *cpu);
 /* Fill root->nested when second-level translation is on. */
 void virt_walk_root(const struct cpu *cpu, struct walk_root *root);
 /* The page-modification log: its room before a walk, its entries after it. */

@@ -32,13 +32,18 @@ void bus_add_device(struct bus *bus, const struct device_ops *ops, void *self, c
     (void)snprintf(d->id, sizeof d->id, "%s", id);
 }
 
+/* Where ranges overlap the narrower one decodes a port (0xcf9 inside the dword at 0xcf8), of equal ones
+ * the later; so the order in which a board is built decides nothing. */
 static void rebuild_owners(struct bus *bus)
 {
     memset(bus->owner, 0, sizeof bus->owner);
     for (unsigned i = 0; i < bus->range_count; i++) {
         const struct port_range *r = &bus->ranges[i];
         for (u32 p = 0; r->enabled && p < r->count && r->first + p < 65536; p++) {
-            bus->owner[r->first + p] = (u8)(i + 1);
+            u8 *owner = &bus->owner[r->first + p];
+            if (*owner == 0 || r->count <= bus->ranges[*owner - 1].count) {
+                *owner = (u8)(i + 1);
+            }
         }
     }
 }
@@ -64,9 +69,8 @@ void bus_set_ports(struct bus *bus, unsigned range, u16 first, bool enabled)
     }
 }
 
-/* The largest piece at `port` that one device takes as a whole. Its first port decides: where a
- * later range claims ports inside another (0xcf9 inside the dword at 0xcf8), an access that begins
- * at the outer range and fits it stays whole. */
+/* The largest piece at `port` that one device takes as a whole. Its first port decides: an access that
+ * begins at an outer range and fits it stays whole. */
 static unsigned piece(const struct bus *bus, u16 port, unsigned size,
                       const struct port_range **range)
 {

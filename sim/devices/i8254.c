@@ -257,6 +257,10 @@ static void write_count(struct counter *c, u16 value, u64 t)
     } else {
         load_element(c, t);
         c->prev_out = c->mode != 0;
+        /* DEVIATION: the chip shows the old count until the CLK pulse. On a PC the I/O cycles that
+         * write and read last longer than a clock, so nobody sees it; here they do not, and
+         * calibration loops (Linux quick_pit_calibrate) rely on it. */
+        c->prev_count = c->bcd ? to_bcd(c->n) : (u16)c->n;
         c->paused = !c->gate;
     }
 }

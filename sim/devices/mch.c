@@ -109,7 +109,6 @@ static void split_write_byte(struct mch *mch, u32 address, u8 value)
     unsigned segment = segment_of(address);
     if (phys->pages[at >> PAGE_SHIFT].flags == PAGE_DIRTY) {
         phys->ram[at] = value;
-        phys->pages[at >> PAGE_SHIFT].hash_valid = 0;
         return;
     }
     phys_set_region(phys, mch->pam_ram[segment], SPA(segment_base(segment)), true);
@@ -152,6 +151,12 @@ static const struct mmio_ops hole_ops = {.read = hole_read, .write = hole_write}
 
 static const u64 tseg_sizes[3] = {MIB(1), MIB(2), MIB(8)};
 
+/* Where TSEG of size number i starts; a size that does not fit below the end of RAM is never enabled. */
+static u64 tseg_base_of(const struct mch_config *c, unsigned i)
+{
+    return tseg_sizes[i] < c->tolud ? c->tolud - tseg_sizes[i] : 0;
+}
+
 static struct mch_smram smram_now(const struct mch *mch)
 {
     u8 smram = mch->fn.config[MCH_SMRAM];
@@ -178,7 +183,7 @@ static void update_smram(struct mch *mch)
     phys_set_region(mch->phys, mch->high_smram, SPA(HIGH_SMRAM_BASE), visible && high);
     for (unsigned i = 0; i < 3; i++) {
         bool hidden = now.tseg && !mch->smm_view && now.tseg_size == tseg_sizes[i];
-        phys_set_region(mch->phys, mch->tseg_hole[i], SPA(mch->config.tolud - tseg_sizes[i]),
+        phys_set_region(mch->phys, mch->tseg_hole[i], SPA(tseg_base_of(&mch->config, i)),
                         hidden);
     }
     const struct mch_smram *told = &mch->told;
@@ -302,7 +307,7 @@ static void add_regions(struct mch *mch)
     mch->high_smram = phys_add_ram(phys, REGION_RAM, SPA(HIGH_SMRAM_BASE), SMRAM_SIZE,
                                    c->ram_offset + SMRAM_BASE, PRIORITY_SMRAM, "high-smram");
     for (unsigned i = 0; i < 3; i++) {
-        mch->tseg_hole[i] = phys_add_mmio(phys, SPA(c->tolud - tseg_sizes[i]), tseg_sizes[i],
+        mch->tseg_hole[i] = phys_add_mmio(phys, SPA(tseg_base_of(c, i)), tseg_sizes[i],
                                           PRIORITY_TSEG, &hole_ops, mch, "tseg-hole");
     }
 }
@@ -338,7 +343,7 @@ static void init_registers(struct mch *mch)
 struct mch *mch_new(const struct device_env *env, struct pci_bus *bus,
                     const struct mch_config *config)
 {
-    sim_assert((config->tolud & (MIB(1) - 1)) == 0 && config->tolud > MIB(8));
+    sim_assert((config->tolud & (MIB(1) - 1)) == 0);
     sim_assert(config->tolud <= Q35_ECAM_BASE);
     struct mch *mch = calloc(1, sizeof *mch);
     sim_assert(mch != NULL);

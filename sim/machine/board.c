@@ -21,6 +21,7 @@
 #include "devices/uart16550.h"
 #include "devices/virtio/virtio.h"
 #include "machine/drives.h"
+#include "machine/network.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -212,7 +213,9 @@ static void build_timers(struct machine *m, struct isa_wires *isa)
         pit = hpet_pit_input(m->hpet);
         rtc_irq = hpet_rtc_input(m->hpet);
     }
-    (void)i8254_new(&m->env, "pit", pit);
+    if (m->config.pit) {
+        (void)i8254_new(&m->env, "pit", pit);
+    }
     struct rtc_config rc = {.base_seconds = m->config.rtc_base,
                             .ram_below_4g = m->ram_below_4g,
                             .ram_above_4g = m->ram_above_4g,
@@ -264,18 +267,20 @@ static void build_serial(struct machine *m, struct isa_wires *isa)
     static const char *const names[MACHINE_MAX_SERIAL] = {"serial0", "serial1", "serial2", "serial3"};
     for (unsigned i = 0; i < m->config.serial_count; i++) {
         struct console *c = &m->consoles[m->console_count++];
-        console_init(c, m, names[i]);
+        console_init(c, m, i, names[i], m->config.serial[i].input);
         m->uart[i] = uart16550_new(&m->env, names[i], ports[i], isa_source(isa, (i & 1) != 0 ? 3 : 4),
                                    console_chardev(c));
         c->end = uart16550_end(m->uart[i]);
+        c->uart = m->uart[i];
     }
 }
 
 static void build_extras(struct machine *m, struct isa_wires *isa)
 {
     if (m->config.debugcon.kind != CONSOLE_NONE) {
-        struct console *c = &m->consoles[m->console_count++];
-        console_init(c, m, "debugcon");
+        unsigned n = m->console_count++;
+        struct console *c = &m->consoles[n];
+        console_init(c, m, n, "debugcon", CONSOLE_INPUT_NONE);
         debugcon_new(&m->env, "debugcon", m->config.debugcon_port, console_chardev(c));
     }
     if (m->config.debug_exit) {
@@ -337,6 +342,9 @@ bool board_build(struct machine *m, struct error *err)
     (void)ps2_new(&m->env, "ps2", &ps2);
     m->fw_cfg = fw_cfg_new(&m->env, "fw_cfg");
     build_extras(m, &isa);
+    if (m->config.nic) {
+        network_build(m);
+    }
     return drives_build(m, err);
 }
 

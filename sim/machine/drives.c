@@ -12,7 +12,7 @@
 static struct block_disk *open_drive(struct machine *m, const struct drive_config *d, const char *id,
                                      struct error *err)
 {
-    struct block_options options = {.path = d->path,
+    struct block_options options = {.path = machine_file(m, d->path),
                                     .format = (enum block_format)d->format,
                                     .read_only = d->read_only || d->interface == DRIVE_CDROM,
                                     .snapshot = d->snapshot,
@@ -38,19 +38,25 @@ bool drives_build(struct machine *m, struct error *err)
             return false;
         }
         const struct block_backend *backend = block_disk_backend(disk);
+        char *path = m->drive_path[i];
+        size_t room = sizeof m->drive_path[i];
         if (d->interface == DRIVE_VIRTIO) {
             struct virtio_options o = {.env = &m->env,
                                        .pci = m->pci,
                                        .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
                                        .id = ids[i]};
             virtio_blk_new(&o, backend);
+            (void)snprintf(path, room, "/pci@i0cf8/scsi@%x/disk@0,0", (unsigned)o.devfn >> 3);
         } else if (ports == AHCI_PORTS) {
             return error_set(err, EXIT_STATUS_USAGE, "%s: the AHCI controller has only %d ports",
                              d->path, AHCI_PORTS);
-        } else if (d->interface == DRIVE_CDROM) {
-            ahci_attach_cdrom(ahci, ports++, backend);
         } else {
-            ahci_attach_disk(ahci, ports++, backend);
+            (void)snprintf(path, room, "/pci@i0cf8/pci8086,2922@1f,2/drive@%x/disk@0", ports);
+            if (d->interface == DRIVE_CDROM) {
+                ahci_attach_cdrom(ahci, ports++, backend);
+            } else {
+                ahci_attach_disk(ahci, ports++, backend);
+            }
         }
     }
     return true;

@@ -6,9 +6,13 @@
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
 #include "cpu/virt.h"
+#include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
 #include "machine/host/block.h"
+#include "machine/outside.h"
+#include "machine/script.h"
+#include "trace/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +23,7 @@ void machine_config_init(struct machine_config *c)
     c->cpus = 1;
     c->ram_bytes = MIB(256);
     c->hpet = true;
+    c->pit = true;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;
@@ -33,15 +38,24 @@ void machine_config_init(struct machine_config *c)
 
 /* ---- Callbacks of the processors and the memory map ---- */
 
+static u32 running_cpu(const struct machine *m)
+{
+    const struct cpu *cpu = m->clock.running_cpu;
+    return m->clock.running != NULL ? cpu->index : TRACE_NO_CPU;
+}
+
 static u32 port_read(void *self, u16 port, unsigned size)
 {
     struct machine *m = self;
-    return bus_port_read(&m->bus, port, size);
+    u32 value = bus_port_read(&m->bus, port, size);
+    trace_port_read(&m->trace, running_cpu(m), port, size, value);
+    return value;
 }
 
 static void port_write(void *self, u16 port, u32 value, unsigned size)
 {
     struct machine *m = self;
+    trace_port_write(&m->trace, running_cpu(m), port, size, value);
     bus_port_write(&m->bus, port, value, size);
 }
 
@@ -51,6 +65,13 @@ static void cpu_shut_down(void *self, unsigned cpu)
     log_line(&m->log, LOG_CPU, "processor %u: shutdown (triple fault)", cpu);
     m->requests.triple_fault = true;
     machine_end_slice(m);
+}
+
+/* SMIACT#: the memory controller shows SMRAM to the running processor. */
+static void smi_active(void *self, bool in_smm)
+{
+    struct machine *m = self;
+    mch_set_smm_view(m->mch, in_smm);
 }
 
 static void before_write(void *self, u64 frame, u64 offset, u64 size)
@@ -65,6 +86,43 @@ static void map_changed(void *self)
     for (unsigned i = 0; i < m->set.count; i++) {
         tlb_drop_all(m->set.cpu[i]);
     }
+}
+
+/* A deadline was set in the middle of a slice: the slice ends, so that its length cannot decide when
+ * the timer fires. */
+static void deadline_moved(void *self)
+{
+    machine_end_slice(self);
+}
+
+const char *machine_file(const struct machine *m, const char *path)
+{
+    for (unsigned i = 0; i < m->config.file_count; i++) {
+        if (strcmp(m->config.files[i].from, path) == 0) {
+            return m->config.files[i].to;
+        }
+    }
+    return path;
+}
+
+const char *stop_reason_name(enum stop_reason reason)
+{
+    static const char *const names[] = {
+#define X(id, name, meaning) [STOP_##id] = name,
+        STOP_REASONS(X)
+#undef X
+    };
+    return (unsigned)reason < ARRAY_LEN(names) ? names[reason] : "unknown";
+}
+
+static bool build_script(struct machine *m, struct error *err)
+{
+    if (m->config.script == NULL) {
+        return true;
+    }
+    const char *name = m->config.script_name != NULL ? m->config.script_name : "script";
+    m->script = script_new(m, m->config.script, name, err);
+    return m->script != NULL;
 }
 
 static bool build_processors(struct machine *m)
@@ -84,12 +142,14 @@ static bool build_processors(struct machine *m)
         cpu->phys = &m->phys;
         cpu->clock = &m->clock;
         cpu->log = &m->log;
+        cpu->trace = &m->trace;
         cpu->code = &m->code;
         cpu->ports = (struct cpu_ports){.io_read = port_read,
                                         .io_write = port_write,
                                         .int_ack = board_int_ack,
                                         .eoi_broadcast = board_eoi_broadcast,
                                         .ferr = board_ferr,
+                                        .smi_ack = smi_active,
                                         .cpu_reset = cpu_shut_down,
                                         .self = m};
         cpu->arch.rng_state[0] = m->config.seed * 0x9e3779b97f4a7c15u + i;
@@ -120,11 +180,16 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
     m->model = config->model;
     log_init(&m->log);
     clock_init(&m->clock, config->ips, config->tsc_hz);
+    m->clock.deadline_moved = deadline_moved;
+    m->clock.owner = m;
+    trace_init(&m->trace, &m->clock);
+    gate_init(&m->gate, &m->clock, &m->trace);
+    m->next_mark = ~(u64)0;
     m->ram_below_4g =
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file(config->firmware, &bios, err)) {
+    if (config->firmware != NULL && !boot_read_file("firmware", machine_file(m, config->firmware), &bios, err)) {
         machine_free(m);
         return NULL;
     }
@@ -138,13 +203,17 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         machine_free(m);
         return NULL;
     }
+    m->phys.trace = &m->trace;
     m->phys.watch = (struct phys_watch){
         .before_write = before_write, .map_changed = map_changed, .self = m};
     if (bios.size > 0) {
         memcpy(m->phys.ram + m->bios_offset + (m->bios_size - bios.size), bios.data, bios.size);
+        for (u64 at = m->bios_offset; at < m->bios_offset + m->bios_size; at += PAGE_SIZE) {
+            phys_note_write(&m->phys, at >> PAGE_SHIFT);
+        }
     }
     boot_free_file(&bios);
-    if (!board_build(m, err)) {
+    if (!board_build(m, err) || !build_script(m, err)) {
         machine_free(m);
         return NULL;
     }
@@ -164,11 +233,13 @@ void machine_reset(struct machine *m, bool power)
         struct cpu *cpu = m->set.cpu[i];
         apic_reset(cpu->apic, false);
         cpu_reset(cpu, CPU_RESET_POWER);
+        trace_cpu_change(&m->trace, i, TRACE_CPU_RESET, cpu->arch.rip);
         tlb_drop_all(cpu);
     }
     m->turn = 0;
     m->turn_left = m->config.quantum;
     m->asleep_s3 = false;
+    m->deaf_since = VTIME_NEVER.ns;
 }
 
 void machine_free(struct machine *m)
@@ -176,6 +247,10 @@ void machine_free(struct machine *m)
     if (m == NULL) {
         return;
     }
+    outside_detach(m);
+    (void)trace_finish(&m->trace, &m->error);
+    gate_free(&m->gate);
+    script_free(m->script);
     bus_free(&m->bus);
     drives_close(m);
     for (unsigned i = 0; i < m->config.cpus && m->cpus != NULL; i++) {
@@ -198,12 +273,16 @@ void machine_state(struct machine *m, struct state_io *io)
     state_u32(io, "turn", &m->turn);
     state_u64(io, "turn_left", &m->turn_left);
     state_bool(io, "asleep_s3", &m->asleep_s3);
+    state_u64(io, "deaf_since", &m->deaf_since);
     clock_state(&m->clock, io);
     for (unsigned i = 0; i < m->set.count; i++) {
         cpu_state(m->set.cpu[i], io);
     }
     for (unsigned i = 0; i < m->console_count; i++) {
         console_state(&m->consoles[i], io);
+    }
+    if (m->script != NULL) {
+        script_state(m->script, io);
     }
     bus_state(&m->bus, io);
     for (unsigned i = 0; i < m->disk_count; i++) {

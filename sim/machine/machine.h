@@ -15,8 +15,11 @@
 #include "cpu/tlb.h"
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/netdev.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
+#include "trace/gate.h"
+#include "trace/trace.h"
 
 #define MACHINE_MAX_SERIAL 4
 #define MACHINE_MAX_DRIVES 16
@@ -33,7 +36,11 @@ enum console_kind { CONSOLE_NONE, CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_PTY };
 struct console_config {
     enum console_kind kind;
     const char *path; /* CONSOLE_FILE */
+    enum console_input input; /* what stands behind CONSOLE_STDIO and CONSOLE_PTY */
 };
+
+/* How a bzImage is entered. */
+enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
 
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
@@ -49,16 +56,23 @@ struct module_config {
     const char *args; /* may be NULL */
 };
 
+/* Read file `to` where the configuration says `from`; the guest sees the latter's name. */
+struct file_map {
+    const char *from, *to;
+};
+
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
     struct cpu_model model;
     unsigned cpus;
     u64 ram_bytes;
     const char *kernel, *append, *firmware;
+    enum boot_protocol boot_protocol;
     struct module_config modules[MACHINE_MAX_MODULES]; /* the initrd is module 0 */
     unsigned module_count;
     struct drive_config drives[MACHINE_MAX_DRIVES];
     unsigned drive_count;
+    const char *boot_order; /* letters as in QEMU's -boot: c disks, d CD-ROMs; NULL: "cd" */
     bool nic;
     const char *nic_options; /* "hostfwd=..." list or NULL */
     struct console_config serial[MACHINE_MAX_SERIAL];
@@ -68,35 +82,47 @@ struct machine_config {
     bool debug_exit;
     u16 debug_exit_port;
     bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
-    bool hpet; /* on unless switched off */
+    bool hpet, pit; /* on unless switched off */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
     i64 rtc_base;
     const char *stop_on; /* NULL: none */
     u64 max_instructions; /* 0: none */
-    bool pace_host;
+    const char *script; /* text of --script; NULL: none */
+    const char *script_name;
+    const struct file_map *files; /* host-side: where files have moved to */
+    unsigned file_count;
     /* Host-side only, without effect on what the guest sees: */
     u64 tlb_entries;
     u64 code_cache_bytes;
-    u64 epoch;
+    u64 epoch; /* counts between state hashes of a recording */
 };
 
 void machine_config_init(struct machine_config *config);
 
+/* Why a run ends: name on the line of --hash and in traces, meaning. */
+#define STOP_REASONS(X)                                                                            \
+    X(NONE, "none", "it goes on")                                                                  \
+    X(POWER_OFF, "power-off", "the guest switched the machine off")                                \
+    X(ON_TEXT, "stop-on", "--stop-on was met, or a script said stop")                              \
+    X(DEBUG_EXIT, "debug-exit", "a write to the isa-debug-exit port; value in result.code")        \
+    X(LIMIT, "limit", "--max-instructions")                                                        \
+    X(RESET, "reset", "ordered, under --no-reboot")                                                \
+    X(TRIPLE_FAULT, "triple-fault", "under --no-reboot")                                           \
+    X(ALL_HALTED, "all-halted", "every processor waits for what cannot come")                      \
+    X(INTERRUPTED, "interrupted", "Ctrl-C")                                                        \
+    X(QUIT, "quit", "Ctrl-A x")                                                                    \
+    X(ERROR, "error", "a host error; text in machine->error")                                      \
+    X(STRICT, "strict", "--strict and something not modelled")                                     \
+    X(REPLAY_END, "replay-end", "the recording ends here")                                         \
+    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")
+
 enum stop_reason {
-    STOP_NONE,
-    STOP_POWER_OFF,
-    STOP_ON_TEXT,    /* --stop-on was met */
-    STOP_DEBUG_EXIT, /* a write to the isa-debug-exit port; code in result.code */
-    STOP_LIMIT,
-    STOP_RESET,        /* ordered, under --no-reboot */
-    STOP_TRIPLE_FAULT, /* under --no-reboot */
-    STOP_ALL_HALTED,
-    STOP_INTERRUPTED, /* Ctrl-C */
-    STOP_QUIT,        /* Ctrl-A x */
-    STOP_ERROR,       /* a host error; text in machine->error */
-    STOP_STRICT,
+#define X(id, name, meaning) STOP_##id,
+    STOP_REASONS(X)
+#undef X
 };
+const char *stop_reason_name(enum stop_reason reason);
 
 struct run_result {
     enum stop_reason reason;
@@ -114,6 +140,10 @@ struct hpet;
 struct fw_cfg;
 struct uart16550;
 struct block_disk;
+struct script;
+struct outside;
+struct net_user;
+struct machine_recording;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {
@@ -127,6 +157,8 @@ struct machine {
     struct error error;
     struct log log;
     struct clock clock;
+    struct trace trace;
+    struct gate gate;
     struct phys phys;
     struct bus bus;
     struct device_env env;
@@ -139,6 +171,7 @@ struct machine {
     u32 turn;
     u64 turn_left;
     bool asleep_s3;
+    u64 deaf_since; /* virtual ns since when no processor listens to interrupts; ~0: one does. Saved. */
     struct machine_requests requests;
     /* The board. */
     struct i8259 *pic;
@@ -154,12 +187,22 @@ struct machine {
     struct uart16550 *uart[MACHINE_MAX_SERIAL];
     struct console consoles[MACHINE_MAX_SERIAL + 2];
     unsigned console_count;
+    struct script *script; /* NULL: none */
+    struct net_port net_port;
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
-    bool smm_view;
+    char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
     u64 ram_below_4g, ram_above_4g;
     u64 bios_offset, bios_size;
     volatile int interrupted; /* set by a signal handler of the owner */
+    bool quit;                /* Ctrl-A x */
+    /* Host side: NULL while nothing is attached. */
+    struct outside *outside;
+    struct net_user *net_user;
+    /* Recording and replaying: machine/evidence.h. */
+    u64 next_mark; /* position of the next state hash; ~0: none */
+    const struct machine_recording *recording;
+    size_t recording_next; /* mark to be compared next */
 };
 
 /* Build, load and reset. NULL with a line in *err when the configuration or a file is bad. */
@@ -182,6 +225,8 @@ void board_ferr(void *machine);
 /* Reset everything; the caller loads a direct boot again. */
 void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */
+/* The file that is read where the configuration says `path`. */
+const char *machine_file(const struct machine *m, const char *path);
 void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code);
 /* Make the running processor come back at the next boundary. */
 void machine_end_slice(struct machine *m);

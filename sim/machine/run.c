@@ -10,6 +10,10 @@
 #include "cpu/apic.h"
 #include "devices/pm.h"
 #include "devices/q35.h"
+#include "machine/boot/boot.h"
+#include "machine/evidence.h"
+#include "machine/host/block.h"
+#include "machine/outside.h"
 
 #include <string.h>
 
@@ -64,6 +68,13 @@ static bool find_turn(struct machine *m)
     return can_run(m->set.cpu[m->turn]);
 }
 
+/* `budget`, but not beyond position `end`. */
+static u64 at_most(u64 budget, u64 end, u64 position)
+{
+    u64 left = end > position ? end - position : 0;
+    return left < budget ? left : budget;
+}
+
 static u64 slice_budget(struct machine *m)
 {
     u64 budget = m->turn_left;
@@ -73,19 +84,16 @@ static u64 slice_budget(struct machine *m)
         budget = until < budget ? until : budget;
     }
     if (m->config.max_instructions != 0) {
-        u64 left = m->config.max_instructions - m->clock.position;
-        budget = left < budget ? left : budget;
+        budget = at_most(budget, m->config.max_instructions, m->clock.position);
     }
-    return budget;
+    budget = at_most(budget, evidence_next_position(m), m->clock.position);
+    return at_most(budget, gate_next_position(&m->gate), m->clock.position);
 }
 
 static void run_slice(struct machine *m)
 {
     struct cpu *cpu = m->set.cpu[m->turn];
-    if (cpu->arch.in_smm != m->smm_view) {
-        m->smm_view = cpu->arch.in_smm;
-        mch_set_smm_view(m->mch, m->smm_view);
-    }
+    mch_set_smm_view(m->mch, cpu->arch.in_smm);
     u64 budget = slice_budget(m);
     if (budget == 0) {
         return;
@@ -96,7 +104,7 @@ static void run_slice(struct machine *m)
     m->clock.running = NULL;
     m->clock.position += used;
     m->turn_left = used < m->turn_left ? m->turn_left - used : 0;
-    if (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending) {
+    if (cpu->d.yield || (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending)) {
         m->turn_left = 0;
     }
 }
@@ -118,8 +126,8 @@ static bool handle_requests(struct machine *m, struct run_result *result)
         m->asleep_s3 = true;
     }
     if (r.wake && m->asleep_s3) {
-        m->asleep_s3 = false;
-        r.reset = true;
+        machine_reset(m, false); /* ends the sleep; not a reset that --no-reboot is about */
+        boot_wake(m);
     }
     if (r.init) {
         for (unsigned i = 0; i < m->set.count; i++) {
@@ -138,6 +146,12 @@ static bool handle_requests(struct machine *m, struct run_result *result)
             return true;
         }
     }
+    for (unsigned i = 0; i < m->disk_count; i++) {
+        const struct error *trouble = block_trouble(m->disks[i]);
+        if (trouble->status != EXIT_STATUS_OK) {
+            (void)error_set(&m->error, trouble->status, "%s", trouble->text);
+        }
+    }
     if (m->error.status != EXIT_STATUS_OK) {
         *result = (struct run_result){.reason = STOP_ERROR};
         return true;
@@ -149,6 +163,111 @@ static bool handle_requests(struct machine *m, struct run_result *result)
     return false;
 }
 
+/* What stops a run from outside the machine, looked at where input is let in. */
+static enum stop_reason stop_from_outside(struct machine *m)
+{
+    if (m->config.max_instructions != 0 && m->clock.position >= m->config.max_instructions) {
+        return STOP_LIMIT;
+    }
+    if (m->gate.missed != NULL) {
+        (void)error_set(&m->error, EXIT_STATUS_DIFFERS,
+                        "the replay differs: it came past position %llu, where %s was recorded",
+                        (unsigned long long)m->gate.missed->position.n,
+                        gate_source_name(m->gate.missed->source));
+        return STOP_DIFFERS;
+    }
+    if (m->gate.ended) {
+        return STOP_REPLAY_END;
+    }
+    if (m->interrupted != 0) {
+        m->interrupted = 0;
+        return STOP_INTERRUPTED;
+    }
+    return m->quit ? STOP_QUIT : STOP_NONE;
+}
+
+/* Position or time has moved: marks first, then input, then stops. */
+static enum stop_reason gate_point(struct machine *m)
+{
+    if (!evidence_at_gate_point(m)) {
+        return STOP_DIFFERS;
+    }
+    outside_poll(m);
+    gate_pass(&m->gate);
+    return stop_from_outside(m);
+}
+
+/* Is any timer armed that can lead to something while every processor waits? A console's look at a
+ * guest that does not listen cannot. */
+static bool is_hopeful(struct machine *m)
+{
+    for (unsigned i = 0; i < m->console_count; i++) {
+        if (console_is_hopeful(&m->consoles[i])) {
+            return true;
+        }
+    }
+    for (unsigned i = 0; i < m->clock.timer_count; i++) {
+        const struct timer *t = m->clock.timers[i];
+        bool own = false;
+        for (unsigned c = 0; c < m->console_count; c++) {
+            own |= console_owns_timer(&m->consoles[c], t);
+        }
+        if (timer_is_armed(t) && !own) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Virtual time after which deaf processors count as halted for good. An NMI could still wake them, so they get a
+ * while; interrupts never can. */
+#define DEAF_LIMIT_NS (10u * (u64)NS_PER_SEC)
+
+/* Has every processor stopped listening to interrupts: halted with IF = 0, in shutdown, or never started? */
+static bool all_are_deaf(const struct machine *m)
+{
+    for (unsigned i = 0; i < m->set.count; i++) {
+        const struct cpu_arch *a = &m->set.cpu[i]->arch;
+        bool deaf_halt = a->activity == ACTIVITY_HLT && (a->rflags & RFLAGS_IF) == 0;
+        if (a->guest != GUEST_NONE ||
+            !(deaf_halt || a->activity == ACTIVITY_SHUTDOWN || a->activity == ACTIVITY_WAIT_SIPI)) {
+            return false;
+        }
+    }
+    return !m->asleep_s3;
+}
+
+/* Every processor waits: let time pass until a timer is due or something comes from outside. False:
+ * nothing ever will. */
+static bool idle(struct machine *m)
+{
+    u64 now = clock_now(&m->clock).ns;
+    if (!all_are_deaf(m)) {
+        m->deaf_since = VTIME_NEVER.ns;
+    } else if (m->deaf_since == VTIME_NEVER.ns || now < m->deaf_since) {
+        m->deaf_since = now;
+    } else if (now - m->deaf_since > DEAF_LIMIT_NS) {
+        return false;
+    }
+    vtime_t next = is_hopeful(m) ? clock_next_deadline(&m->clock) : VTIME_NEVER;
+    vtime_t input = gate_next_time(&m->gate);
+    if (m->gate.replaying) {
+        next = input.ns < next.ns ? input : next;
+    } else if (outside_must_wait(m, next)) {
+        u64 spent = outside_wait(m, next);
+        if (gate_has_offers(&m->gate) || m->interrupted != 0 || m->quit) {
+            /* Its stamp must not be one that the loop has already passed: 1 ns at least. */
+            u64 then = now + (spent > 0 ? spent : 1);
+            next = then < next.ns ? (vtime_t){then} : next;
+        }
+    }
+    if (next.ns == VTIME_NEVER.ns) {
+        return false;
+    }
+    clock_skip_to(&m->clock, next);
+    return true;
+}
+
 struct run_result machine_run(struct machine *m)
 {
     struct run_result result = {.reason = STOP_NONE};
@@ -157,21 +276,16 @@ struct run_result machine_run(struct machine *m)
         if (handle_requests(m, &result)) {
             return result;
         }
-        if (m->interrupted != 0) {
-            m->interrupted = 0;
-            return (struct run_result){.reason = STOP_INTERRUPTED};
-        }
-        if (m->config.max_instructions != 0 && m->clock.position >= m->config.max_instructions) {
-            return (struct run_result){.reason = STOP_LIMIT};
+        if (gate_is_point(&m->gate)) {
+            result.reason = gate_point(m);
+            if (result.reason != STOP_NONE) {
+                return result;
+            }
         }
         if (!m->asleep_s3 && find_turn(m)) {
             run_slice(m);
-            continue;
-        }
-        vtime_t next = clock_next_deadline(&m->clock);
-        if (next.ns == VTIME_NEVER.ns) {
+        } else if (!idle(m)) {
             return (struct run_result){.reason = STOP_ALL_HALTED};
         }
-        clock_skip_to(&m->clock, next);
     }
 }

@@ -64,8 +64,7 @@ static void set_flags(struct phys *phys, spa_t at, u64 entry)
     bool writable;
     if (phys_page(phys, at, &frame, &host, &writable) && writable &&
         (phys->pages[frame].flags & PAGE_HAS_CODE) == 0) {
-        phys->pages[frame].flags |= PAGE_DIRTY;
-        phys->pages[frame].hash_valid = 0;
+        phys_note_write(phys, frame);
         store_le(host + (at.v & PAGE_MASK), entry, 8);
     } else {
         phys_write_scalar(phys, at, entry, 8);

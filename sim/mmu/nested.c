@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "mmu/nested.h"
+/* Which second level: EPT or nested paging. */
+#include "mmu/nested_priv.h"
 
 #include "base/assert.h"
 #include "mmu/ept.h"
@@ -11,8 +12,9 @@ bool nested_translate(struct phys *phys, const struct walk_nested *n, u64 gpa, u
     case NESTED_EPT:
         return ept_translate(phys, n, gpa, access, res, spa, bytes);
     case NESTED_NPT:
+        return npt_translate(phys, n, gpa, access, res, spa, bytes);
     case NESTED_NONE:
         break;
     }
-    sim_unreachable(); /* no processor mode asks for it yet */
+    sim_unreachable();
 }

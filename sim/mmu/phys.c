@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "base/hash.h"
+#include "trace/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,9 @@ bool phys_init(struct phys *phys, struct log *log, u64 ram_bytes)
     }
     phys->ram = ram;
     phys->pages = calloc(phys->page_count, sizeof *phys->pages);
+    phys->dirty = calloc(phys->page_count, sizeof *phys->dirty);
     phys->spans = calloc(2 * PHYS_MAX_REGIONS + 1, sizeof *phys->spans);
-    return phys->pages != NULL && phys->spans != NULL;
+    return phys->pages != NULL && phys->dirty != NULL && phys->spans != NULL;
 }
 
 void phys_free(struct phys *phys)
@@ -36,6 +38,7 @@ void phys_free(struct phys *phys)
         (void)munmap(phys->ram, phys->ram_bytes);
     }
     free(phys->pages);
+    free(phys->dirty);
     free(phys->spans);
     memset(phys, 0, sizeof *phys);
 }
@@ -237,22 +240,36 @@ static unsigned device_piece(const struct region *r, u64 offset, u64 size)
     return (unsigned)n;
 }
 
-static void device_read(const struct region *r, u64 offset, u8 *out, u64 size)
+static u64 region_read(struct phys *phys, const struct region *r, u64 offset, unsigned size)
+{
+    u64 value = r->ops->read(r->self, offset, size);
+    trace_mmio_read(phys->trace, TRACE_NO_CPU, r->base + offset, size, value);
+    return value;
+}
+
+static void region_write(struct phys *phys, const struct region *r, u64 offset, u64 value,
+                         unsigned size)
+{
+    trace_mmio_write(phys->trace, TRACE_NO_CPU, r->base + offset, size, value);
+    r->ops->write(r->self, offset, value, size);
+}
+
+static void device_read(struct phys *phys, const struct region *r, u64 offset, u8 *out, u64 size)
 {
     while (size > 0) {
         unsigned n = device_piece(r, offset, size);
-        store_le(out, r->ops->read(r->self, offset, n), n);
+        store_le(out, region_read(phys, r, offset, n), n);
         offset += n;
         out += n;
         size -= n;
     }
 }
 
-static void device_write(const struct region *r, u64 offset, const u8 *in, u64 size)
+static void device_write(struct phys *phys, const struct region *r, u64 offset, const u8 *in, u64 size)
 {
     while (size > 0) {
         unsigned n = device_piece(r, offset, size);
-        r->ops->write(r->self, offset, load_le(in, n), n);
+        region_write(phys, r, offset, load_le(in, n), n);
         offset += n;
         in += n;
         size -= n;
@@ -270,7 +287,7 @@ void phys_read(struct phys *phys, spa_t spa, void *data, u64 size)
         if (r == NULL) {
             memset(out, 0xff, n);
         } else if (r->kind == REGION_MMIO) {
-            device_read(r, offset, out, n);
+            device_read(phys, r, offset, out, n);
         } else {
             memcpy(out, phys->ram + r->ram_offset + offset, n);
         }
@@ -291,8 +308,7 @@ static void ram_write(struct phys *phys, u64 ram_offset, const u8 *in, u64 size)
             phys->watch.before_write(phys->watch.self, frame, at, n);
         }
         memcpy(phys->ram + ram_offset, in, n);
-        page->flags |= PAGE_DIRTY;
-        page->hash_valid = 0;
+        phys_note_write(phys, frame);
         ram_offset += n;
         in += n;
         size -= n;
@@ -308,7 +324,7 @@ void phys_write(struct phys *phys, spa_t spa, const void *data, u64 size)
         u64 masked = address & phys->a20_mask;
         u64 n = piece_length(phys, masked, size, &r);
         if (r != NULL && r->kind == REGION_MMIO) {
-            device_write(r, masked - r->base, in, n);
+            device_write(phys, r, masked - r->base, in, n);
         } else if (r != NULL && r->kind == REGION_RAM) {
             ram_write(phys, r->ram_offset + (masked - r->base), in, n);
         }
@@ -326,7 +342,7 @@ u64 phys_read_scalar(struct phys *phys, spa_t spa, unsigned size)
         span->last - address >= size - 1) {
         const struct region *r = span->region;
         if (r->ops->max_size == 0 || size <= r->ops->max_size) {
-            return r->ops->read(r->self, address - r->base, size) & size_mask(size);
+            return region_read(phys, r, address - r->base, size) & size_mask(size);
         }
     }
     u64 v = 0;
@@ -342,7 +358,7 @@ void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size)
         span->last - address >= size - 1) {
         const struct region *r = span->region;
         if (r->ops->max_size == 0 || size <= r->ops->max_size) {
-            r->ops->write(r->self, address - r->base, value & size_mask(size), size);
+            region_write(phys, r, address - r->base, value & size_mask(size), size);
             return;
         }
     }
@@ -367,28 +383,37 @@ bool phys_load(struct phys *phys, spa_t spa, const void *data, u64 size)
     return true;
 }
 
-static u64 page_hash(struct phys *phys, u64 frame)
-{
-    struct page_desc *page = &phys->pages[frame];
-    if ((page->flags & PAGE_DIRTY) != 0 || page->hash_valid == 0) {
-        page->hash = hash_bytes(frame, phys_frame_host(phys, frame), PAGE_SIZE);
-        page->hash_valid = 1;
-    }
-    return page->hash;
-}
-
 static bool page_is_zero(const u8 *p)
 {
     return p[0] == 0 && memcmp(p, p + 1, PAGE_SIZE - 1) == 0;
 }
 
+void phys_update_hash(struct phys *phys)
+{
+    for (u64 i = 0; i < phys->dirty_count; i++) {
+        u64 frame = phys->dirty[i];
+        const u8 *host = phys_frame_host(phys, frame);
+        u64 hash = page_is_zero(host) ? 0 : hash_bytes(frame, host, PAGE_SIZE);
+        /* A sum does not depend on the order of the pages. */
+        phys->ram_hash += hash - phys->pages[frame].hash;
+        phys->pages[frame].hash = hash;
+    }
+}
+
+void phys_start_epoch(struct phys *phys)
+{
+    phys_update_hash(phys);
+    for (u64 i = 0; i < phys->dirty_count; i++) {
+        phys->pages[phys->dirty[i]].flags &= ~(u32)PAGE_DIRTY;
+    }
+    phys->dirty_count = 0;
+}
+
 static void ram_state(struct phys *phys, struct state_io *io)
 {
     if (io->mode == STATE_HASH || io->mode == STATE_PRINT) {
-        u64 sum = 0; /* order-free, so that an incremental hash stays possible */
-        for (u64 f = 0; f < phys->page_count; f++) {
-            sum += page_hash(phys, f);
-        }
+        phys_update_hash(phys);
+        u64 sum = phys->ram_hash;
         state_u64(io, "ram_hash", &sum);
         return;
     }
@@ -402,8 +427,7 @@ static void ram_state(struct phys *phys, struct state_io *io)
             memset(host, 0, PAGE_SIZE);
         }
         if (state_is_load(io)) {
-            phys->pages[f].flags |= PAGE_DIRTY;
-            phys->pages[f].hash_valid = 0;
+            phys_note_write(phys, f);
         }
     }
 }

@@ -20,7 +20,7 @@
 enum page_flag {
     PAGE_HAS_CODE = 1 << 0,  /* decoded blocks lie in it: a store may invalidate them */
     PAGE_IS_TABLE = 1 << 1,  /* page walks went through it: a store may change translations */
-    PAGE_DIRTY = 1 << 2,     /* written in this epoch (pre-image logged when anybody wants it) */
+    PAGE_DIRTY = 1 << 2,     /* written in this epoch; set by phys_note_write alone */
     PAGE_MONITORED = 1 << 3, /* a processor's MONITOR line lies in it */
 };
 
@@ -28,9 +28,8 @@ struct page_desc {
     u32 flags;
     u32 uses;      /* PAGE_IS_TABLE: head of the list of walks that used it; 0 = none */
     u64 code_map;  /* PAGE_HAS_CODE: bit per 64-byte piece that holds decoded bytes */
-    u64 hash;      /* of its contents; valid while PAGE_DIRTY is clear and hash_valid */
+    u64 hash;      /* of its contents, 0 for zeroes; as of the last look if PAGE_DIRTY */
     u32 code_head; /* PAGE_HAS_CODE: head of the list of blocks in this page; 0 = none */
-    u32 hash_valid;
 };
 
 /* A memory-mapped device. size is 1, 2, 4 or 8 (3, 5, 6, 7 are split); offset is from the region's
@@ -65,12 +64,18 @@ struct phys_watch {
 
 #define PHYS_MAX_REGIONS 192
 
+struct trace;
+
 struct phys {
     struct log *log;
+    struct trace *trace; /* may be NULL */
     u8 *ram;       /* one host mapping: RAM, then ROMs; page aligned */
     u64 ram_bytes; /* RAM and ROM together */
     struct page_desc *pages; /* one per page of `ram` */
     u64 page_count;
+    u32 *dirty; /* frames with PAGE_DIRTY, in the order of their first write */
+    u64 dirty_count;
+    u64 ram_hash; /* sum of all pages' hashes */
     struct region regions[PHYS_MAX_REGIONS];
     unsigned region_count;
     /* Derived from regions: the map cut into disjoint spans, sorted by first address. */
@@ -118,6 +123,21 @@ void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size);
 /* The system-physical address at which a frame is RAM or ROM now (the lowest, where it is aliased); ~0
  * when it is not mapped. */
 u64 phys_spa_of_frame(const struct phys *phys, u64 frame);
+
+/* Called by whoever changes a frame's bytes or hands out a way to (a fast write entry), each time. */
+static inline void phys_note_write(struct phys *phys, u64 frame)
+{
+    struct page_desc *page = &phys->pages[frame];
+    if ((page->flags & PAGE_DIRTY) == 0) {
+        page->flags |= PAGE_DIRTY;
+        phys->dirty[phys->dirty_count++] = (u32)frame;
+    }
+}
+
+/* Bring the hashes of dirty pages up to date; costs what they are many. */
+void phys_update_hash(struct phys *phys);
+/* The same, then call every page clean. The caller has withdrawn all fast write entries. */
+void phys_start_epoch(struct phys *phys);
 
 /* Host bytes of a frame. */
 static inline u8 *phys_frame_host(const struct phys *phys, u64 frame)

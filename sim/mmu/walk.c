@@ -46,6 +46,9 @@ static u64 reserved_bits(const struct walk_root *root, unsigned level, bool larg
         return BIT(21) | (((root->reserved >> 32) & 0xff) << 13);
     }
     u64 r = root->reserved & PTE_ADDRESS;
+    if (root->mode == PAGING_PAE && level == 3) {
+        return r | 0xfff00000000001e6u;
+    }
     r |= (root->flags & WALK_NXE) == 0 ? PTE_NX : 0;
     if (root->mode == PAGING_PAE) {
         r |= 0x7ff0000000000000u; /* bits 52-62 */
@@ -143,7 +146,7 @@ static bool mark(struct phys *phys, const struct walk_root *root, unsigned acces
     unsigned size = root->mode == PAGING_32 ? 4 : 8;
     for (unsigned i = 0; i < res->steps; i++) {
         struct walk_step *s = &res->step[i];
-        u64 want = s->entry | PTE_A;
+        u64 want = root->mode == PAGING_PAE && s->level == 3 ? s->entry : s->entry | PTE_A;
         if (i + 1 == res->steps && (access & WALK_WRITE) != 0) {
             want |= PTE_D;
         }
@@ -181,7 +184,9 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
     unsigned entry_bits = narrow ? 10 : 9;
     unsigned level = narrow ? 2 : root->mode == PAGING_PAE ? 2 : root->mode == PAGING_4LEVEL ? 4 : 5;
     u64 table = root->table;
-    if (root->mode == PAGING_PAE) {
+    if (root->mode == PAGING_PAE && (root->flags & WALK_PDPT_IN_MEMORY) != 0) {
+        level = 3;
+    } else if (root->mode == PAGING_PAE) {
         u64 pdpte = root->pdpte[(lin >> 30) & 3];
         if ((pdpte & PTE_P) == 0) {
             return fail(root, access, res, 0, "page-directory pointer not present");
@@ -192,7 +197,7 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
     unsigned shift;
     for (;; level--) {
         shift = PAGE_SHIFT + (level - 1) * entry_bits;
-        u64 index = (lin >> shift) & (BIT(entry_bits) - 1);
+        u64 index = (lin >> shift) & (root->mode == PAGING_PAE && level == 3 ? 3 : BIT(entry_bits) - 1);
         if (!to_system(phys, root, table + index * (narrow ? 4 : 8), table_access, true, res, &spa,
                        &nested_bytes)) {
             return false;
@@ -204,11 +209,16 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
         if ((entry & PTE_P) == 0) {
             return fail(root, access, res, 0, "entry not present");
         }
-        bool large = level > 1 && level <= 3 && (entry & PTE_PS) != 0 &&
+        bool pdpte = root->mode == PAGING_PAE && level == 3;
+        bool large = level > 1 && level <= 3 && !pdpte && (entry & PTE_PS) != 0 &&
                      (!narrow || (root->flags & WALK_PSE) != 0) &&
                      (level < 3 || (root->flags & WALK_1GB) != 0);
         if ((entry & reserved_bits(root, level, large)) != 0) {
             return fail(root, access, res, PF_P | PF_RSVD, "reserved bit set in an entry");
+        }
+        if (pdpte) {
+            table = entry & PTE_ADDRESS;
+            continue;
         }
         bool leaf = large || level == 1;
         res->user = res->user && (entry & PTE_U) != 0;

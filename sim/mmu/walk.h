@@ -20,6 +20,8 @@ enum walk_flag {
     WALK_1GB = 1 << 8,      /* 1 GiB pages exist */
     WALK_CET = 1 << 9,      /* CR4.CET: shadow-stack pages are special */
     WALK_AMD_BIT8 = 1 << 10, /* bit 8 of upper entries is reserved (AMD) */
+    WALK_NPT_GMET = 1 << 11, /* nested paging: guest mode execute trap */
+    WALK_PDPT_IN_MEMORY = 1 << 12, /* PAE: page-directory pointers are read at `table`, not in registers */
 };
 
 enum walk_access {

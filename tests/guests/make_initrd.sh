@@ -1,7 +1,9 @@
 #!/bin/sh
 # A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio.gz [COMMAND_FILE]
-# /init mounts the usual file systems, prints "@@ SHELL ...", then runs COMMAND_FILE's commands or an
-# interactive shell on the console, and powers off.
+# /init mounts the usual file systems, loads the modules of $MODULES (a folder that pick_modules.py
+# wrote), prints "@@ SHELL ...", then
+#   - with root=DEVICE on the command line: mounts it read-write and starts its /sbin/init,
+#   - else runs COMMAND_FILE's commands, or an interactive shell on the console, and powers off.
 set -eu
 out=$1
 commands=${2:-}
@@ -17,7 +19,23 @@ export PATH=/bin
 mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
+if [ -f /modules/load ]; then
+    while read -r m; do insmod "/modules/$m"; done < /modules/load
+fi
 echo "@@ SHELL $(uname -r) cpus=$(grep -c ^processor /proc/cpuinfo)"
+for word in $(cat /proc/cmdline); do
+    case $word in
+    root=*) root=${word#root=} ;;
+    esac
+done
+if [ -n "${root:-}" ]; then
+    i=0
+    while [ ! -b "$root" ] && [ $i -lt 100 ]; do i=$((i+1)); usleep 100000; done
+    mount -t ext4 "$root" /mnt
+    mount -t devtmpfs none /mnt/dev
+    umount /proc /sys
+    exec switch_root /mnt /sbin/init
+fi
 if [ -f /commands ]; then
     sh /commands
 else
@@ -29,7 +47,10 @@ chmod +x "$dir/init"
 if [ -n "$commands" ]; then
     cp "$commands" "$dir/commands"
 fi
-# Extra files (kernel modules): EXTRA=dir is copied to /extra.
+if [ -n "${MODULES:-}" ]; then
+    cp -r "$MODULES" "$dir/modules"
+fi
+# Extra files: EXTRA=dir is copied to /extra.
 if [ -n "${EXTRA:-}" ]; then
     cp -r "$EXTRA" "$dir/extra"
 fi

@@ -23,6 +23,7 @@ static struct tlb_ctx ctx;
 static struct tlb_entry rd[SLOTS], wr[SLOTS];
 static u8 memory[PAGES * 4096] __attribute__((aligned(4096)));
 static struct page_desc pages[PAGES];
+static u32 dirty[PAGES];
 static struct phys phys; /* as much of it as the slow path wants for pages with fast entries */
 
 static u64 random_state;
@@ -85,7 +86,7 @@ static inline void set_up(void)
     model.vendor = CPU_VENDOR_INTEL;
     model.phys_bits = 40;
     cpu.model = &model;
-    phys = (struct phys){.ram = memory, .pages = pages, .page_count = PAGES, .a20_mask = ~(u64)0};
+    phys = (struct phys){.ram = memory, .pages = pages, .dirty = dirty, .page_count = PAGES, .a20_mask = ~(u64)0};
     cpu.phys = &phys;
     cpu.arch.rflags = RFLAGS_ONE;
     cpu.arch.rip = 0x400000;

@@ -109,6 +109,7 @@ static inline struct rig *rig_new(void)
                        "bios");
     for (u64 i = 0; i < RIG_BIOS; i++) {
         rig->phys.ram[RIG_RAM + i] = (u8)(0x80 | (i >> 12)); /* page number in every byte */
+        phys_note_write(&rig->phys, (RIG_RAM + i) >> PAGE_SHIFT);
     }
     rig->bus = calloc(1, sizeof *rig->bus);
     ck_assert_ptr_nonnull(rig->bus);

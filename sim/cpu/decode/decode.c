@@ -396,6 +396,7 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     bool movs_cmps = (id == INSN_MOVSD || id == INSN_CMPSD) && vec;
     if (movs_cmps) {
         unit = UNIT_SSE;
+        out->pfx &= (u8) ~(PFX_REP | PFX_REPNE); /* F2 is part of the opcode, nothing repeats */
     }
     if (unit == UNIT_SSE && mmx) {
         unit = UNIT_MMX;

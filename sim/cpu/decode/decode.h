@@ -50,6 +50,9 @@ void decoder_free(struct decoder *d);
 enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *bytes, size_t avail,
                                struct insn *out);
 
+/* The instruction at `bytes` as text; returns its length, 1 for what no processor knows. */
+unsigned format_insn(u32 mode, const u8 *bytes, size_t avail, u64 rip, char *text, size_t size);
+
 /* Does the op end a block? */
 bool insn_ends_block(const struct insn *in);
 /* Does its handler move RIP itself? */

@@ -11,6 +11,7 @@
 #include "cpu/model.h"
 #include "cpu/msr.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 /* ---- CR0, CR3, CR4 ---- */
 
@@ -31,10 +32,11 @@ cpu_rc cr3_read_pdptes(struct cpu *cpu, u64 cr3, u64 pdpte[4])
     return CPU_OK;
 }
 
-/* PAE paging without long mode, as these values would have it? */
-static bool is_pae(u64 cr0, u64 cr4, u64 efer)
+/* PAE paging without long mode, as these values would have it, with page-directory pointers in registers? (Under
+ * nested paging they are read in the walk.) */
+static bool is_pae(const struct cpu *cpu, u64 cr0, u64 cr4, u64 efer)
 {
-    return (cr0 & CR0_PG) != 0 && (cr4 & CR4_PAE) != 0 && (efer & EFER_LME) == 0;
+    return !virt_walks_pdptes(cpu) && (cr0 & CR0_PG) != 0 && (cr4 & CR4_PAE) != 0 && (efer & EFER_LME) == 0;
 }
 
 /* [SDM3 "Initializing IA-32e Mode"], [APM2 "Long-Mode Consistency Checks"] */
@@ -85,11 +87,12 @@ cpu_rc cr0_write(struct cpu *cpu, u64 value)
         return raise_gp(cpu, 0, "bits of CR0 that VMX operation fixes");
     }
     u64 changed = a->cr0 ^ value;
-    if (is_pae(value, a->cr4, a->efer) && (changed & (CR0_PG | CR0_CD | CR0_NW)) != 0) {
+    if (is_pae(cpu, value, a->cr4, a->efer) && (changed & (CR0_PG | CR0_CD | CR0_NW)) != 0) {
         u64 pdpte[4];
         TRY(cr3_read_pdptes(cpu, a->cr3, pdpte));
         memcpy(a->pdpte, pdpte, sizeof pdpte);
     }
+    trace_cr_write(cpu->trace, cpu->index, 0, value, a->rip);
     a->cr0 = value;
     if ((value & CR0_PG) != 0 && (a->efer & EFER_LME) != 0) {
         a->efer |= EFER_LMA;
@@ -113,11 +116,12 @@ cpu_rc cr3_write(struct cpu *cpu, u64 value)
     if ((value & reserved) != 0) {
         return raise_gp(cpu, 0, "reserved bits of CR3");
     }
-    if (is_pae(a->cr0, a->cr4, a->efer)) {
+    if (is_pae(cpu, a->cr0, a->cr4, a->efer)) {
         u64 pdpte[4];
         TRY(cr3_read_pdptes(cpu, value, pdpte));
         memcpy(a->pdpte, pdpte, sizeof pdpte);
     }
+    trace_cr_write(cpu->trace, cpu->index, 3, value, a->rip);
     a->cr3 = value & ~CR3_NOFLUSH;
     cpu_update_mode(cpu);
     return CPU_OK;
@@ -150,11 +154,12 @@ cpu_rc cr4_write(struct cpu *cpu, u64 value)
     struct cpu_arch *a = &cpu->arch;
     TRY(check_cr4(cpu, value));
     u64 changed = a->cr4 ^ value;
-    if (is_pae(a->cr0, value, a->efer) && (changed & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) != 0) {
+    if (is_pae(cpu, a->cr0, value, a->efer) && (changed & (CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP)) != 0) {
         u64 pdpte[4];
         TRY(cr3_read_pdptes(cpu, a->cr3, pdpte));
         memcpy(a->pdpte, pdpte, sizeof pdpte);
     }
+    trace_cr_write(cpu->trace, cpu->index, 4, value, a->rip);
     a->cr4 = value;
     cpu_update_mode(cpu);
     return CPU_OK;
@@ -204,6 +209,12 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
     bool store = in->r[0] < OPR_HIGH;
     unsigned cr = in->r[store ? 1 : 0] & 15u;
     unsigned size = cpu->d.code64 ? 8 : 4;
+    if ((in->pfx & PFX_LOCK) != 0) { /* [APM3 "MOV CRn"]: LOCK MOV CR0 is MOV CR8 */
+        if ((cr & 7u) != 0 || !cpu_has(cpu, CPU_FEATURE_CR8_LEGACY)) {
+            return raise_ud(cpu, "LOCK with MOV CR");
+        }
+        cr = 8;
+    }
     if (!cr_exists(cr)) {
         return raise_ud(cpu, "control register that does not exist");
     }

@@ -395,6 +395,50 @@ static ALWAYS_INLINE cpu_rc branch8(struct cpu *cpu, const struct insn *in, unsi
     }
 CONDITIONS(BRANCH8)
 
+/* IMUL r, r/m[, imm] with the size known. CF = OF = the result was truncated; the rest is undefined: 0. */
+static ALWAYS_INLINE cpu_rc fast_imul(struct cpu *cpu, const struct insn *in, unsigned size)
+{
+    u64 b;
+    TRY(opr_read(cpu, in, 1, size, &b));
+    u64 a = in->r[2] == OPR_NONE ? reg_get(cpu, in->r[0]) : in->imm;
+    i64 product;
+    bool overflow = __builtin_mul_overflow((i64)sign_extend(a, size), (i64)sign_extend(b, size), &product);
+    overflow = overflow || (size == 4 && product != (i32)product);
+    reg_put(cpu, in->r[0], size, (u64)product);
+    flags_set_arith(cpu, overflow ? RFLAGS_CF | RFLAGS_OF : 0);
+    return CPU_OK;
+}
+
+static cpu_rc imul4(struct cpu *cpu, const struct insn *in)
+{
+    return fast_imul(cpu, in, 4);
+}
+
+static cpu_rc imul8(struct cpu *cpu, const struct insn *in)
+{
+    return fast_imul(cpu, in, 8);
+}
+
+/* The source is read, and may fault, whatever the condition says; a 32-bit destination is written in any case. */
+static ALWAYS_INLINE cpu_rc fast_cmov(struct cpu *cpu, const struct insn *in, unsigned size, unsigned cc)
+{
+    u64 v;
+    TRY(opr_read(cpu, in, 1, size, &v));
+    reg_put(cpu, in->r[0], size, flags_condition(cpu, cc) ? v : reg_get(cpu, in->r[0]));
+    return CPU_OK;
+}
+
+#define CMOV(name, NAME, cc)                                                                       \
+    static cpu_rc cmov4_##name(struct cpu *cpu, const struct insn *in)                             \
+    {                                                                                              \
+        return fast_cmov(cpu, in, 4, cc);                                                          \
+    }                                                                                              \
+    static cpu_rc cmov8_##name(struct cpu *cpu, const struct insn *in)                             \
+    {                                                                                              \
+        return fast_cmov(cpu, in, 8, cc);                                                          \
+    }
+CONDITIONS(CMOV)
+
 /* ---- Choice ---- */
 
 static bool is_reg(unsigned r)
@@ -509,6 +553,8 @@ exec_fn *exec_specialise(const struct insn *in, enum insn_id id)
         return choose_extend(in, true);
     case INSN_LEA:
         return choose_lea(in);
+    case INSN_IMUL:
+        return in->r[1] == OPR_NONE ? NULL : choose_reg(in, imul4, imul8);
     case INSN_INC:
         return choose_reg(in, INC4_reg, INC8_reg);
     case INSN_DEC:
@@ -534,6 +580,11 @@ exec_fn *exec_specialise(const struct insn *in, enum insn_id id)
         return rel8 ? branch8_##name : NULL;
         CONDITIONS(CASE_JCC)
 #undef CASE_JCC
+#define CASE_CMOV(name, NAME, cc)                                                                  \
+    case INSN_CMOV##NAME:                                                                          \
+        return choose_reg(in, cmov4_##name, cmov8_##name);
+        CONDITIONS(CASE_CMOV)
+#undef CASE_CMOV
     default:
         return NULL;
     }

@@ -8,6 +8,7 @@
 #include "cpu/pmu.h"
 #include "cpu/tlb.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 static unsigned iopl_of(const struct cpu *cpu)
 {
@@ -163,10 +164,15 @@ cpu_rc exec_hlt(struct cpu *cpu, const struct insn *in)
     return CPU_OK;
 }
 
+/* The processor waits for another one: let it have the rest of the turn. */
 cpu_rc exec_pause(struct cpu *cpu, const struct insn *in)
 {
-    UNUSED(cpu);
     UNUSED(in);
+    if (cpu->set->count > 1) {
+        cpu->d.yield = true;
+        cpu->d.stop = true;
+        cpu_leave_block(cpu);
+    }
     return CPU_OK;
 }
 
@@ -369,6 +375,7 @@ cpu_rc exec_wrmsr(struct cpu *cpu, const struct insn *in)
     if (!done) {
         TRY(msr_write(cpu, index, v));
     }
+    trace_msr_write(cpu->trace, cpu->index, index, v, cpu->arch.rip);
     cpu_leave_block(cpu);
     return CPU_OK;
 }

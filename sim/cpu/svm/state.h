@@ -5,8 +5,28 @@
 
 #include "base/types.h"
 
+/* The VMCB's control area as VMRUN read it. Clean bits are not used: every field is read at every
+ * VMRUN, so a bit that lies changes nothing. */
+struct vmcb_control {
+#define VMCB_CONTROL(offset, bytes, name, clean) u64 name;
+#include "abi/x86/vmcb_fields.def"
+};
+
 struct svm_arch {
-    bool gif; /* global interrupt flag; 1 after reset */
+    bool gif;      /* global interrupt flag; 1 after reset */
+    u64 tsc_ratio; /* the MSR */
+    /* In guest mode: */
+    u64 vmcb;                /* its system-physical address */
+    struct vmcb_control ctl; /* int_ctl follows V_IRQ, V_TPR, V_GIF, V_NMI as the guest changes them */
+    u64 g_pat;               /* with nested paging: the guest's PAT */
+    bool host_if;            /* RFLAGS.IF at VMRUN: masks physical interrupts with V_INTR_MASKING */
+    bool host_nmi_blocked;   /* with virtual NMIs nmi_blocked is the guest's */
+    u32 nested_mode, nested_flags; /* nested paging: the host's paging mode, and walk flags */
+    bool delivering;         /* an event is being delivered: int_info and int_error describe it */
+    bool injecting;          /* ... the first one is EVENTINJ's: not intercepted */
+    u32 int_info, int_error;
+    u32 pause_count;         /* PAUSEs left until the intercept */
+    u64 pause_tsc;           /* when the last one ran */
 };
 
 #endif

@@ -165,8 +165,7 @@ static void write_region(struct cpu *cpu, u64 region, unsigned at, unsigned size
     if (host != NULL) {
         struct page_desc *page = &cpu->phys->pages[cpu->d.vmcs_frame];
         if ((page->flags & ~(u32)PAGE_DIRTY) == 0) {
-            page->flags |= PAGE_DIRTY;
-            page->hash_valid = 0;
+            phys_note_write(cpu->phys, cpu->d.vmcs_frame);
             store_le(host + at, value, size);
             return;
         }

@@ -3,24 +3,23 @@
 
 #include "base/bits.h"
 #include "base/bytes.h"
-#include "devices/pm.h"
 #include "cpu/flags.h"
-#include "devices/q35.h"
 #include "machine/boot/multiboot.h"
 #include "machine/boot/pvh.h"
+#include "machine/boot/unpack.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-bool boot_read_file(const char *path, struct boot_file *file, struct error *err)
+bool boot_read_file(const char *what, const char *path, struct boot_file *file, struct error *err)
 {
     *file = (struct boot_file){0};
     FILE *f = fopen(path, "rb");
     if (f == NULL) {
-        return error_set(err, errno == ENOENT ? EXIT_STATUS_NO_FILE : EXIT_STATUS_BAD_FILE, "%s: %s",
-                         path, strerror(errno));
+        return error_set(err, errno == ENOENT ? EXIT_STATUS_NO_FILE : EXIT_STATUS_BAD_FILE,
+                         "could not open %s file '%s': %s", what, path, strerror(errno));
     }
     u64 cap = MIB(1);
     file->data = malloc(cap);
@@ -43,7 +42,7 @@ bool boot_read_file(const char *path, struct boot_file *file, struct error *err)
     (void)fclose(f);
     if (bad) {
         boot_free_file(file);
-        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be read", path);
+        return error_set(err, EXIT_STATUS_BAD_FILE, "could not read %s file '%s'", what, path);
     }
     return true;
 }
@@ -110,6 +109,20 @@ void boot_enter_long_mode(struct machine *m, u64 scratch, u64 rip)
     cpu_update_mode(cpu);
 }
 
+/* The kernel inside of a bzImage by its PVH entry: without its own unpacking and without KASLR. */
+static bool unpacked_boot(struct machine *m, const struct boot_file *kernel, struct error *err)
+{
+    struct boot_file elf;
+    if (!unpack_bzimage(kernel, m->config.kernel, &elf, err)) {
+        return false;
+    }
+    bool ok = pvh_is(&elf) ? pvh_boot(m, &elf, err)
+                           : error_set(err, EXIT_STATUS_BAD_FILE, "%s: the kernel in it has no PVH entry",
+                                       m->config.kernel);
+    boot_free_file(&elf);
+    return ok;
+}
+
 bool boot_load(struct machine *m, struct error *err)
 {
     if (m->config.kernel == NULL) {
@@ -119,15 +132,15 @@ bool boot_load(struct machine *m, struct error *err)
         return true; /* the firmware finds the kernel in fw_cfg */
     }
     struct boot_file kernel;
-    if (!boot_read_file(m->config.kernel, &kernel, err)) {
+    if (!boot_read_file("kernel", machine_file(m, m->config.kernel), &kernel, err)) {
         return false;
     }
-    q35_setup_without_firmware(m->pci, m->lpc, align_up(GIB(4) + m->ram_above_4g, GIB(1)) + GIB(1),
-                               GIB(512) - 1);
-    pm_enable_acpi(m->pm);
+    boot_as_firmware(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);
-    if (bzimage_is(&kernel)) {
+    if (bzimage_is(&kernel) && m->config.boot_protocol == BOOT_PVH) {
+        ok = unpacked_boot(m, &kernel, err);
+    } else if (bzimage_is(&kernel)) {
         ok = bzimage_boot(m, &kernel, err);
     } else if (multiboot != 0) {
         ok = multiboot_boot(m, &kernel, multiboot, err);

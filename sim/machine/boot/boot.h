@@ -12,20 +12,34 @@ struct boot_file {
 };
 
 /* Read a whole file. False with a line in *err: missing 66, unreadable 65. */
-bool boot_read_file(const char *path, struct boot_file *file, struct error *err);
+bool boot_read_file(const char *what, const char *path, struct boot_file *file, struct error *err);
 void boot_free_file(struct boot_file *file);
 
 /* Is it a bzImage (a Linux kernel with a setup header)? */
 bool bzimage_is(const struct boot_file *kernel);
-/* Load by the 64-bit boot protocol and set the first processor's registers.
+/* Load by the 64-bit or 32-bit boot protocol and set the first processor's registers.
  * [Linux Documentation/arch/x86/boot.rst] */
 bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct error *err);
+
+/* Conventional memory ends here. */
+#define BOOT_EBDA_AT 0x9fc00u
+
+/* Leave processors and low memory as firmware does. */
+void boot_as_firmware(struct machine *m);
 
 /* ACPI tables for a boot without firmware: in the BIOS area and at the top of low RAM. Returns the
  * RSDP's address. */
 u64 boot_place_acpi(struct machine *m);
+/* Where boot_place_acpi puts the FACS. */
+u64 boot_facs(const struct machine *m);
 /* End of the RAM below 4 GiB that is free to the guest (ACPI tables lie above it). */
 u64 boot_low_ram_end(const struct machine *m);
+
+/* Leave the machine as a firmware would leave it to a boot loader. */
+void boot_as_firmware(struct machine *m);
+/* After the reset that ends S3: go to the operating system's waking vector, or leave that to the
+ * firmware when there is one. */
+void boot_wake(struct machine *m);
 
 /* Tell firmware through fw_cfg what the machine is: memory, processors, ACPI tables. Once, at build. */
 void boot_describe_to_firmware(struct machine *m);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Linux's 64-bit boot protocol: protected-mode part at its preferred address, boot_params ("zero
- * page") with memory map, command line and initrd, entry 0x200 past the start in 64-bit mode. */
+/* Linux's 64-bit and 32-bit boot protocols: protected-mode part at its preferred address, boot_params
+ * ("zero page") with memory map, command line and initrd; entry 0x200 past the start in 64-bit mode, or
+ * at the start in flat 32-bit mode. Left out: kernels that load below 1 MiB (zImage), the 16-bit
+ * entry. */
 #include "machine/boot/boot.h"
 
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "cpu/model.h"
 #include "machine/boot/modules.h"
 
 #include <string.h>
@@ -25,6 +28,7 @@ enum {
     HDR_INITRD_MAX = 0x22c,
     HDR_XLOADFLAGS = 0x236,
     HDR_CMDLINE_SIZE = 0x238,
+    HDR_RELOCATABLE = 0x234,
     HDR_PREF_ADDRESS = 0x258,
     HDR_INIT_SIZE = 0x260,
     BP_ACPI_RSDP = 0x070,
@@ -64,7 +68,7 @@ static bool load_initrd(struct machine *m, u8 *params, u64 kernel_end, struct er
     }
     struct boot_file initrd;
     const char *path = m->config.modules[0].path;
-    if (!boot_read_file(path, &initrd, err)) {
+    if (!boot_read_file("initrd", machine_file(m, path), &initrd, err)) {
         return false;
     }
     u64 top = boot_low_ram_end(m);
@@ -85,17 +89,57 @@ static bool load_initrd(struct machine *m, u8 *params, u64 kernel_end, struct er
     return ok;
 }
 
+/* Where the kernel goes and what it needs there until it has unpacked itself. */
+static void kernel_place(const u8 *k, u64 size, u64 *at, u64 *room)
+{
+    *at = MIB(1);
+    *room = size;
+    if (load_le16(k + HDR_VERSION) >= 0x20a) {
+        *at = k[HDR_RELOCATABLE] != 0 ? load_le64(k + HDR_PREF_ADDRESS) : *at;
+        *room = load_le32(k + HDR_INIT_SIZE);
+    }
+}
+
+static bool put_command_line(struct machine *m, u8 *params, struct error *err)
+{
+    const char *append = m->config.append != NULL ? m->config.append : "";
+    size_t len = strlen(append);
+    u32 max = load_le16(params + HDR_VERSION) >= 0x206 ? load_le32(params + HDR_CMDLINE_SIZE) : 255;
+    if (len > max || len > 0xfff0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--append is longer than this kernel takes (%u bytes)", max);
+    }
+    (void)phys_load(&m->phys, SPA(CMDLINE_AT), append, len + 1);
+    store_le32(params + HDR_CMD_LINE_PTR, CMDLINE_AT);
+    return true;
+}
+
+/* [boot.rst "32-bit Boot Protocol"] code in selector 10h, data in 18h, both flat and in a GDT. */
+static void enter_32(struct machine *m, u64 rip)
+{
+    static const u64 gdt[] = {0, 0, 0x00cf9b000000ffffu, 0x00cf93000000ffffu};
+    (void)phys_load(&m->phys, SPA(SCRATCH_AT), gdt, sizeof gdt);
+    boot_enter_protected_mode(m, rip);
+    m->set.cpu[0]->arch.gdtr = (struct table_reg){.base = SCRATCH_AT, .limit = sizeof gdt - 1};
+}
+
 bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct error *err)
 {
     const u8 *k = kernel->data;
     u64 setup = ((u64)(k[HDR_SETUP_SECTS] != 0 ? k[HDR_SETUP_SECTS] : 4) + 1) * 512;
-    if (load_le16(k + HDR_VERSION) < 0x20c || (load_le16(k + HDR_XLOADFLAGS) & XLF_KERNEL_64) == 0) {
-        return error_set(err, EXIT_STATUS_BAD_FILE,
-                         "%s: not a 64-bit Linux kernel of boot protocol 2.12 or newer", m->config.kernel);
+    unsigned version = load_le16(k + HDR_VERSION);
+    bool has_64 = version >= 0x20c && (load_le16(k + HDR_XLOADFLAGS) & XLF_KERNEL_64) != 0;
+    bool wants_64 = m->config.boot_protocol == BOOT_LINUX64 ||
+                    (m->config.boot_protocol == BOOT_AUTO && has_64 && model_has(&m->model, CPU_FEATURE_LM));
+    if (wants_64 && !has_64) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: has no 64-bit entry", m->config.kernel);
     }
-    u64 at = load_le64(k + HDR_PREF_ADDRESS);
-    u64 init_size = load_le32(k + HDR_INIT_SIZE);
-    if (setup >= kernel->size || at + init_size > boot_low_ram_end(m)) {
+    if (version < 0x203 || (k[HDR_LOADFLAGS] & 1) == 0) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: a Linux kernel of before 2.4.18, or not a bzImage",
+                         m->config.kernel);
+    }
+    u64 at, room;
+    kernel_place(k, kernel->size, &at, &room);
+    if (setup >= kernel->size || at + room > boot_low_ram_end(m)) {
         return error_set(err, EXIT_STATUS_BAD_FILE,
                          setup >= kernel->size ? "%s: the kernel image is truncated"
                                                : "%s: the kernel does not fit; use more --memory",
@@ -105,20 +149,14 @@ bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct erro
     memset(params, 0, sizeof params);
     u64 header_end = 0x202u + k[0x201];
     memcpy(params + HDR_SETUP_SECTS, k + HDR_SETUP_SECTS, header_end - HDR_SETUP_SECTS);
-    const char *append = m->config.append != NULL ? m->config.append : "";
-    size_t len = strlen(append);
-    if (len > load_le32(params + HDR_CMDLINE_SIZE) || len > 0xfff0) {
-        return error_set(err, EXIT_STATUS_USAGE, "--append is longer than this kernel takes (%u bytes)",
-                         load_le32(params + HDR_CMDLINE_SIZE));
+    if (!put_command_line(m, params, err)) {
+        return false;
     }
     (void)phys_load(&m->phys, SPA(at), k + setup, kernel->size - setup);
-    (void)phys_load(&m->phys, SPA(CMDLINE_AT), append, len + 1);
     params[HDR_TYPE_OF_LOADER] = 0xff;
-    params[HDR_LOADFLAGS] |= 1;
     store_le32(params + HDR_CODE32_START, (u32)at);
-    store_le32(params + HDR_CMD_LINE_PTR, CMDLINE_AT);
     store_le64(params + BP_ACPI_RSDP, boot_place_acpi(m));
-    if (!load_initrd(m, params, at + init_size, err)) {
+    if (!load_initrd(m, params, at + room, err)) {
         return false;
     }
     struct memory_range map[MEMORY_RANGES_MAX];
@@ -128,8 +166,12 @@ bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct erro
     }
     (void)phys_load(&m->phys, SPA(BOOT_PARAMS_AT), params, sizeof params);
     struct cpu *cpu = m->set.cpu[0];
-    boot_enter_long_mode(m, SCRATCH_AT, at + 0x200);
+    if (wants_64) {
+        boot_enter_long_mode(m, SCRATCH_AT, at + 0x200);
+        cpu->arch.gpr[RSP] = SCRATCH_AT;
+    } else {
+        enter_32(m, at);
+    }
     cpu->arch.gpr[RSI] = BOOT_PARAMS_AT;
-    cpu->arch.gpr[RSP] = SCRATCH_AT;
     return true;
 }

@@ -9,7 +9,7 @@ bool modules_load(struct machine *m, u64 at, struct loaded_module *out, struct e
     for (unsigned i = 0; i < m->config.module_count; i++) {
         const struct module_config *c = &m->config.modules[i];
         struct boot_file f;
-        if (!boot_read_file(c->path, &f, err)) {
+        if (!boot_read_file("module", machine_file(m, c->path), &f, err)) {
             return false;
         }
         at = align_up(at, PAGE_SIZE);
@@ -30,8 +30,8 @@ unsigned boot_memory_map(const struct machine *m, struct memory_range *out)
 {
     unsigned n = 0;
     u64 low_end = boot_low_ram_end(m);
-    out[n++] = (struct memory_range){0, 0x9fc00, 1};
-    out[n++] = (struct memory_range){0x9fc00, 0xa0000, 2};
+    out[n++] = (struct memory_range){0, BOOT_EBDA_AT, 1};
+    out[n++] = (struct memory_range){BOOT_EBDA_AT, 0xa0000, 2};
     out[n++] = (struct memory_range){0xf0000, MIB(1), 2};
     out[n++] = (struct memory_range){MIB(1), low_end, 1};
     out[n++] = (struct memory_range){low_end, m->ram_below_4g, 3};

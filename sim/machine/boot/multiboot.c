@@ -20,8 +20,6 @@
 #define MB2_SEARCH 32768u
 #define MB2_LOADED 0x36d76289u
 
-/* The information structure and its strings: below the EBDA. */
-#define INFO_AT 0x9000u
 #define INFO_SIZE 0x7000u
 
 static bool find_header(const struct boot_file *f, u32 magic, u64 limit, unsigned step, u64 *at)
@@ -94,22 +92,35 @@ static bool load_image(struct machine *m, const struct boot_file *k, u64 header,
 
 /* The structure under construction, in host memory, with guest addresses. */
 struct info {
+    u32 at;
     u8 bytes[INFO_SIZE];
     u32 used;
     bool full;
 };
+
+/* The information structure and its strings lie in low memory, where the image leaves room. */
+static u32 info_place(const struct elf_image *image)
+{
+    static const u32 places[] = {0x9000, 0x90000, 0x80000};
+    for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
+        if (image->high <= places[i] || image->low >= places[i] + INFO_SIZE) {
+            return places[i];
+        }
+    }
+    return 0x1000; /* an image of more than half a megabyte below the hole for video memory */
+}
 
 static u32 put(struct info *i, const void *data, u64 size)
 {
     u32 at = i->used;
     if (size > INFO_SIZE - at) {
         i->full = true;
-        return INFO_AT;
+        return i->at;
     }
     memcpy(i->bytes + at, data, size);
     i->used = (u32)align_up(at + size, 4);
     i->used = i->used > INFO_SIZE ? INFO_SIZE : i->used;
-    return INFO_AT + at;
+    return i->at + at;
 }
 
 static u32 put_line(struct info *i, const char *name, const char *args)
@@ -118,7 +129,7 @@ static u32 put_line(struct info *i, const char *name, const char *args)
     int n = snprintf(text, sizeof text, "%s%s%s", name, " ", args != NULL ? args : "");
     if (n < 0 || (size_t)n >= sizeof text) {
         i->full = true;
-        return INFO_AT;
+        return i->at;
     }
     return put(i, text, (u64)n + 1);
 }
@@ -235,9 +246,10 @@ bool multiboot_boot(struct machine *m, const struct boot_file *kernel, unsigned 
     struct loaded_module mods[MACHINE_MAX_MODULES];
     struct info info = {.used = 0};
     if (!load_image(m, kernel, header, version, &image, err) ||
-        !modules_load(m, image.high, mods, err)) {
+        !modules_load(m, image.high > MIB(1) ? image.high : MIB(1), mods, err)) {
         return false;
     }
+    info.at = info_place(&image);
     u64 rsdp = boot_place_acpi(m);
     if (version == 2) {
         build_info2(m, &info, mods, rsdp);
@@ -247,10 +259,10 @@ bool multiboot_boot(struct machine *m, const struct boot_file *kernel, unsigned 
     if (info.full) {
         return error_set(err, EXIT_STATUS_USAGE, "the kernel's and modules' command lines are too long");
     }
-    (void)phys_load(&m->phys, SPA(INFO_AT), info.bytes, info.used);
+    (void)phys_load(&m->phys, SPA(info.at), info.bytes, info.used);
     boot_enter_protected_mode(m, image.entry);
     struct cpu *cpu = m->set.cpu[0];
     cpu->arch.gpr[RAX] = version == 2 ? MB2_LOADED : MB1_LOADED;
-    cpu->arch.gpr[RBX] = INFO_AT;
+    cpu->arch.gpr[RBX] = info.at;
     return true;
 }

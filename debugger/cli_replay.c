@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* vitrine replay: a recorded machine runs again, bit for bit, and is checked on the way. */
+#include "debugger/cli.h"
+
+#include "traces/load.h"
+
+#include <string.h>
+
+#define MAX_MAPS 64
+
+struct replay_arguments {
+    const char *trace;
+    struct file_map map[MAX_MAPS];
+    unsigned map_count;
+    char *rest[128]; /* options of `run` that a replay may have */
+    int rest_count;
+    bool quiet, help;
+};
+
+static void help(FILE *out)
+{
+    (void)fprintf(out,
+                  "usage: vitrine replay FILE [options]\n"
+                  "Run a recorded machine again and check it against the recorded state hashes.\n\n"
+                  "  --file OLD=NEW      a recorded file is at NEW now; repeatable\n"
+                  "  --quiet             do not show what the guest prints\n"
+                  "  --record FILE       record the replay, with --trace CLASSES more than the first time\n"
+                  "  --hash, --log CLASSES, -D FILE, --epoch N, --tlb-entries N   as for `run`\n\n"
+                  "Exit status: 0 when the replay is the recorded run, 73 at the first difference.\n");
+}
+
+static bool parse_map(struct replay_arguments *a, char *text, struct error *err)
+{
+    char *equals = strchr(text, '=');
+    if (equals == NULL || a->map_count == MAX_MAPS) {
+        return error_set(err, EXIT_STATUS_USAGE, "--file %s: OLD=NEW is wanted", text);
+    }
+    *equals = '\0';
+    a->map[a->map_count++] = (struct file_map){.from = text, .to = equals + 1};
+    return true;
+}
+
+static bool parse(struct replay_arguments *a, int argc, char **argv, struct error *err)
+{
+    for (int i = 0; i < argc; i++) {
+        const char *name = argv[i];
+        if (name[0] != '-') {
+            if (a->trace != NULL) {
+                return error_set(err, EXIT_STATUS_USAGE, "%s: one recording at a time", name);
+            }
+            a->trace = name;
+            continue;
+        }
+        name += name[1] == '-' ? 2 : 1;
+        if (strcmp(name, "help") == 0 || strcmp(name, "h") == 0) {
+            a->help = true;
+            return true;
+        }
+        bool has_value = strcmp(name, "hash") != 0 && strcmp(name, "quiet") != 0;
+        if (has_value && i + 1 == argc) {
+            return error_set(err, EXIT_STATUS_USAGE, "--%s wants an argument", name);
+        }
+        if (strcmp(name, "quiet") == 0) {
+            a->quiet = true;
+        } else if (strcmp(name, "file") == 0) {
+            if (!parse_map(a, argv[++i], err)) {
+                return false;
+            }
+        } else {
+            if (a->rest_count + 2 > (int)ARRAY_LEN(a->rest)) {
+                return error_set(err, EXIT_STATUS_USAGE, "too many options");
+            }
+            a->rest[a->rest_count++] = argv[i];
+            if (has_value) {
+                a->rest[a->rest_count++] = argv[++i];
+            }
+        }
+    }
+    return a->trace != NULL ||
+           error_set(err, EXIT_STATUS_USAGE, "which recording? usage: vitrine replay FILE");
+}
+
+/* The run is over: was it the recorded one? */
+static bool check_end(struct machine *m, const struct loaded_recording *l,
+                      const struct run_result *r, struct error *err)
+{
+    if (r->reason == STOP_DIFFERS) {
+        return error_set(err, m->error.status, "%s", m->error.text);
+    }
+    if (!l->has_stop) {
+        return r->reason == STOP_REPLAY_END ||
+               error_set(err, EXIT_STATUS_DIFFERS,
+                         "the replay differs: it ended (%s) at position %llu, before the recording does",
+                         stop_reason_name(r->reason), (unsigned long long)clock_position(&m->clock).n);
+    }
+    bool ordered = l->reason == STOP_INTERRUPTED || l->reason == STOP_QUIT || l->reason == STOP_REPLAY_END;
+    enum stop_reason wanted = ordered ? STOP_REPLAY_END : l->reason;
+    if (r->reason != wanted || (!ordered && r->code != l->code)) {
+        return error_set(err, EXIT_STATUS_DIFFERS,
+                         "the replay differs: at position %llu it came to %s %u, recorded was %s %u at %llu",
+                         (unsigned long long)clock_position(&m->clock).n, stop_reason_name(r->reason),
+                         r->code, stop_reason_name(l->reason), l->code,
+                         (unsigned long long)l->stop.position.n);
+    }
+    return evidence_compare(m, &l->stop, err);
+}
+
+static int replay(struct run_options *o, struct machine *m, const struct loaded_recording *l)
+{
+    struct error err = {0};
+    struct run_result r;
+    if (!record_start(o, m, &err)) {
+        return cli_fail(&err);
+    }
+    evidence_start_replay(m, &l->recording);
+    if (!session_run(o, m, false, &r, &err)) {
+        return cli_fail(&err);
+    }
+    if (o->hash) {
+        session_print_hash(m, &r);
+    }
+    if (r.reason == STOP_INTERRUPTED) {
+        (void)record_finish(m, &r, &err);
+        return EXIT_STATUS_INTERRUPTED;
+    }
+    bool same = check_end(m, l, &r, &err);
+    struct run_result end = same && l->has_stop
+                                ? (struct run_result){.reason = l->reason, .code = l->code}
+                                : r;
+    if (!record_finish(m, &end, &err) || !same) {
+        return cli_fail(&err);
+    }
+    (void)fflush(stdout);
+    (void)fprintf(stderr, "vitrine: the replay is the recorded run: %zu inputs, %zu state hashes, %s %s at "
+                  "position %llu\n",
+                  l->input_count, m->recording_next, l->has_stop ? "end" : "cut",
+                  l->has_stop ? stop_reason_name(l->reason) : "(the recording has no end)",
+                  (unsigned long long)clock_position(&m->clock).n);
+    return EXIT_STATUS_OK;
+}
+
+static bool set_up(struct run_options *o, struct replay_arguments *a, const struct loaded_recording *l,
+                   struct error *err)
+{
+    if (!record_restore(o, l->config, a->map, a->map_count, err)) {
+        return false;
+    }
+    o->host_side_only = true;
+    if (!options_parse(o, a->rest_count, a->rest, err)) {
+        return false;
+    }
+    for (unsigned i = 0; a->quiet && i < o->machine.serial_count; i++) {
+        if (o->machine.serial[i].kind == CONSOLE_STDIO) {
+            o->machine.serial[i].kind = CONSOLE_NONE;
+        }
+    }
+    if (a->quiet && o->machine.debugcon.kind == CONSOLE_STDIO) {
+        o->machine.debugcon.kind = CONSOLE_FILE; /* still a device, shown nowhere */
+        o->machine.debugcon.path = "";
+    }
+    return true;
+}
+
+int cli_replay(int argc, char **argv)
+{
+    struct error err = {0};
+    struct replay_arguments a = {0};
+    struct loaded_recording l = {0};
+    struct run_options o;
+    int status;
+    if (!parse(&a, argc, argv, &err)) {
+        return cli_fail(&err);
+    }
+    if (a.help) {
+        help(stdout);
+        return EXIT_STATUS_OK;
+    }
+    options_init(&o, false);
+    if (!recording_load(&l, a.trace, &err) || !set_up(&o, &a, &l, &err)) {
+        status = cli_fail(&err);
+    } else {
+        struct machine *m = machine_new(&o.machine, &err);
+        status = m != NULL ? replay(&o, m, &l) : cli_fail(&err);
+        machine_free(m);
+    }
+    options_free(&o);
+    recording_free(&l);
+    return status;
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A run's configuration as the first chunk of its recording, and back.
+ *
+ * One line each: a word, then its values; in a value \\ and \n stand for backslash and newline.
+ *
+ *     build TEXT                  the program that recorded
+ *     cwd PATH                    what relative names are relative to
+ *     qemu 0|1                    called under QEMU's name
+ *     option NAME [VALUE]         in order; those with a default are all there
+ *     input CONSOLE KIND          what stood behind a console (enum console_input)
+ *     script NAME                 --script; its text follows
+ *     script-text TEXT
+ *     file SIZE HASH PATH         each file read, with the hash of its contents */
+#include "debugger/cli.h"
+
+#include "base/hash.h"
+#include "machine/evidence.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef VITRINE_BUILD
+#define VITRINE_BUILD "unknown"
+#endif
+
+/* ---- Files ---- */
+
+struct digest {
+    u64 size, hash;
+    bool regular; /* else it cannot be checked */
+};
+
+static bool digest_file(const char *path, struct digest *d, struct error *err)
+{
+    struct stat st;
+    *d = (struct digest){0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        int why = errno;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return error_set(err, why == ENOENT ? EXIT_STATUS_NO_FILE : EXIT_STATUS_BAD_FILE, "%s: %s",
+                         path, strerror(why));
+    }
+    d->regular = S_ISREG(st.st_mode);
+    d->size = d->regular ? (u64)st.st_size : 0;
+    if (d->size > 0) {
+        void *map = mmap(NULL, d->size, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (map == MAP_FAILED) {
+            (void)close(fd);
+            return error_set(err, EXIT_STATUS_BAD_FILE, "%s: %s", path, strerror(errno));
+        }
+        for (u64 at = 0; at < d->size; at += MIB(1)) {
+            u64 n = d->size - at < MIB(1) ? d->size - at : MIB(1);
+            d->hash = hash_bytes(d->hash, (const u8 *)map + at, n);
+        }
+        (void)munmap(map, d->size);
+    }
+    (void)close(fd);
+    return true;
+}
+
+#define MAX_FILES (MACHINE_MAX_MODULES + MACHINE_MAX_DRIVES + 2)
+
+/* Names of the files that a configuration reads, as it has them. */
+static unsigned list_files(const struct machine_config *c, const char *paths[MAX_FILES])
+{
+    unsigned n = 0;
+    if (c->kernel != NULL) {
+        paths[n++] = c->kernel;
+    }
+    if (c->firmware != NULL) {
+        paths[n++] = c->firmware;
+    }
+    for (unsigned i = 0; i < c->module_count; i++) {
+        paths[n++] = c->modules[i].path;
+    }
+    for (unsigned i = 0; i < c->drive_count; i++) {
+        paths[n++] = c->drives[i].path;
+    }
+    return n;
+}
+
+/* ---- Writing ---- */
+
+static void put_value(FILE *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\n' || *text == '\\') {
+            (void)fputs(*text == '\n' ? "\\n" : "\\\\", out);
+        } else {
+            (void)fputc(*text, out);
+        }
+    }
+}
+
+static void put_option(FILE *out, const char *name, const char *value)
+{
+    (void)fprintf(out, "option %s", name);
+    if (value != NULL) {
+        (void)fputc(' ', out);
+        put_value(out, value);
+    }
+    (void)fputc('\n', out);
+}
+
+static void put_number(FILE *out, const char *name, u64 value, const char *unit)
+{
+    (void)fprintf(out, "option %s %" PRIu64 "%s\n", name, value, unit);
+}
+
+static bool put_files(FILE *out, const struct run_options *o, const struct machine *m,
+                      struct error *err)
+{
+    const char *paths[MAX_FILES];
+    unsigned n = list_files(&o->machine, paths);
+    for (unsigned i = 0; i < n; i++) {
+        struct digest d;
+        if (!digest_file(machine_file(m, paths[i]), &d, err)) {
+            return false;
+        }
+        if (d.regular) {
+            (void)fprintf(out, "file %" PRIu64 " %016" PRIx64 " ", d.size, d.hash);
+            put_value(out, paths[i]);
+            (void)fputc('\n', out);
+        }
+    }
+    return true;
+}
+
+static bool put_config(FILE *out, const struct run_options *o, const struct machine *m,
+                       struct error *err)
+{
+    const struct machine_config *c = &o->machine;
+    char cwd[4096];
+    (void)fprintf(out, "build %s\n", VITRINE_BUILD);
+    if (getcwd(cwd, sizeof cwd) != NULL) {
+        (void)fputs("cwd ", out);
+        put_value(out, cwd);
+        (void)fputc('\n', out);
+    }
+    (void)fprintf(out, "qemu %d\n", o->as_qemu ? 1 : 0);
+    for (unsigned i = 0; i < o->given_count; i++) {
+        put_option(out, o->given[i].name, o->given[i].value);
+    }
+    /* Defaults may change from build to build. */
+    put_number(out, "memory", c->ram_bytes, "B");
+    put_number(out, "smp", c->cpus, "");
+    put_number(out, "seed", c->seed, "");
+    put_number(out, "quantum", c->quantum, "");
+    put_number(out, "ips", c->ips, "");
+    put_number(out, "tsc-hz", c->tsc_hz, "");
+    put_number(out, "rtc-base", (u64)c->rtc_base, "");
+    for (unsigned i = 0; i < c->serial_count; i++) {
+        (void)fprintf(out, "input %u %u\n", i, (unsigned)c->serial[i].input);
+    }
+    if (c->script != NULL) {
+        (void)fputs("script ", out);
+        put_value(out, c->script_name);
+        (void)fputs("\nscript-text ", out);
+        put_value(out, c->script);
+        (void)fputc('\n', out);
+    }
+    return put_files(out, o, m, err);
+}
+
+bool record_start(struct run_options *o, struct machine *m, struct error *err)
+{
+    if (o->record == NULL) {
+        return o->trace_classes == 0 ||
+               error_set(err, EXIT_STATUS_USAGE, "--trace wants --record FILE to write to");
+    }
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+    }
+    bool ok = put_config(out, o, m, err);
+    ok = fclose(out) == 0 && ok;
+    int fd = ok ? open(o->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+    if (ok && fd < 0) {
+        ok = error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", o->record, strerror(errno));
+    }
+    ok = ok && trace_start(&m->trace, fd, o->trace_classes, text, err);
+    free(text);
+    if (ok) {
+        evidence_start_recording(m);
+    }
+    return ok;
+}
+
+bool record_finish(struct machine *m, const struct run_result *result, struct error *err)
+{
+    evidence_record_end(m, result);
+    return trace_finish(&m->trace, err);
+}
+
+/* ---- Reading ---- */
+
+struct restorer {
+    struct run_options *o;
+    const struct file_map *map;
+    unsigned map_count;
+    char *argv[2 * MAX_GIVEN_OPTIONS];
+    int argc;
+    const char *cwd;
+    unsigned inputs[MACHINE_MAX_SERIAL];
+    struct file_map *files; /* room for MAX_FILES */
+    unsigned file_count;
+    struct error *err;
+};
+
+static void unescape(char *text)
+{
+    char *out = text;
+    for (; *text != '\0'; text++) {
+        if (*text == '\\' && text[1] != '\0') {
+            text++;
+            *out++ = *text == 'n' ? '\n' : *text;
+        } else {
+            *out++ = *text;
+        }
+    }
+    *out = '\0';
+}
+
+static bool bad_config(struct restorer *r, const char *line)
+{
+    return error_set(r->err, EXIT_STATUS_BAD_FILE, "the recording's configuration is damaged: %.60s",
+                     line);
+}
+
+static bool take_option(struct restorer *r, char *rest)
+{
+    if (r->argc + 2 > (int)ARRAY_LEN(r->argv)) {
+        return bad_config(r, rest);
+    }
+    char *blank = strchr(rest, ' ');
+    char name[64];
+    (void)snprintf(name, sizeof name, "--%.*s",
+                   (int)(blank != NULL ? blank - rest : (i64)strlen(rest)), rest);
+    r->argv[r->argc++] = options_keep(r->o, name);
+    if (blank != NULL) {
+        unescape(blank + 1);
+        r->argv[r->argc++] = options_keep(r->o, blank + 1);
+    }
+    return true;
+}
+
+/* Where the file recorded as `path` is now. */
+static const char *find_file(struct restorer *r, const char *path)
+{
+    for (unsigned i = 0; i < r->map_count; i++) {
+        if (strcmp(r->map[i].from, path) == 0) {
+            return r->map[i].to;
+        }
+    }
+    if (path[0] == '/' || r->cwd == NULL || access(path, R_OK) == 0) {
+        return path;
+    }
+    char whole[8192];
+    (void)snprintf(whole, sizeof whole, "%s/%s", r->cwd, path);
+    return options_keep(r->o, whole);
+}
+
+static bool take_file(struct restorer *r, char *rest)
+{
+    u64 size, hash;
+    int used = 0;
+    if (sscanf(rest, "%" SCNu64 " %" SCNx64 " %n", &size, &hash, &used) != 2 || used == 0 ||
+        r->file_count == MAX_FILES) {
+        return bad_config(r, rest);
+    }
+    unescape(rest + used);
+    const char *path = options_keep(r->o, rest + used);
+    const char *now = find_file(r, path);
+    struct digest d;
+    if (!digest_file(now, &d, r->err)) {
+        return false;
+    }
+    if (d.size != size || d.hash != hash) {
+        return error_set(r->err, EXIT_STATUS_BAD_FILE,
+                         "%s is not the file that was recorded; --file %s=COPY names another "
+                         "(to keep a disk as it is, record with snapshot=on)",
+                         now, path);
+    }
+    r->files[r->file_count++] = (struct file_map){.from = path, .to = now};
+    return true;
+}
+
+static bool take_line(struct restorer *r, char *line)
+{
+    char *rest = strchr(line, ' ');
+    unsigned console, kind;
+    if (rest == NULL) {
+        return bad_config(r, line);
+    }
+    *rest++ = '\0';
+    if (strcmp(line, "option") == 0) {
+        return take_option(r, rest);
+    }
+    if (strcmp(line, "file") == 0) {
+        return take_file(r, rest);
+    }
+    if (strcmp(line, "cwd") == 0) {
+        unescape(rest);
+        r->cwd = options_keep(r->o, rest);
+    } else if (strcmp(line, "qemu") == 0) {
+        r->o->as_qemu = rest[0] == '1';
+    } else if (strcmp(line, "input") == 0) {
+        if (sscanf(rest, "%u %u", &console, &kind) != 2 || console >= MACHINE_MAX_SERIAL ||
+            kind > CONSOLE_INPUT_PIPE) {
+            return bad_config(r, rest);
+        }
+        r->inputs[console] = kind;
+    } else if (strcmp(line, "script") == 0) {
+        unescape(rest);
+        r->o->machine.script_name = options_keep(r->o, rest);
+    } else if (strcmp(line, "script-text") == 0) {
+        unescape(rest);
+        r->o->machine.script = options_keep(r->o, rest);
+    } else if (strcmp(line, "build") != 0) {
+        return bad_config(r, line);
+    }
+    return true;
+}
+
+bool record_restore(struct run_options *o, const char *config, const struct file_map *map,
+                    unsigned map_count, struct error *err)
+{
+    struct restorer *r = calloc(1, sizeof *r);
+    char *text = options_keep(o, config);
+    /* The list lives as long as the options. */
+    struct file_map *room = options_keep_room(o, MAX_FILES * sizeof(struct file_map));
+    bool ok = r != NULL;
+    if (r == NULL) {
+        return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+    }
+    r->o = o;
+    r->map = map;
+    r->map_count = map_count;
+    r->err = err;
+    r->files = room;
+    while (ok && *text != '\0') {
+        size_t len = strcspn(text, "\n");
+        bool last = text[len] == '\0';
+        text[len] = '\0';
+        ok = len == 0 || take_line(r, text);
+        text += len + (last ? 0 : 1);
+    }
+    ok = ok && options_parse(o, r->argc, r->argv, err);
+    for (unsigned i = 0; ok && i < o->machine.serial_count; i++) {
+        o->machine.serial[i].input = (enum console_input)r->inputs[i];
+    }
+    o->machine.files = r->files;
+    o->machine.file_count = r->file_count;
+    free(r);
+    return ok;
+}

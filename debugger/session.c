@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One run of one machine in this process, live or replayed: signals, consoles, log, exit status. */
+#include "debugger/cli.h"
+
+#include "machine/boot/boot.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int cli_fail(const struct error *err)
+{
+    (void)fprintf(stderr, "vitrine: %s\n", err->text);
+    return (int)err->status;
+}
+
+static volatile int *interrupt_flag; /* of the one machine this process runs */
+
+static void on_interrupt(int signal)
+{
+    UNUSED(signal);
+    if (interrupt_flag != NULL) {
+        *interrupt_flag = 1;
+    }
+}
+
+static void catch_signals(struct machine *m)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    interrupt_flag = &m->interrupted;
+    struct sigaction sa;
+    memset(&sa, 0, sizeof sa);
+    sa.sa_handler = on_interrupt; /* without SA_RESTART: a wait for input ends */
+    for (unsigned i = 0; i < ARRAY_LEN(signals); i++) {
+        (void)sigaction(signals[i], &sa, NULL);
+    }
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+static bool open_log(struct run_options *o, struct machine *m, struct error *err)
+{
+    m->log.classes = o->log_classes;
+    m->log.strict = o->strict;
+    if (o->log_file != NULL) {
+        m->log.out = fopen(o->log_file, "w");
+        if (m->log.out == NULL) {
+            return error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written", o->log_file);
+        }
+    }
+    return true;
+}
+
+bool session_run(struct run_options *o, struct machine *m, bool live, struct run_result *result,
+                 struct error *err)
+{
+    struct outside_options options = {.live = live, .quiet = o->as_qemu, .pace = o->pace};
+    if (!open_log(o, m, err) || !outside_attach(m, &options, err)) {
+        outside_detach(m);
+        return false;
+    }
+    catch_signals(m);
+    *result = machine_run(m);
+    outside_detach(m);
+    interrupt_flag = NULL;
+    if (m->log.out != NULL) {
+        (void)fclose(m->log.out);
+        m->log.out = NULL;
+    }
+    return true;
+}
+
+int session_status(const struct machine *m, const struct run_result *r)
+{
+    /* The guest came to an end of its own; was that what was waited for? */
+    int own_end = m->config.stop_on != NULL ? EXIT_STATUS_STOP_ON_UNMET : EXIT_STATUS_OK;
+    switch (r->reason) {
+    case STOP_POWER_OFF:
+    case STOP_RESET:
+        return own_end;
+    case STOP_ON_TEXT:
+    case STOP_QUIT:
+    case STOP_REPLAY_END:
+        return EXIT_STATUS_OK;
+    case STOP_DEBUG_EXIT:
+        return (int)((r->code << 1 | 1) & 0xff);
+    case STOP_LIMIT:
+        return EXIT_STATUS_LIMIT;
+    case STOP_TRIPLE_FAULT:
+        return EXIT_STATUS_RESET;
+    case STOP_ALL_HALTED:
+        return EXIT_STATUS_ALL_HALTED;
+    case STOP_INTERRUPTED:
+        return EXIT_STATUS_INTERRUPTED;
+    case STOP_ERROR:
+    case STOP_DIFFERS:
+        return (int)m->error.status;
+    case STOP_STRICT:
+    case STOP_NONE:
+        break;
+    }
+    return EXIT_STATUS_INTERNAL;
+}
+
+void session_print_hash(struct machine *m, const struct run_result *r)
+{
+    (void)printf("\nposition %llu time %llu ns hash %016llx end %s\n",
+                 (unsigned long long)clock_position(&m->clock).n,
+                 (unsigned long long)clock_now(&m->clock).ns, (unsigned long long)machine_hash(m),
+                 stop_reason_name(r->reason));
+}
+
+bool options_prepare(struct run_options *o, struct error *err)
+{
+    bool stdio = false;
+    if (o->script != NULL) {
+        struct boot_file f;
+        if (!boot_read_file("script", o->script, &f, err)) {
+            return false;
+        }
+        o->script_text = strndup((const char *)f.data, f.size);
+        boot_free_file(&f);
+        o->machine.script = o->script_text;
+        o->machine.script_name = o->script;
+    }
+    for (unsigned i = 0; i < o->machine.serial_count; i++) {
+        struct console_config *c = &o->machine.serial[i];
+        if (c->kind == CONSOLE_PTY) {
+            c->input = CONSOLE_INPUT_LIVE;
+        } else if (c->kind == CONSOLE_STDIO && !stdio) {
+            /* A script answers instead of a pipe; a person may type beside it. */
+            stdio = true;
+            c->input = (enum console_input)outside_stdin_kind(o->as_qemu);
+            if (o->script != NULL && c->input == CONSOLE_INPUT_PIPE) {
+                c->input = CONSOLE_INPUT_NONE;
+            }
+        }
+    }
+    return true;
+}

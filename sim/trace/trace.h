@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The trace of one machine: which classes of events are on, and the file they go to.
+ *
+ * Records are collected in memory and leave in self-contained, compressed, checked chunks
+ * (trace/format.h), so that a recording whose writer was killed is readable to its last chunk.
+ * Nothing here changes what a guest sees; a full disk ends the recording, not the machine. */
+#ifndef VITRINE_TRACE_TRACE_H
+#define VITRINE_TRACE_TRACE_H
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "base/types.h"
+
+/* Classes of --trace: name on the command line, meaning. */
+#define TRACE_CLASSES(X)                                                                           \
+    X(INPUT, "input", "what came from outside: all that a replay needs")                           \
+    X(MARK, "mark", "state hashes, and the end of the run")                                        \
+    X(CONSOLE, "console", "lines that the guest prints")                                           \
+    X(CPU, "cpu", "resets and starts of processors")                                               \
+    X(INT, "int", "exceptions and interrupts as they are delivered")                               \
+    X(CR, "cr", "writes of control registers")                                                     \
+    X(MSR, "msr", "writes of model-specific registers")                                            \
+    X(IO, "io", "ports and memory-mapped devices (many)")
+
+enum trace_class {
+#define X(id, name, meaning) TRACE_CLASS_##id,
+    TRACE_CLASSES(X)
+#undef X
+        TRACE_CLASS_COUNT
+};
+
+/* On in every recording. */
+#define TRACE_ALWAYS                                                                               \
+    ((u32)1 << TRACE_CLASS_INPUT | (u32)1 << TRACE_CLASS_MARK | (u32)1 << TRACE_CLASS_CONSOLE |    \
+     (u32)1 << TRACE_CLASS_CPU)
+
+#define TRACE_NO_CPU 0xffu /* the machine, not a processor */
+
+struct trace {
+    u32 classes; /* bit per trace_class; 0: nothing is recorded */
+    const struct clock *clock;
+    int fd;           /* -1: none */
+    u8 *records;      /* of the chunk being filled */
+    size_t used;
+    u64 count;        /* records in it */
+    u64 first_position;
+    u64 chunks, bytes_out;
+    struct error error; /* why the recording ended early */
+};
+
+static inline bool trace_on(const struct trace *t, enum trace_class c)
+{
+    return UNLIKELY(t != NULL && (t->classes & (u32)1 << c) != 0);
+}
+
+void trace_init(struct trace *t, const struct clock *clock);
+/* Start a recording: the file's header and a first chunk that holds `config`, a text. Takes the
+ * file descriptor. */
+bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struct error *err);
+/* Write out what is collected as a chunk; nothing to do when that is nothing. */
+void trace_flush(struct trace *t);
+/* Flush and close. False with a line in *err if the recording is not complete. */
+bool trace_finish(struct trace *t, struct error *err);
+
+/* "int,io" or "all" into bits. False when a name is unknown. */
+bool trace_parse_classes(const char *list, u32 *classes);
+const char *trace_class_name(enum trace_class c);
+
+#endif

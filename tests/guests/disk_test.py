@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot a copy of a disk image: the guest writes, reboots inside the run, checks, writes, powers off; a
+second run boots it a third time. After each run the host's e2fsck must find the file system clean.
+All of it twice; consoles, hashes and the image must be equal.
+
+usage: disk_test.py --vitrine PATH --image FILE --interface virtio|ahci [--needs FILE]... [--expect TEXT]...
+                    [--reject REGEX]... -- RUN_ARGUMENTS"""
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+PARTITION = 2048 * 512
+
+
+def fsck(image):
+    e2fsck = shutil.which("e2fsck", path=os.environ["PATH"] + ":/sbin:/usr/sbin")
+    done = subprocess.run([e2fsck, "-fn", f"{image}?offset={PARTITION}"], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"FAIL: e2fsck: {done.stdout}{done.stderr}")
+
+
+def one_pass(a, extra):
+    """Console text of both runs and the digest of the image they leave."""
+    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
+    text = b""
+    with tempfile.TemporaryDirectory() as folder:
+        image = os.path.join(folder, "disk.img")
+        shutil.copyfile(a.image, image)
+        for expect in (["@@ DONE 1", "@@ BOOT 2", "/data/blob: OK", "@@ DONE 2"],
+                       ["@@ BOOT 3", "/data/blob: OK", "@@ DONE 3"]):
+            command = [a.vitrine, "run", "--drive", f"file={image},format=raw,if={a.interface}", *arguments,
+                       "--hash", *extra]
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=a.timeout)
+            shown = done.stdout.decode("latin1")
+            problems = [f"console never showed {t!r}" for t in expect + a.expect if t not in shown]
+            problems += [f"console shows {m.group(0)!r}" for m in
+                         (re.search(p, shown, re.M) for p in a.reject) if m]
+            if done.returncode != 0:
+                problems.append(f"exit status {done.returncode}; {done.stderr.decode('latin1').strip()}")
+            if problems:
+                print(shown[-6000:])
+                sys.exit("\n".join("FAIL: " + p for p in problems))
+            fsck(image)
+            text += done.stdout
+        with open(image, "rb") as f:
+            return text, hashlib.sha256(f.read()).hexdigest()
+
+
+def main():
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--vitrine", required=True)
+    ap.add_argument("--image", required=True)
+    ap.add_argument("--interface", required=True)
+    ap.add_argument("--needs", action="append", default=[])
+    ap.add_argument("--expect", action="append", default=[])
+    ap.add_argument("--reject", action="append", default=[])
+    ap.add_argument("--timeout", type=float, default=1200)
+    ap.add_argument("arguments", nargs=argparse.REMAINDER)
+    a = ap.parse_args()
+    for need in [*a.needs, a.image]:
+        if not os.path.exists(need):
+            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
+            return 77
+    first = one_pass(a, [])
+    second = one_pass(a, ["--tlb-entries", "16"])
+    if first != second:
+        print("FAIL: the second pass differs:", first[0].splitlines()[-1], second[0].splitlines()[-1], first[1], second[1])
+        return 1
+    print(first[0].decode("latin1").splitlines()[-1])
+    return 0
+
+
+sys.exit(main())

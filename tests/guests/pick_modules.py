@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Copy kernel modules and what they depend on, and write the order to load them in.
+
+usage: pick_modules.py MODULE_TREE OUT_DIR NAME...   -> OUT_DIR/*.ko and OUT_DIR/load"""
+import lzma
+import os
+import shutil
+import sys
+
+
+def contents(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    return lzma.decompress(data) if path.endswith(".xz") else data
+
+
+def main():
+    tree, out, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
+    found = {}
+    for folder, _, files in os.walk(tree):
+        for f in files:
+            if f.endswith((".ko", ".ko.xz")):
+                found[f.split(".ko")[0].replace("-", "_")] = os.path.join(folder, f)
+    order = []
+
+    def visit(name):
+        name = name.replace("-", "_")
+        if name in order:
+            return
+        if name not in found:
+            sys.exit(f"{tree}: no module {name}")
+        at = contents(found[name])
+        start = at.find(b"\0depends=") + 9
+        for needed in at[start:at.index(b"\0", start)].decode().split(","):
+            if needed:
+                visit(needed)
+        order.append(name)
+
+    for name in wanted:
+        visit(name)
+    shutil.rmtree(out, ignore_errors=True)
+    os.makedirs(out)
+    for name in order:
+        with open(os.path.join(out, name + ".ko"), "wb") as f:
+            f.write(contents(found[name]))
+    with open(os.path.join(out, "load"), "w") as f:
+        f.write("".join(f"{name}.ko\n" for name in order))
+
+
+main()

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* `vitrine trace dump` and `stat`. */
+#ifndef VITRINE_TRACES_DUMP_H
+#define VITRINE_TRACES_DUMP_H
+
+#include "traces/reader.h"
+
+#include <stdio.h>
+
+struct trace_filter {
+    u32 classes;          /* bit per trace_class */
+    u64 events;           /* bit per trace_event */
+    u64 first, last;      /* positions, inclusive */
+    u32 cpu;              /* one processor only; TRACE_ANY_CPU: all */
+};
+#define TRACE_ANY_CPU 0x100u
+
+void trace_filter_init(struct trace_filter *f);
+bool trace_filter_matches(const struct trace_filter *f, const struct trace_record *r);
+/* "cr_write,deliver": adds to f->events (which init leaves meaning: all). False: unknown name, of
+ * which *near is the nearest known one or NULL. */
+bool trace_filter_events(struct trace_filter *f, const char *list, const char **near);
+
+void trace_dump(struct trace_reader *r, const struct trace_filter *f, bool json, FILE *out);
+void trace_stat(struct trace_reader *r, FILE *out);
+
+#endif
