@@ -58,6 +58,7 @@ char *options_keep(struct run_options *o, const char *text);
 void *options_keep_room(struct run_options *o, size_t size);
 /* "file=F,if=...": --drive; and a drive that is ready. */
 bool options_parse_drive(struct run_options *o, const char *v, struct error *err);
+bool options_parse_on_off(const char *key, const char *value, bool *out, struct error *err);
 bool options_add_drive(struct run_options *o, struct drive_config d, struct error *err);
 /* Read --script's file; say what stands behind each console. */
 bool options_prepare(struct run_options *o, struct error *err);

@@ -525,16 +525,16 @@ static bool machine_property(struct run_options *o, const char *name, const char
                                            "memory-backend", "default-bus-bypass-iommu", "hmat", "suppress-vmdesc"};
     bool on = true;
     if (strcmp(name, "pit") == 0) {
-        return parse_on_off(name, value, &o->machine.pit, err);
+        return options_parse_on_off(name, value, &o->machine.pit, err);
     }
     if (strcmp(name, "hpet") == 0) {
-        return parse_on_off(name, value, &o->machine.hpet, err);
+        return options_parse_on_off(name, value, &o->machine.hpet, err);
     }
     if (strcmp(name, "type") == 0) {
         return machine_type(value, err);
     }
     if (strcmp(name, "pic") == 0) {
-        return parse_on_off(name, value, &on, err) &&
+        return options_parse_on_off(name, value, &on, err) &&
                (on || error_set(err, EXIT_STATUS_USAGE, "--machine pic=off: the board always has its 8259 pair"));
     }
     for (unsigned i = 0; i < ARRAY_LEN(accepted); i++) {

@@ -15,7 +15,7 @@ bool options_add_drive(struct run_options *o, struct drive_config d, struct erro
     return true;
 }
 
-static bool parse_on_off(const char *key, const char *value, bool *out, struct error *err)
+bool options_parse_on_off(const char *key, const char *value, bool *out, struct error *err)
 {
     if (strcmp(value, "on") == 0 || strcmp(value, "yes") == 0) {
         *out = true;
@@ -45,9 +45,9 @@ static bool drive_property(struct drive_config *d, const char *key, const char *
         }
         d->format = (u32)format;
     } else if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
-        return parse_on_off(key, value, &d->read_only, err);
+        return options_parse_on_off(key, value, &d->read_only, err);
     } else if (strcmp(key, "snapshot") == 0) {
-        return parse_on_off(key, value, &d->snapshot, err);
+        return options_parse_on_off(key, value, &d->snapshot, err);
     } else if (strcmp(key, "media") == 0) {
         d->interface = strcmp(value, "cdrom") == 0 ? DRIVE_CDROM : d->interface;
     } else if (strcmp(key, "index") != 0 && strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 &&
