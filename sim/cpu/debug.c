@@ -90,6 +90,7 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
 {
     cpu->d.rf_loaded = false;
     cpu->d.step_decided = false;
+    cpu->d.switched = false;
     /* Intel holds instruction breakpoints off after MOV SS; AMD does not. */
     if ((cpu->arch.rflags & RFLAGS_RF) != 0 || (cpu->arch.int_shadow_movss && cpu_is_intel(cpu))) {
         return CPU_OK;

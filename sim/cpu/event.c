@@ -412,6 +412,7 @@ void cpu_deliver_event(struct cpu *cpu)
     while (ev.kind != EVENT_SHUTDOWN) {
         if (in_guest(cpu)) {
             if (virt_event(cpu, &ev) != CPU_OK) {
+                cpu->event.kind = EVENT_NONE;
                 virt_exit(cpu);
                 return;
             }

@@ -122,10 +122,16 @@ static cpu_rc step_slowly(struct cpu *cpu)
     if (run_ops(cpu, b, 1) != CPU_OK) {
         return CPU_EXIT;
     }
+    if (cpu->d.switched) {
+        return CPU_OK;
+    }
     if (shadow && !cpu->d.shadow_loaded) {
         shadow_end(cpu);
     }
     debug_after_insn(cpu, tf);
+    if (in_guest(cpu)) {
+        virt_after_insn(cpu);
+    }
     return CPU_OK;
 }
 

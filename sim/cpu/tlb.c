@@ -103,6 +103,7 @@ void tlb_drop_all(struct cpu *cpu)
             clear_context(&cpu->tlb->ctx[i]);
         }
     }
+    cpu->d.vmcs_host = NULL;
     cpu_leave_block(cpu);
 }
 
