@@ -166,7 +166,6 @@ struct cpu_derived {
     bool iret_unblocked; /* the IRET at iret_rip ended the blocking of NMIs and has not completed */
     u64 iret_rip;
     bool switched;     /* it entered or left a guest: nothing of the old context applies */
-    bool shadow_loaded; /* it loaded the interrupt shadow (VMRUN) */
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
