@@ -446,11 +446,6 @@ cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned ali
     if ((lin & (align - 1)) == 0) {
         return CPU_OK;
     }
-    /* A first byte that is not canonical or beyond the limit is #SS or #GP before alignment is looked at. */
-    u64 checked;
-    if (mem_linear(cpu, seg, offset, 1, ACCESS_READ, &checked) != CPU_OK) {
-        return CPU_EXIT;
-    }
     return raise_gp(cpu, 0, "vector operand not aligned");
 }
 

@@ -163,7 +163,8 @@ cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, uns
 cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *data, unsigned size) MUST_USE;
 /* Would an access succeed? Sets A (and D for writes) as the access would, moves no data. */
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access) MUST_USE;
-/* #GP(0) (or #SS(0)) unless offset's linear address is aligned to `align` bytes: SSE operands. */
+/* #GP(0) unless offset's linear address is aligned to `align` bytes: SSE operands. Comes before what is
+ * wrong with the address itself, also in the stack segment. */
 cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align) MUST_USE;
 
 /* #AC(0) with alignment checks on, unless offset's linear address is aligned: operands that are no scalar. */

@@ -296,7 +296,7 @@ static bool trigonometric_is_close(const struct diff_state *start, const struct 
     for (unsigned i = 0; i < 2; i++) {
         memcpy(&y[0], a->st[i], 10);
         memcpy(&y[1], b->st[i], 10);
-        if (fabsl(y[0] - y[1]) > fabsl(x) * 0x1p-65L * (1 + y[1] * y[1]) + fabsl(y[1]) * 0x1p-60L) {
+        if (fabsl(y[0] - y[1]) > fabsl(x) * 0x1p-65L * (1 + y[1] * y[1]) + fabsl(y[1]) * 0x1p-60L + 0x1p-16445L) {
             return false;
         }
         memcpy(same.st[i], b->st[i], 10);
@@ -362,7 +362,7 @@ static enum explanation explain_masked_move(const struct diff_case *c, const str
         return EXPLAIN_MASKMOV_AC;
     }
     if (bytes && ours->outcome.completed && host->outcome.vector == VEC_PF &&
-        (rest & ~(u32)DIFF_RIP) == 0) { /* so memory was equal: nothing stored */
+        (rest & ~(u32)(DIFF_RIP | DIFF_MEMORY)) == 0) {
         return EXPLAIN_MASKMOV_EMPTY;
     }
     return EXPLAIN_NONE;
@@ -396,6 +396,8 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
                    ? EXPLAIN_CALL
                    : EXPLAIN_NONE;
+    case INSN_FBSTP:
+        return both_faulted(ours, host) && fields == DIFF_MEMORY ? EXPLAIN_FBSTP : EXPLAIN_NONE;
     case INSN_VCVTPS2PH:
         return both_faulted(ours, host) && fields == DIFF_MXCSR ? EXPLAIN_PS2PH : EXPLAIN_NONE;
     default:
@@ -422,7 +424,7 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
         return EXPLAIN_REP_UPPER;
     }
     if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
-        (host->end.fx.fsw & FSW_TOP) == 0 && host->end.fx.tags == 0xff) {
+        (host->end.fx.fsw & FSW_TOP) == 0) {
         return EXPLAIN_MMX_STORE;
     }
     return explain_by_row(c, ours, host, fields);

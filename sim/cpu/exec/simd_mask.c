@@ -107,11 +107,12 @@ static cpu_rc gather(struct cpu *cpu, const struct insn *in, unsigned isize, uns
     const u8 *idx = cpu->arch.vec[index];
     u64 base = (u64)(i64)in->disp + (in->base < 16 ? cpu->arch.gpr[in->base] : 0);
 
-    for (unsigned i = 0; i < count; i++) {
+    /* [SDM2 "VGATHERQPS"]: the whole mask register is made of elements, also where fewer are fetched. */
+    for (unsigned i = 0; i < simd_len(in) / size; i++) {
         bool on = (m[size * (i + 1) - 1] & 0x80) != 0;
         store_le(m + size * i, on ? ~(u64)0 : 0, size);
     }
-    memset(m + size * count, 0, 32 - size * count); /* before anything can fault */
+    memset(m + simd_len(in), 0, 32 - simd_len(in)); /* before anything can fault */
     for (unsigned i = 0; i < count; i++) {
         if (m[size * i] == 0) {
             continue;
@@ -120,6 +121,7 @@ static cpu_rc gather(struct cpu *cpu, const struct insn *in, unsigned isize, uns
         u64 value = 0;
         TRY(mem_read_element(cpu, insn_seg(in), wrap_offset(in, offset), size, &value));
         store_le(d + size * i, value, size);
+        memset(d + simd_len(in), 0, 32 - simd_len(in)); /* with the first element */
         store_le(m + size * i, 0, size);
     }
     memset(d + size * count, 0, 32 - size * count);

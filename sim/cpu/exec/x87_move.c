@@ -155,7 +155,7 @@ static cpu_rc store(struct cpu *cpu, const struct insn *in, enum fpu_store forma
     }
     if (!keep) {
         TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), data, size));
-    } else if (format != FPU_STORE_BCD) { /* FBSTP converts before it touches memory */
+    } else if (format == FPU_STORE_M32 || format == FPU_STORE_M64) { /* integers are refused first */
         TRY(mem_probe(cpu, insn_seg(in), insn_offset(cpu, in), size, ACCESS_WRITE));
     }
     x87_track(cpu, in);
