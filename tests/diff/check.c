@@ -257,8 +257,8 @@ static bool extended_are_close(const u8 *a, const u8 *b)
 static bool x87_is_close(const struct native_fx *a, const struct native_fx *b)
 {
     unsigned fsw = (unsigned)(a->fsw ^ b->fsw);
-    if (a->fcw != b->fcw || (fsw & ~(unsigned)(FSW_C1 | FP_PE | FP_UE)) != 0 || a->tags != b->tags ||
-        a->fop != b->fop || a->fip != b->fip || a->fdp != b->fdp) {
+    if (a->fcw != b->fcw || (fsw & ~(unsigned)(FSW_C1 | FP_PE | FP_UE | FSW_ES | FSW_B)) != 0 || a->tags != b->tags ||
+        (a->fop != b->fop && (fsw & FSW_ES) == 0) || a->fip != b->fip || a->fdp != b->fdp) {
         return false;
     }
     for (unsigned i = 0; i < 8; i++) {
@@ -272,6 +272,11 @@ static bool x87_is_close(const struct native_fx *a, const struct native_fx *b)
 static bool both_faulted(const struct diff_result *ours, const struct diff_result *host)
 {
     return !ours->outcome.completed && !host->outcome.completed;
+}
+
+static bool memory_fault(const struct diff_outcome *o)
+{
+    return !o->completed && (o->vector == VEC_PF || o->vector == VEC_GP || o->vector == VEC_SS || o->vector == VEC_AC);
 }
 
 /* 67h in 64-bit mode: counts and pointers differ in their upper halves alone, the host's being 0. */
@@ -336,11 +341,8 @@ static enum explanation explain_state_image(const struct diff_case *c, const str
     if (!both_faulted(ours, host)) {
         return EXPLAIN_NONE;
     }
-    if (fields == DIFF_OUTCOME && ours->outcome.vector == VEC_PF && host->outcome.vector == VEC_PF) {
-        return EXPLAIN_IMAGE_FAULT;
-    }
-    if (fields == DIFF_OUTCOME && ours->outcome.vector == VEC_GP && host->outcome.vector == VEC_AC) {
-        return EXPLAIN_IMAGE_AC;
+    if (fields == DIFF_OUTCOME && memory_fault(&ours->outcome) && memory_fault(&host->outcome)) {
+        return host->outcome.vector == VEC_AC ? EXPLAIN_IMAGE_AC : EXPLAIN_IMAGE_FAULT;
     }
     if (restores && (fields & ~(u32)(DIFF_X87 | DIFF_VECTOR | DIFF_MXCSR)) == 0) {
         return EXPLAIN_XRSTOR;
@@ -354,14 +356,14 @@ static enum explanation explain_masked_move(const struct diff_case *c, const str
     unsigned id = insn_id(&c->in);
     bool bytes = id == INSN_MASKMOVDQU || id == INSN_VMASKMOVDQU || id == INSN_MASKMOVQ;
     u32 rest = fields & ~(u32)(DIFF_OUTCOME | (id == INSN_MASKMOVQ ? DIFF_X87 : 0u));
-    if (rest == 0 && both_faulted(ours, host) && ours->outcome.vector == VEC_PF &&
-        host->outcome.vector == VEC_PF) {
+    if (rest == 0 && memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
+        host->outcome.vector != VEC_AC) {
         return EXPLAIN_MASKED_FAULT;
     }
     if (bytes && host->outcome.vector == VEC_AC) {
         return EXPLAIN_MASKMOV_AC;
     }
-    if (bytes && ours->outcome.completed && host->outcome.vector == VEC_PF &&
+    if (bytes && ours->outcome.completed && memory_fault(&host->outcome) &&
         (rest & ~(u32)(DIFF_RIP | DIFF_MEMORY)) == 0) {
         return EXPLAIN_MASKMOV_EMPTY;
     }
@@ -388,7 +390,8 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
                    ? EXPLAIN_DESCRIPTORS
                    : EXPLAIN_NONE;
     case INSN_ENTER:
-        return both_faulted(ours, host) && (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
+        return (both_faulted(ours, host) && (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0) ||
+                       host->outcome.vector == VEC_AC
                    ? EXPLAIN_ENTER
                    : EXPLAIN_NONE;
     case INSN_CALL:
@@ -422,6 +425,9 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     if (row->block == BLOCK_STRING && fields == DIFF_GPR && both_faulted(ours, host) &&
         only_zero_extended(c, &ours->end, &host->end)) {
         return EXPLAIN_REP_UPPER;
+    }
+    if (fields == DIFF_OUTCOME && host->outcome.vector == VEC_AC && memory_fault(&ours->outcome)) {
+        return EXPLAIN_AC_ORDER;
     }
     if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
         (host->end.fx.fsw & FSW_TOP) == 0) {
