@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
+#include "cpu/virt.h"
 #include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
@@ -159,6 +160,7 @@ static bool build_processors(struct machine *m)
         }
         cpu->apic = apic_new(cpu);
         cpu->pmu = pmu_new(cpu);
+        virt_init(cpu);
         if (cpu->apic == NULL || cpu->pmu == NULL) {
             return false;
         }
