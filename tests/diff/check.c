@@ -257,8 +257,8 @@ static bool extended_are_close(const u8 *a, const u8 *b)
 static bool x87_is_close(const struct native_fx *a, const struct native_fx *b)
 {
     unsigned fsw = (unsigned)(a->fsw ^ b->fsw);
-    if (a->fcw != b->fcw || (fsw & ~(unsigned)(FSW_C1 | FP_PE | FP_UE)) != 0 || a->tags != b->tags ||
-        a->fop != b->fop || a->fip != b->fip || a->fdp != b->fdp) {
+    if (a->fcw != b->fcw || (fsw & ~(unsigned)(FSW_C1 | FP_PE | FP_UE | FSW_ES | FSW_B)) != 0 || a->tags != b->tags ||
+        (a->fop != b->fop && (fsw & FSW_ES) == 0) || a->fip != b->fip || a->fdp != b->fdp) {
         return false;
     }
     for (unsigned i = 0; i < 8; i++) {
@@ -269,16 +269,120 @@ static bool x87_is_close(const struct native_fx *a, const struct native_fx *b)
     return true;
 }
 
-enum explanation explain(const struct diff_case *c, const struct diff_result *ours,
-                         const struct diff_result *host, u32 fields)
+static bool both_faulted(const struct diff_result *ours, const struct diff_result *host)
+{
+    return !ours->outcome.completed && !host->outcome.completed;
+}
+
+static bool memory_fault(const struct diff_outcome *o)
+{
+    return !o->completed && (o->vector == VEC_PF || o->vector == VEC_GP || o->vector == VEC_SS || o->vector == VEC_AC);
+}
+
+/* 67h in 64-bit mode: counts and pointers differ in their upper halves alone, the host's being 0. */
+static bool only_zero_extended(const struct diff_case *c, const struct diff_state *a, const struct diff_state *host)
+{
+    for (unsigned i = 0; i < 16; i++) {
+        bool string_register = i == RCX || i == RSI || i == RDI;
+        if (a->gpr[i] != host->gpr[i] && (!string_register || host->gpr[i] != (u32)a->gpr[i])) {
+            return false;
+        }
+    }
+    return insn_asize(&c->in) == 4;
+}
+
+/* The manual's pi has 66 bits: an error in the argument. */
+static bool trigonometric_is_close(const struct diff_state *start, const struct native_fx *a,
+                                   const struct native_fx *b)
+{
+    long double x, y[2];
+    struct native_fx same = *a;
+    memcpy(&x, start->fx.st[0], 10);
+    for (unsigned i = 0; i < 2; i++) {
+        memcpy(&y[0], a->st[i], 10);
+        memcpy(&y[1], b->st[i], 10);
+        if (fabsl(y[0] - y[1]) > fabsl(x) * 0x1p-65L * (1 + y[1] * y[1]) + fabsl(y[1]) * 0x1p-60L + 0x1p-16445L) {
+            return false;
+        }
+        memcpy(same.st[i], b->st[i], 10);
+    }
+    return x87_is_close(&same, b);
+}
+
+static bool is_state_image(unsigned id)
+{
+    switch (id) {
+    case INSN_FXSAVE: case INSN_FXSAVE64: case INSN_FXRSTOR: case INSN_FXRSTOR64: case INSN_FNSAVE:
+    case INSN_FRSTOR: case INSN_FNSTENV: case INSN_FLDENV: case INSN_XSAVE: case INSN_XSAVE64:
+    case INSN_XSAVEOPT: case INSN_XSAVEOPT64: case INSN_XSAVEC: case INSN_XSAVEC64: case INSN_XRSTOR:
+    case INSN_XRSTOR64:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_masked_move(unsigned id)
+{
+    switch (id) {
+    case INSN_MASKMOVDQU: case INSN_VMASKMOVDQU: case INSN_MASKMOVQ: case INSN_VMASKMOVPS:
+    case INSN_VMASKMOVPD: case INSN_VPMASKMOVD: case INSN_VPMASKMOVQ:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum explanation explain_state_image(const struct diff_case *c, const struct diff_result *ours,
+                                            const struct diff_result *host, u32 fields)
+{
+    unsigned id = insn_id(&c->in);
+    bool restores = id == INSN_XRSTOR || id == INSN_XRSTOR64;
+    if (!both_faulted(ours, host)) {
+        return EXPLAIN_NONE;
+    }
+    if (fields == DIFF_OUTCOME && memory_fault(&ours->outcome) && memory_fault(&host->outcome)) {
+        return host->outcome.vector == VEC_AC ? EXPLAIN_IMAGE_AC : EXPLAIN_IMAGE_FAULT;
+    }
+    if (restores && (fields & ~(u32)(DIFF_X87 | DIFF_VECTOR | DIFF_MXCSR)) == 0) {
+        return EXPLAIN_XRSTOR;
+    }
+    return EXPLAIN_NONE;
+}
+
+static enum explanation explain_masked_move(const struct diff_case *c, const struct diff_result *ours,
+                                            const struct diff_result *host, u32 fields)
+{
+    unsigned id = insn_id(&c->in);
+    bool bytes = id == INSN_MASKMOVDQU || id == INSN_VMASKMOVDQU || id == INSN_MASKMOVQ;
+    u32 rest = fields & ~(u32)(DIFF_OUTCOME | (id == INSN_MASKMOVQ ? DIFF_X87 : 0u));
+    if (rest == 0 && memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
+        host->outcome.vector != VEC_AC) {
+        return EXPLAIN_MASKED_FAULT;
+    }
+    if (bytes && host->outcome.vector == VEC_AC) {
+        return EXPLAIN_MASKMOV_AC;
+    }
+    if (bytes && ours->outcome.completed && memory_fault(&host->outcome) &&
+        (rest & ~(u32)(DIFF_RIP | DIFF_MEMORY)) == 0) {
+        return EXPLAIN_MASKMOV_EMPTY;
+    }
+    return EXPLAIN_NONE;
+}
+
+static enum explanation explain_by_row(const struct diff_case *c, const struct diff_result *ours,
+                                       const struct diff_result *host, u32 fields)
 {
     switch (insn_id(&c->in)) {
     case INSN_RCPPS: case INSN_RCPSS: case INSN_RSQRTPS: case INSN_RSQRTSS:
     case INSN_VRCPPS: case INSN_VRCPSS: case INSN_VRSQRTPS: case INSN_VRSQRTSS:
         return fields == DIFF_VECTOR && vectors_are_close(&ours->end, &host->end) ? EXPLAIN_ESTIMATE
                                                                                   : EXPLAIN_NONE;
-    case INSN_FSIN: case INSN_FCOS: case INSN_FSINCOS: case INSN_FPTAN: case INSN_FPATAN:
-    case INSN_F2XM1: case INSN_FYL2X: case INSN_FYL2XP1:
+    case INSN_FSIN: case INSN_FCOS: case INSN_FSINCOS: case INSN_FPTAN:
+        return fields == DIFF_X87 && trigonometric_is_close(&c->start, &ours->end.fx, &host->end.fx)
+                   ? EXPLAIN_TRANSCENDENTAL
+                   : EXPLAIN_NONE;
+    case INSN_FPATAN: case INSN_F2XM1: case INSN_FYL2X: case INSN_FYL2XP1:
         return fields == DIFF_X87 && x87_is_close(&ours->end.fx, &host->end.fx) ? EXPLAIN_TRANSCENDENTAL
                                                                                 : EXPLAIN_NONE;
     case INSN_LAR: case INSN_LSL: case INSN_VERR: case INSN_VERW:
@@ -286,16 +390,48 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
                    ? EXPLAIN_DESCRIPTORS
                    : EXPLAIN_NONE;
     case INSN_ENTER:
-        return !ours->outcome.completed && !host->outcome.completed &&
-                       (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
+        return (both_faulted(ours, host) && (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0) ||
+                       host->outcome.vector == VEC_AC
                    ? EXPLAIN_ENTER
                    : EXPLAIN_NONE;
     case INSN_CALL:
-        return ours->outcome.vector == VEC_GP && !host->outcome.completed &&
+        return both_faulted(ours, host) && ours->outcome.vector == VEC_GP &&
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
                    ? EXPLAIN_CALL
                    : EXPLAIN_NONE;
+    case INSN_FBSTP:
+        return both_faulted(ours, host) && fields == DIFF_MEMORY ? EXPLAIN_FBSTP : EXPLAIN_NONE;
+    case INSN_VCVTPS2PH:
+        return both_faulted(ours, host) && fields == DIFF_MXCSR ? EXPLAIN_PS2PH : EXPLAIN_NONE;
     default:
         return EXPLAIN_NONE;
     }
+}
+
+enum explanation explain(const struct diff_case *c, const struct diff_result *ours,
+                         const struct diff_result *host, u32 fields)
+{
+    unsigned id = insn_id(&c->in);
+    const struct insn_row *row = &insn_rows[id];
+    if (is_state_image(id)) {
+        return explain_state_image(c, ours, host, fields);
+    }
+    if (is_masked_move(id)) {
+        enum explanation e = explain_masked_move(c, ours, host, fields);
+        if (e != EXPLAIN_NONE) {
+            return e;
+        }
+    }
+    if (row->block == BLOCK_STRING && fields == DIFF_GPR && both_faulted(ours, host) &&
+        only_zero_extended(c, &ours->end, &host->end)) {
+        return EXPLAIN_REP_UPPER;
+    }
+    if (fields == DIFF_OUTCOME && host->outcome.vector == VEC_AC && memory_fault(&ours->outcome)) {
+        return EXPLAIN_AC_ORDER;
+    }
+    if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
+        (host->end.fx.fsw & FSW_TOP) == 0) {
+        return EXPLAIN_MMX_STORE;
+    }
+    return explain_by_row(c, ours, host, fields);
 }

@@ -215,6 +215,12 @@ static bool is_fault(const struct insn *in)
            in->exec == exec_privilege_fault;
 }
 
+static bool takes_component_mask(const struct insn *in)
+{
+    const char *name = insn_rows[insn_id(in)].name;
+    return strncmp(name, "XSAVE", 5) == 0 || strncmp(name, "XRSTOR", 6) == 0;
+}
+
 /* The first operand before, where it is easy to know. */
 static void note_old(struct diff_case *c)
 {
@@ -223,7 +229,7 @@ static void note_old(struct diff_case *c)
     c->has_old = true;
     if (r0 < OPR_VEC) {
         c->old = r0 >= OPR_HIGH ? c->start.gpr[r0 & 3] >> 8 : c->start.gpr[r0];
-    } else if (r0 == OPR_MEM && c->target - WINDOW <= WINDOW_BYTES - 8) {
+    } else if (r0 == OPR_MEM && c->in.index != c->in.base && c->target - WINDOW <= WINDOW_BYTES - 8) {
         c->old = load_le64(host_window() + (c->target - WINDOW));
     } else {
         c->has_old = false;
@@ -317,6 +323,9 @@ bool generate_case(struct generator *g, bool compat, struct diff_case *c)
         for (unsigned i = 0; i < 16; i++) {
             c->start.gpr[i] = (u32)c->start.gpr[i];
         }
+    }
+    if (takes_component_mask(&c->in) && (c->start.gpr[RAX] > 7 || c->start.gpr[RDX] != 0)) {
+        return false; /* the address needed them: the host may have more components than we */
     }
     /* Bytes may have changed: displacements. */
     enum decode_status again = decode_insn(guest_decoder(), mode, c->bytes, 15, &c->in);

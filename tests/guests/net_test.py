@@ -44,7 +44,10 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = str(server.server_address[1])
     command = [a.vitrine, "run", "--nic", "user", *[x.replace("PORT", port) for x in arguments]]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=a.timeout)
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=a.timeout)
+    except subprocess.TimeoutExpired as e:
+        sys.exit((e.stdout or b"").decode("latin1")[-3000:] + f"\nFAIL: no end after {a.timeout} s")
     text = done.stdout.decode("latin1")
     problems = [] if done.returncode == 0 else [f"exit status {done.returncode}; {done.stderr.decode('latin1')}"]
     for pattern in (r"@@ DHCP 10\.0\.2\.15 gateway 10\.0\.2\.2", r"3 packets transmitted, 3 packets received",

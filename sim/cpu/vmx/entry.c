@@ -200,7 +200,6 @@ static void load_guest(struct cpu *cpu, const struct vmx_check *c)
     copy_controls(cpu, c);
     load_control_registers(cpu, c);
     load_segments(cpu, c);
-    cpu->arch.rip = vmcs_read(cpu, VMCS_GUEST_RIP);
     cpu->arch.gpr[RSP] = vmcs_read(cpu, VMCS_GUEST_RSP);
     cpu_set_rflags(cpu, c->rflags);
     load_pdptes(cpu, c);
@@ -212,7 +211,6 @@ static void load_guest(struct cpu *cpu, const struct vmx_check *c)
     v->delivering = false;
     v->injecting = false;
     v->ple_first = v->ple_last = 0;
-    cpu->arch.guest = GUEST_VMX;
 }
 
 /* [SDM3 "Loading MSRs"] */
@@ -323,11 +321,13 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
         vmx_entry_failed(cpu, EXIT_ENTRY_FAIL_MSR, failed);
         return CPU_OK;
     }
+    cpu->arch.guest = GUEST_VMX;
     cpu_update_mode(cpu);
+    vmx_timer_start(cpu);
+    cpu->arch.rip = vmcs_read(cpu, VMCS_GUEST_RIP); /* last: until now the time is VMLAUNCH's */
     log_line(cpu->log, LOG_VMX, "cpu%u entry vmcs %llx rip %llx inject %x", cpu->index,
              (unsigned long long)cpu->arch.vmx.current, (unsigned long long)cpu->arch.rip,
              injects(c) ? c->inject : 0);
-    vmx_timer_start(cpu);
     vmx_evaluate_interrupts(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);

@@ -119,7 +119,9 @@ CHECK_FN(GUEST_32_PCIDE)
 
 CHECK_FN(GUEST_CR3)
 {
-    return (check_field(c, VMCS_GUEST_CR3) & cr3_reserved(c->cpu)) == 0;
+    /* UNCLEAR: the bits of linear-address masking are taken as reserved outside IA-32e mode. */
+    u64 reserved = c->wide ? cr3_reserved(c->cpu) : cpu_phys_reserved(c->cpu);
+    return (check_field(c, VMCS_GUEST_CR3) & reserved) == 0;
 }
 
 CHECK_FN(GUEST_DR7)

@@ -323,7 +323,6 @@ static void load_host(struct cpu *cpu)
     bool was_long = (a->efer & EFER_LMA) != 0;
     load_host_controls(cpu);
     load_host_segments(cpu);
-    a->rip = vmcs_read(cpu, VMCS_HOST_RIP);
     a->gpr[RSP] = vmcs_read(cpu, VMCS_HOST_RSP);
     cpu_set_rflags(cpu, RFLAGS_ONE);
     a->activity = ACTIVITY_RUNNING;
@@ -356,6 +355,7 @@ static void load_host(struct cpu *cpu)
     if (vmx_load_msrs(cpu, vmcs_read(cpu, VMCS_EXIT_MSR_LOAD_ADDRESS), count) != 0) {
         vmx_abort(cpu, VMX_ABORT_LOAD_HOST_MSR);
     }
+    a->rip = vmcs_read(cpu, VMCS_HOST_RIP); /* last: a failing VMLAUNCH's time hangs on RIP */
     cpu_update_mode(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);
@@ -371,6 +371,7 @@ void vmx_exit(struct cpu *cpu)
     save_registers(cpu);
     save_rip(cpu, &e);
     save_non_registers(cpu, &e);
+    a->guest = GUEST_NONE; /* IA32_TSC is stored without the guest's offset */
     u32 count = vmcs_read32(cpu, VMCS_EXIT_MSR_STORE_COUNT);
     if (store_msrs(cpu, vmcs_read(cpu, VMCS_EXIT_MSR_STORE_ADDRESS), count) != 0) {
         vmx_abort(cpu, VMX_ABORT_SAVE_GUEST_MSR);

@@ -246,11 +246,11 @@ static cpu_rc begin_access(struct cpu *cpu, const struct insn *in, bool write, u
     return CPU_OK;
 }
 
-/* VMfailValid of an access; in non-root operation the error goes to the shadow VMCS. */
-static void access_fails(struct cpu *cpu, u64 region, u32 error)
+/* VMfailValid of an access; the error goes to the current VMCS, not to the shadow. */
+static void access_fails(struct cpu *cpu, u32 error)
 {
     flags_set_arith(cpu, RFLAGS_ZF);
-    vmcs_write_at(cpu, region, VMCS_INSTRUCTION_ERROR, error);
+    vmcs_write(cpu, VMCS_INSTRUCTION_ERROR, error);
     vmx_say_vmfail(cpu, error, NULL);
 }
 
@@ -265,7 +265,7 @@ cpu_rc exec_vmread(struct cpu *cpu, const struct insn *in)
         return CPU_OK;
     }
     if (!vmcs_field_exists(cpu, encoding)) {
-        access_fails(cpu, region, VM_ERROR_UNSUPPORTED_FIELD);
+        access_fails(cpu, VM_ERROR_UNSUPPORTED_FIELD);
         return CPU_OK;
     }
     TRY(opr_write(cpu, in, 0, size, vmcs_read_at(cpu, region, (u32)encoding)));
@@ -285,9 +285,9 @@ cpu_rc exec_vmwrite(struct cpu *cpu, const struct insn *in)
     }
     TRY(opr_read(cpu, in, 1, size, &value));
     if (!vmcs_field_exists(cpu, encoding)) {
-        access_fails(cpu, region, VM_ERROR_UNSUPPORTED_FIELD);
+        access_fails(cpu, VM_ERROR_UNSUPPORTED_FIELD);
     } else if (vmcs_field_is_read_only((u32)encoding) && !cpu_has(cpu, CPU_FEATURE_VMX_VMWRITE_ANY)) {
-        access_fails(cpu, region, VM_ERROR_READ_ONLY_FIELD);
+        access_fails(cpu, VM_ERROR_READ_ONLY_FIELD);
     } else {
         vmcs_write_at(cpu, region, (u32)encoding, value);
         vmx_succeed(cpu);

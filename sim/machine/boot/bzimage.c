@@ -141,7 +141,7 @@ bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct erro
     u64 at, room;
     kernel_place(k, kernel->size, &at, &room);
     u64 payload = (u64)load_le32(k + HDR_SYSSIZE) * 16;
-    if (setup >= kernel->size || payload > kernel->size - setup) {
+    if (setup >= kernel->size || payload > align_up(kernel->size - setup, 16)) { /* counted in paragraphs */
         return error_set(err, EXIT_STATUS_BAD_FILE, "%s: the kernel image is truncated", m->config.kernel);
     }
     room = room > kernel->size - setup ? room : kernel->size - setup;
