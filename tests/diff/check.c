@@ -399,8 +399,16 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
                    ? EXPLAIN_CALL
                    : EXPLAIN_NONE;
-    case INSN_FBSTP:
-        return both_faulted(ours, host) && fields == DIFF_MEMORY ? EXPLAIN_FBSTP : EXPLAIN_NONE;
+    case INSN_INVALID:
+        return ours->outcome.vector == VEC_UD && host->outcome.vector == VEC_GP && c->len == 15 &&
+                       fields == DIFF_OUTCOME
+                   ? EXPLAIN_TOO_LONG
+                   : EXPLAIN_NONE;
+    case INSN_FBSTP: case INSN_FSTP: case INSN_FLD: case INSN_FBLD:
+        return memory_fault(&ours->outcome) && memory_fault(&host->outcome) && insn_mem_size(&c->in) == 1 &&
+                       (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
+                   ? EXPLAIN_TEN_BYTES
+                   : EXPLAIN_NONE;
     case INSN_VCVTPS2PH:
         return both_faulted(ours, host) && fields == DIFF_MXCSR ? EXPLAIN_PS2PH : EXPLAIN_NONE;
     default:
