@@ -409,6 +409,11 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
                    ? EXPLAIN_TEN_BYTES
                    : EXPLAIN_NONE;
+    case INSN_PUSHA: case INSN_PUSHAD: case INSN_POPA: case INSN_POPAD:
+        return memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
+                       (fields & ~(u32)(DIFF_MEMORY | DIFF_GPR)) == 0
+                   ? EXPLAIN_PUSHA
+                   : EXPLAIN_NONE;
     case INSN_VCVTPS2PH:
         return both_faulted(ours, host) && fields == DIFF_MXCSR ? EXPLAIN_PS2PH : EXPLAIN_NONE;
     default:
@@ -436,6 +441,10 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     }
     if (fields == DIFF_OUTCOME && host->outcome.vector == VEC_AC && memory_fault(&ours->outcome)) {
         return EXPLAIN_AC_ORDER;
+    }
+    if (c->compat && fields == DIFF_OUTCOME && host->outcome.vector == VEC_PF && host->outcome.cr2 >= 0xfffff000u &&
+        (ours->outcome.vector == VEC_GP || ours->outcome.vector == VEC_SS)) {
+        return EXPLAIN_WRAP;
     }
     if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
         (host->end.fx.fsw & FSW_TOP) == 0) {
