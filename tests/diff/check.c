@@ -240,18 +240,17 @@ static bool vectors_are_close(const struct diff_state *a, const struct diff_stat
     return true;
 }
 
+/* A few units in the last place; what is no number must be equal. */
 static bool extended_are_close(const u8 *a, const u8 *b)
 {
-    u64 x = load_le64(a), y = load_le64(b);
-    u16 se = load_le16(a + 8), other = load_le16(b + 8);
-    if (se == other) {
-        u64 distance = x > y ? x - y : y - x;
-        return distance <= 8;
+    long double x = 0, y = 0;
+    if (memcmp(a, b, 10) == 0) {
+        return true;
     }
-    /* Across a power of two. */
-    u64 high = se > other ? x : y, low = se > other ? y : x;
-    unsigned apart = (unsigned)(se > other ? se - other : other - se);
-    return apart == 1 && high - ((u64)1 << 63) < 8 && ~low < 16;
+    memcpy(&x, a, 10);
+    memcpy(&y, b, 10);
+    bool numbers = isfinite(x) && isfinite(y) && ((load_le16(a + 8) ^ load_le16(b + 8)) & 0x8000) == 0;
+    return numbers && fabsl(x - y) <= fabsl(y) * 0x1p-60L + 0x1p-16442L;
 }
 
 static bool x87_is_close(const struct native_fx *a, const struct native_fx *b)
@@ -400,8 +399,8 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
                    ? EXPLAIN_CALL
                    : EXPLAIN_NONE;
     case INSN_INVALID:
-        return ours->outcome.vector == VEC_UD && host->outcome.vector == VEC_GP && c->len == 15 &&
-                       fields == DIFF_OUTCOME
+        return both_faulted(ours, host) && ours->outcome.vector + host->outcome.vector == VEC_UD + VEC_GP &&
+                       c->len == 15 && fields == DIFF_OUTCOME
                    ? EXPLAIN_TOO_LONG
                    : EXPLAIN_NONE;
     case INSN_FBSTP: case INSN_FSTP: case INSN_FLD: case INSN_FBLD:
@@ -442,7 +441,7 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     if (fields == DIFF_OUTCOME && host->outcome.vector == VEC_AC && memory_fault(&ours->outcome)) {
         return EXPLAIN_AC_ORDER;
     }
-    if (c->compat && fields == DIFF_OUTCOME && host->outcome.vector == VEC_PF && host->outcome.cr2 >= 0xfffff000u &&
+    if (c->compat && (fields & ~(u32)(DIFF_X87 | DIFF_MXCSR)) == DIFF_OUTCOME && host->outcome.vector == VEC_PF && host->outcome.cr2 >= 0xfffff000u &&
         (ours->outcome.vector == VEC_GP || ours->outcome.vector == VEC_SS)) {
         return EXPLAIN_WRAP;
     }
