@@ -185,7 +185,14 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     struct walk_root root;
     struct walk_result res;
     walk_root_of(cpu, &root);
-    if (!walk_linear(cpu->phys, &root, lin, walk_access_of(cpu, access, sys), &res)) {
+    if (in_guest(cpu)) {
+        virt_walk_log(cpu, &root);
+    }
+    bool walked = walk_linear(cpu->phys, &root, lin, walk_access_of(cpu, access, sys), &res);
+    if (UNLIKELY(res.dirty_count != 0)) {
+        virt_log_dirty(cpu, &res);
+    }
+    if (!walked) {
         return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
                                  : raise_pf(cpu, lin, res.error, res.why);
     }

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Consoles, network card, --device. */
+#include "debugger/options_priv.h"
+
+#include "base/bits.h"
+#include "base/nearest.h"
+#include "machine/network.h"
+
+#include <string.h>
+
+bool opt_nic(struct run_options *o, const char *v, struct error *err)
+{
+    if (strcmp(v, "none") == 0) {
+        o->machine.nic = false;
+        return true;
+    }
+    if (strncmp(v, "user", 4) != 0 || (v[4] != '\0' && v[4] != ',')) {
+        return error_set(err, EXIT_STATUS_USAGE, "--nic %s: none or user is wanted", v);
+    }
+    o->machine.nic = true;
+    o->machine.nic_options = v[4] == ',' ? v + 5 : NULL;
+    return network_check_options(o->machine.nic_options, err);
+}
+
+static bool parse_console(const char *option, const char *v, struct console_config *c, struct error *err)
+{
+    if (strcmp(v, "stdio") == 0 || strcmp(v, "mon:stdio") == 0) {
+        c->kind = CONSOLE_STDIO;
+    } else if (strncmp(v, "file:", 5) == 0 && v[5] != '\0') {
+        c->kind = CONSOLE_FILE;
+        c->path = v + 5;
+    } else if (strcmp(v, "pty") == 0) {
+        c->kind = CONSOLE_PTY;
+    } else if (strcmp(v, "none") == 0 || strcmp(v, "null") == 0) {
+        c->kind = CONSOLE_NONE;
+    } else {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s %s: stdio, file:F, pty or none is wanted", option, v);
+    }
+    return true;
+}
+
+bool opt_serial(struct run_options *o, const char *v, struct error *err)
+{
+    if (o->machine.serial_count == MACHINE_MAX_SERIAL) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d serial ports", MACHINE_MAX_SERIAL);
+    }
+    return parse_console("serial", v, &o->machine.serial[o->machine.serial_count++], err);
+}
+
+bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
+{
+    return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* Of QEMU's global properties only this one means something here. */
+bool opt_global(struct run_options *o, const char *v, struct error *err)
+{
+    static const char name[] = "isa-debugcon.iobase=";
+    u64 port = 0;
+    if (strncmp(v, name, sizeof name - 1) != 0) {
+        return true;
+    }
+    if (!options_number("global isa-debugcon.iobase", v + sizeof name - 1, 1, 0xffff, &port, err)) {
+        return false;
+    }
+    o->machine.debugcon_port = (u16)port;
+    return true;
+}
+
+bool opt_nodefaults(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->default_devices = false;
+    return true;
+}
+
+/* ---- --device ---- */
+
+typedef bool device_fn(struct run_options *o, char *properties, struct error *err);
+
+struct device_row {
+    const char *name, *bus;
+    device_fn *add;
+    const char *help;
+};
+
+/* Every device takes an id and a place, and nothing else unless it says so. */
+static bool is_common(const char *key)
+{
+    return strcmp(key, "id") == 0 || strcmp(key, "addr") == 0 || strcmp(key, "bus") == 0;
+}
+
+static bool no_properties(char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    while (options_next_property(&text, &key, &value)) {
+        if (!is_common(key)) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device: there is no property '%s' of this device", key);
+        }
+    }
+    return true;
+}
+
+static bool add_debug_exit(struct run_options *o, char *text, struct error *err)
+{
+    u64 base = 0x501; /* QEMU's default */
+    u64 size = 2;
+    char *key;
+    char *value;
+    while (options_next_property(&text, &key, &value)) {
+        bool is_base = strcmp(key, "iobase") == 0;
+        if (is_base || strcmp(key, "iosize") == 0) {
+            if (!options_number(is_base ? "device isa-debug-exit,iobase" : "device isa-debug-exit,iosize",
+                                value != NULL ? value : "", 1, is_base ? 0xffff : 4, is_base ? &base : &size,
+                                err)) {
+                return false;
+            }
+        } else if (!is_common(key)) {
+            return error_set(err, EXIT_STATUS_USAGE,
+                             "--device isa-debug-exit: no property '%s'; iobase and iosize are known", key);
+        }
+    }
+    o->machine.debug_exit = true;
+    o->machine.debug_exit_port = (u16)base;
+    return true;
+}
+
+static bool add_pc_testdev(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.pc_testdev = true;
+    return no_properties(text, err);
+}
+
+static bool add_pci_testdev(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.pci_testdev = true;
+    return no_properties(text, err);
+}
+
+static bool add_edu(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.edu = true;
+    return no_properties(text, err);
+}
+
+static bool add_virtio_rng(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.virtio_rng = true;
+    return no_properties(text, err);
+}
+
+static const struct device_row devices[] = {
+#define DEVICE(name, bus, add, help) {name, bus, add, help},
+#include "debugger/device.def"
+#undef DEVICE
+};
+
+bool opt_device(struct run_options *o, const char *v, struct error *err)
+{
+    if (strcmp(v, "?") == 0 || strcmp(v, "help") == 0) {
+        for (unsigned i = 0; i < ARRAY_LEN(devices); i++) {
+            (void)printf("name \"%s\", bus %s, desc \"%s\"\n", devices[i].name, devices[i].bus,
+                         devices[i].help);
+        }
+        o->help = true;
+        return true;
+    }
+    char *text = options_keep(o, v);
+    char *name;
+    char *value;
+    (void)options_next_property(&text, &name, &value);
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(devices); i++) {
+        if (strcmp(name, devices[i].name) == 0) {
+            return devices[i].add(o, text, err);
+        }
+        nearest_offer(&n, devices[i].name);
+    }
+    return options_unknown("--device: no such device", &n, "`-device ?` lists them", err);
+}
