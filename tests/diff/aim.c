@@ -210,6 +210,7 @@ static void patch_disp(struct diff_case *c, unsigned at, u64 v)
 {
     if ((u64)(i64)(i32)v == v && at != 0 && at + 4u <= c->len) {
         store_le32(c->bytes + at, (u32)v);
+        c->patched = true;
         c->in.disp = (i32)v;
     }
 }
@@ -266,6 +267,7 @@ void aim_memory(struct generator *g, struct diff_case *c, const struct form *f, 
         patch_disp(c, disp_at(c, modrm_at), ea - (gpr[in->index] << scale));
     } else if (f != NULL && !f->has_modrm) { /* moffs */
         in->disp = (i32)ea;
+        c->patched = true;
         if (asize == 8) {
             store_le64(c->bytes + c->len - 8, ea);
         } else {

@@ -240,18 +240,17 @@ static bool vectors_are_close(const struct diff_state *a, const struct diff_stat
     return true;
 }
 
+/* A few units in the last place; what is no number must be equal. */
 static bool extended_are_close(const u8 *a, const u8 *b)
 {
-    u64 x = load_le64(a), y = load_le64(b);
-    u16 se = load_le16(a + 8), other = load_le16(b + 8);
-    if (se == other) {
-        u64 distance = x > y ? x - y : y - x;
-        return distance <= 8;
+    long double x = 0, y = 0;
+    if (memcmp(a, b, 10) == 0) {
+        return true;
     }
-    /* Across a power of two. */
-    u64 high = se > other ? x : y, low = se > other ? y : x;
-    unsigned apart = (unsigned)(se > other ? se - other : other - se);
-    return apart == 1 && high - ((u64)1 << 63) < 8 && ~low < 16;
+    memcpy(&x, a, 10);
+    memcpy(&y, b, 10);
+    bool numbers = isfinite(x) && isfinite(y) && ((load_le16(a + 8) ^ load_le16(b + 8)) & 0x8000) == 0;
+    return numbers && fabsl(x - y) <= fabsl(y) * 0x1p-60L + 0x1p-16442L;
 }
 
 static bool x87_is_close(const struct native_fx *a, const struct native_fx *b)
@@ -291,6 +290,13 @@ static bool only_zero_extended(const struct diff_case *c, const struct diff_stat
     return insn_asize(&c->in) == 4;
 }
 
+/* Just below the smallest normal number, with underflow unmasked, one side may see an underflow (and give
+ * the result with its exponent biased) where the other rounds up to the normal number. */
+static bool at_underflow_edge(const struct native_fx *a, const struct native_fx *b)
+{
+    return ((a->fsw ^ b->fsw) & FP_UE) != 0 && (a->fcw & FCW_UM) == 0;
+}
+
 /* The manual's pi has 66 bits: an error in the argument. */
 static bool trigonometric_is_close(const struct diff_state *start, const struct native_fx *a,
                                    const struct native_fx *b)
@@ -301,7 +307,8 @@ static bool trigonometric_is_close(const struct diff_state *start, const struct 
     for (unsigned i = 0; i < 2; i++) {
         memcpy(&y[0], a->st[i], 10);
         memcpy(&y[1], b->st[i], 10);
-        if (fabsl(y[0] - y[1]) > fabsl(x) * 0x1p-65L * (1 + y[1] * y[1]) + fabsl(y[1]) * 0x1p-60L + 0x1p-16445L) {
+        if (!at_underflow_edge(a, b) &&
+            fabsl(y[0] - y[1]) > fabsl(x) * 0x1p-65L * (1 + y[1] * y[1]) + fabsl(y[1]) * 0x1p-60L + 0x1p-16445L) {
             return false;
         }
         memcpy(same.st[i], b->st[i], 10);
@@ -399,8 +406,21 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
                    ? EXPLAIN_CALL
                    : EXPLAIN_NONE;
-    case INSN_FBSTP:
-        return both_faulted(ours, host) && fields == DIFF_MEMORY ? EXPLAIN_FBSTP : EXPLAIN_NONE;
+    case INSN_INVALID:
+        return both_faulted(ours, host) && ours->outcome.vector + host->outcome.vector == VEC_UD + VEC_GP &&
+                       c->len == 15 && fields == DIFF_OUTCOME
+                   ? EXPLAIN_TOO_LONG
+                   : EXPLAIN_NONE;
+    case INSN_FBSTP: case INSN_FSTP: case INSN_FLD: case INSN_FBLD:
+        return memory_fault(&ours->outcome) && memory_fault(&host->outcome) && insn_mem_size(&c->in) == 1 &&
+                       (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
+                   ? EXPLAIN_TEN_BYTES
+                   : EXPLAIN_NONE;
+    case INSN_PUSHA: case INSN_PUSHAD: case INSN_POPA: case INSN_POPAD:
+        return memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
+                       (fields & ~(u32)(DIFF_MEMORY | DIFF_GPR)) == 0
+                   ? EXPLAIN_PUSHA
+                   : EXPLAIN_NONE;
     case INSN_VCVTPS2PH:
         return both_faulted(ours, host) && fields == DIFF_MXCSR ? EXPLAIN_PS2PH : EXPLAIN_NONE;
     default:
@@ -428,6 +448,10 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     }
     if (fields == DIFF_OUTCOME && host->outcome.vector == VEC_AC && memory_fault(&ours->outcome)) {
         return EXPLAIN_AC_ORDER;
+    }
+    if (c->compat && (fields & ~(u32)(DIFF_X87 | DIFF_MXCSR)) == DIFF_OUTCOME && host->outcome.vector == VEC_PF && host->outcome.cr2 >= 0xfffff000u &&
+        (ours->outcome.vector == VEC_GP || ours->outcome.vector == VEC_SS)) {
+        return EXPLAIN_WRAP;
     }
     if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
         (host->end.fx.fsw & FSW_TOP) == 0) {

@@ -34,6 +34,7 @@ struct diff_case {
     bool compat;  /* 32-bit code under a 64-bit kernel */
     bool exact;   /* at the end of CODE_EXACT: slow, but the length counts and RIP may go anywhere */
     bool mutated;
+    bool patched; /* displacements were set after decoding */
     u8 bytes[15];
     u8 len;
     enum decode_status decoded;

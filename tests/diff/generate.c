@@ -90,7 +90,8 @@ static void random_registers(struct generator *g, struct diff_case *c, unsigned 
         s->fs_base = WINDOW + rng_below(r, 256);
         s->gs_base = (v >> 52 & 3) == 0 ? random_integer(r) & 0x7fffffffffff : WINDOW - rng_below(r, 256);
     }
-    for (unsigned i = 0; i < 4; i++) {
+    bool simd = unit == UNIT_SSE || unit == UNIT_AVX || unit == UNIT_MMX;
+    for (unsigned i = simd ? 4 : (unsigned)(v >> 58) & 1; i > 0; i--) {
         random_vector(r, s->vec[rng_below(r, 16)], 32);
     }
     if (unit == UNIT_X87 || unit == UNIT_X87_NOWAIT || unit == UNIT_WAIT || unit == UNIT_MMX || (v >> 60) == 0) {
@@ -287,6 +288,7 @@ bool generate_case(struct generator *g, bool compat, struct diff_case *c)
     c->compat = compat;
     c->mutated = g->mutate && !g->survey && rng_one_in(r, 8);
     c->target = 0;
+    c->patched = false;
     c->has_old = false;
     memcpy(c->bytes, bytes, 15);
     if (c->mutated) {
@@ -328,8 +330,7 @@ bool generate_case(struct generator *g, bool compat, struct diff_case *c)
         return false; /* the address needed them: the host may have more components than we */
     }
     /* Bytes may have changed: displacements. */
-    enum decode_status again = decode_insn(guest_decoder(), mode, c->bytes, 15, &c->in);
-    if (again != c->decoded) {
+    if (c->patched && decode_insn(guest_decoder(), mode, c->bytes, 15, &c->in) != c->decoded) {
         return false;
     }
     note_old(c);

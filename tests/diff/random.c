@@ -196,7 +196,7 @@ void random_fx(struct rng *r, struct native_fx *fx)
     unsigned fsw = (unsigned)(v >> 32) & (FSW_CC | FSW_TOP);
     if ((v & 0x300000000) == 0) {
         fsw |= (unsigned)(v >> 26) & (FP_ALL | FSW_SF);
-        if ((v & 0xc00000000) != 0) {
+        if ((v & 0xc00000000) == 0) {
             fsw &= fcw | ~(unsigned)FP_ALL; /* mostly nothing pending */
         }
     }

@@ -234,12 +234,13 @@ cpu_rc exec_verw(struct cpu *cpu, const struct insn *in)
 
 cpu_rc exec_arpl(struct cpu *cpu, const struct insn *in)
 {
-    struct mem_rmw rmw;
     u64 dst;
-    TRY(opr_rmw_begin(cpu, in, 0, 2, &rmw, &dst));
+    TRY(opr_read(cpu, in, 0, 2, &dst));
     u64 rpl = gpr_read(cpu, in->r[1], 2) & 3;
     bool raised = (dst & 3) < rpl;
-    opr_rmw_end(cpu, in, 0, 2, &rmw, raised ? (dst & ~(u64)3) | rpl : dst);
+    if (raised) { /* else there is no store */
+        TRY(opr_write(cpu, in, 0, 2, (dst & ~(u64)3) | rpl));
+    }
     flag_set_zf(cpu, raised);
     return CPU_OK;
 }

@@ -31,10 +31,11 @@ cpu_rc exec_movzx(struct cpu *cpu, const struct insn *in)
     return CPU_OK;
 }
 
-/* Also MOVSXD. */
+/* Also MOVSXD, whose source is no wider than its destination [SDM2 "MOVSX/MOVSXD"]: 16 bits with a
+ * 66 prefix. */
 cpu_rc exec_movsx(struct cpu *cpu, const struct insn *in)
 {
-    unsigned from = insn_src_size(in);
+    unsigned from = insn_src_size(in) < in->osz ? insn_src_size(in) : in->osz;
     u64 v;
     TRY(opr_read(cpu, in, 1, from, &v));
     gpr_write(cpu, in->r[0], in->osz, sign_extend(v, from));

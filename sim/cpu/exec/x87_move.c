@@ -136,7 +136,8 @@ static void indefinite_image(enum fpu_store format, u8 data[10])
     }
 }
 
-/* Memory is written before any state changes: the store may fault. */
+/* Memory is written before any state changes: the store may fault. A result that an unmasked exception
+ * keeps back is not stored, and memory is not looked at. */
 static cpu_rc store(struct cpu *cpu, const struct insn *in, enum fpu_store format, unsigned size, bool pop)
 {
     struct fpu_state *f = &cpu->arch.fpu;
@@ -150,13 +151,11 @@ static cpu_rc store(struct cpu *cpu, const struct insn *in, enum fpu_store forma
     }
     /* Inexact alone does not keep the result from memory. */
     bool keep = (status & ~(u32)f->fcw & (FP_ALL & ~FP_PE)) != 0;
-    if (size == 10) {
+    if (!keep && size == 10) {
         TRY(mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), 8));
     }
     if (!keep) {
         TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), data, size));
-    } else if (format == FPU_STORE_M32 || format == FPU_STORE_M64) { /* integers are refused first */
-        TRY(mem_probe(cpu, insn_seg(in), insn_offset(cpu, in), size, ACCESS_WRITE));
     }
     x87_track(cpu, in);
     (void)x87_raise(cpu, in, status);
@@ -175,11 +174,9 @@ static cpu_rc store_80(struct cpu *cpu, const struct insn *in)
     u8 data[10];
     store_le64(data, v->mant);
     store_le16(data + 8, v->se);
-    TRY(mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), 8));
     if (!keep) {
+        TRY(mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), 8));
         TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), data, 10));
-    } else {
-        TRY(mem_probe(cpu, insn_seg(in), insn_offset(cpu, in), 10, ACCESS_WRITE));
     }
     x87_track(cpu, in);
     (void)x87_raise(cpu, in, empty ? FP_IE | FSW_SF : 0);
