@@ -56,6 +56,8 @@ void options_free(struct run_options *o);
 /* A copy of text that lives as long as the options. */
 char *options_keep(struct run_options *o, const char *text);
 void *options_keep_room(struct run_options *o, size_t size);
+/* "NAME,property=...": --device. */
+bool options_parse_device(struct run_options *o, const char *v, struct error *err);
 /* "file=F,if=...": --drive; and a drive that is ready. */
 bool options_parse_drive(struct run_options *o, const char *v, struct error *err);
 /* "on" or "off". */

@@ -293,11 +293,17 @@ static bool opt_debugcon(struct run_options *o, const char *v, struct error *err
     return parse_console("debugcon", v, &o->machine.debugcon, err);
 }
 
-/* Of QEMU's global properties only this one means something here. */
+/* Of QEMU's global properties these mean something here: isa-debugcon.iobase, and iommu_platform of any
+ * virtio device, which is one switch for all of them. */
 static bool opt_global(struct run_options *o, const char *v, struct error *err)
 {
     static const char name[] = "isa-debugcon.iobase=";
     u64 port = 0;
+    const char *platform = strstr(v, ".iommu_platform=");
+    if (strncmp(v, "virtio", 6) == 0 && platform != NULL) {
+        return options_parse_on_off("iommu_platform", strchr(platform, '=') + 1,
+                                    &o->machine.virtio_access_platform, err);
+    }
     if (strncmp(v, name, sizeof name - 1) != 0) {
         return true;
     }
@@ -308,48 +314,9 @@ static bool opt_global(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
-/* name, set flag or NULL with a special meaning, description. */
 static bool opt_device(struct run_options *o, const char *v, struct error *err)
 {
-    static const char *const known[] = {"isa-debug-exit", "pc-testdev", "pci-testdev", "edu",
-                                        "virtio-rng-pci", "virtio-serial-pci"};
-    if (strcmp(v, "?") == 0 || strcmp(v, "help") == 0) {
-        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
-            (void)printf("name \"%s\", bus %s\n", known[i], i < 2 ? "ISA" : "PCI");
-        }
-        o->help = true;
-        return true;
-    }
-    size_t len = strcspn(v, ",");
-    char name[48];
-    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), v);
-    if (strcmp(name, "isa-debug-exit") == 0) {
-        const char *base = strstr(v, "iobase=");
-        u64 port = base != NULL ? strtoull(base + 7, NULL, 0) : 0x501;
-        o->machine.debug_exit = true;
-        o->machine.debug_exit_port = (u16)port;
-    } else if (strcmp(name, "pc-testdev") == 0) {
-        o->machine.pc_testdev = true;
-    } else if (strcmp(name, "pci-testdev") == 0) {
-        o->machine.pci_testdev = true;
-    } else if (strcmp(name, "edu") == 0) {
-        o->machine.edu = true;
-    } else if (strcmp(name, "virtio-rng-pci") == 0) {
-        o->machine.virtio_rng = true;
-    } else if (strcmp(name, "virtio-serial-pci") == 0) {
-        o->machine.virtio_console = true;
-    } else {
-        struct nearest n;
-        nearest_init(&n, name);
-        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
-            nearest_offer(&n, known[i]);
-        }
-        const char *near = nearest_result(&n);
-        return error_set(err, EXIT_STATUS_USAGE, "--device %s: no such device%s%s", name,
-                         near != NULL ? "; did you mean " : "; `-device ?` lists them",
-                         near != NULL ? near : "");
-    }
-    return true;
+    return options_parse_device(o, v, err);
 }
 
 static bool opt_script(struct run_options *o, const char *v, struct error *err)
