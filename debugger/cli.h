@@ -14,6 +14,9 @@ int cli_cpu(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 
+/* "vitrine 1.2.3"; under QEMU's name with the word that its users look for. */
+void cli_print_version(bool as_qemu);
+
 /* Print an error's line on stderr and return its status. */
 int cli_fail(const struct error *err);
 
@@ -45,6 +48,7 @@ struct run_options {
     bool host_side_only; /* refuse the others: the rest comes from a recording */
     char *script_text;   /* freed with options_free */
     bool default_devices; /* -nodefaults clears it */
+    bool modules_given;   /* --module was; an --initrd would have to stand before it */
     char *scratch;        /* storage for split arguments; freed with options_free */
 };
 
@@ -56,13 +60,6 @@ void options_free(struct run_options *o);
 /* A copy of text that lives as long as the options. */
 char *options_keep(struct run_options *o, const char *text);
 void *options_keep_room(struct run_options *o, size_t size);
-/* "NAME,property=...": --device. */
-bool options_parse_device(struct run_options *o, const char *v, struct error *err);
-/* "file=F,if=...": --drive; and a drive that is ready. */
-bool options_parse_drive(struct run_options *o, const char *v, struct error *err);
-/* "on" or "off". */
-bool options_parse_on_off(const char *key, const char *value, bool *out, struct error *err);
-bool options_add_drive(struct run_options *o, struct drive_config d, struct error *err);
 /* Read --script's file; say what stands behind each console. */
 bool options_prepare(struct run_options *o, struct error *err);
 

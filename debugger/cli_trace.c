@@ -115,9 +115,13 @@ int cli_trace(int argc, char **argv)
 {
     struct error err = {0};
     static const char *const commands[] = {"stat", "dump"};
-    if (argc == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
-        help(argc == 0 ? stderr : stdout);
-        return argc == 0 ? EXIT_STATUS_USAGE : EXIT_STATUS_OK;
+    if (argc == 0) {
+        (void)error_set(&err, EXIT_STATUS_USAGE, "vitrine trace: stat or dump is wanted");
+        return cli_fail(&err);
+    }
+    if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0) {
+        help(stdout);
+        return EXIT_STATUS_OK;
     }
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
         if (strcmp(argv[0], commands[i]) == 0) {

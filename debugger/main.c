@@ -6,47 +6,92 @@
 #include <stdio.h>
 #include <string.h>
 
-static int help(FILE *out)
+#ifndef VITRINE_VERSION
+#define VITRINE_VERSION "unknown"
+#endif
+
+struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help;
+};
+
+static int run(int argc, char **argv)
 {
-    (void)fprintf(out, "usage: vitrine COMMAND [arguments]\n\n"
-                       "  run    boot a machine            (vitrine run --help)\n"
-                       "  replay run a recorded machine    (vitrine replay --help)\n"
-                       "  trace  look into a recording     (vitrine trace --help)\n"
-                       "  cpu    list CPU models, features (vitrine cpu list|features)\n");
+    return cli_run(argc, argv, false);
+}
+
+static const struct command commands[] = {
+    {"run", run, "boot a machine            (vitrine run --help)"},
+    {"replay", cli_replay, "run a recorded machine    (vitrine replay --help)"},
+    {"trace", cli_trace, "look into a recording     (vitrine trace --help)"},
+    {"cpu", cli_cpu, "list CPU models, features (vitrine cpu --help)"},
+};
+
+void cli_print_version(bool as_qemu)
+{
+    (void)printf("%svitrine %s\n", as_qemu ? "QEMU's options, taken by " : "", VITRINE_VERSION);
+}
+
+static int help(void)
+{
+    (void)printf("usage: vitrine COMMAND [arguments]\n\n");
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
+        (void)printf("  %-7s%s\n", commands[i].name, commands[i].help);
+    }
+    (void)printf("\nvitrine --version says which one this is.\n");
     return EXIT_STATUS_OK;
 }
 
-int main(int argc, char **argv)
+static int unknown_command(const char *typed)
 {
+    struct error err = {0};
+    struct nearest n;
+    nearest_init(&n, typed);
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
+        nearest_offer(&n, commands[i].name);
+    }
+    const char *near = nearest_result(&n);
+    (void)error_set(&err, EXIT_STATUS_USAGE, "unknown command %s%s%s%s", typed,
+                    near != NULL ? "; did you mean " : "; vitrine --help lists them", near != NULL ? near : "",
+                    near != NULL ? "?" : "");
+    return cli_fail(&err);
+}
+
+static int run_command(int argc, char **argv)
+{
+    static const char *const helps[] = {"--help", "-h", "-help", "help"};
     const char *slash = strrchr(argv[0], '/');
     const char *name = slash != NULL ? slash + 1 : argv[0];
     if (strncmp(name, "qemu-system-", 12) == 0) {
         return cli_run(argc - 1, argv + 1, true);
     }
-    if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
-        strcmp(argv[1], "help") == 0) {
-        return argc < 2 ? (void)help(stderr), EXIT_STATUS_USAGE : help(stdout);
+    if (argc < 2) {
+        struct error err = {0};
+        (void)error_set(&err, EXIT_STATUS_USAGE, "which command? vitrine --help lists them");
+        return cli_fail(&err);
     }
-    if (strcmp(argv[1], "run") == 0) {
-        return cli_run(argc - 2, argv + 2, false);
+    for (unsigned i = 0; i < ARRAY_LEN(helps); i++) {
+        if (strcmp(argv[1], helps[i]) == 0) {
+            return help();
+        }
     }
-    if (strcmp(argv[1], "cpu") == 0) {
-        return cli_cpu(argc - 2, argv + 2);
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-version") == 0) {
+        cli_print_version(false);
+        return EXIT_STATUS_OK;
     }
-    if (strcmp(argv[1], "replay") == 0) {
-        return cli_replay(argc - 2, argv + 2);
-    }
-    if (strcmp(argv[1], "trace") == 0) {
-        return cli_trace(argc - 2, argv + 2);
-    }
-    static const char *const commands[] = {"run", "cpu", "replay", "trace"};
-    struct nearest n;
-    nearest_init(&n, argv[1]);
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
-        nearest_offer(&n, commands[i]);
+        if (strcmp(argv[1], commands[i].name) == 0) {
+            return commands[i].run(argc - 2, argv + 2);
+        }
     }
-    const char *near = nearest_result(&n);
-    (void)fprintf(stderr, "vitrine: unknown command %s%s%s\n", argv[1],
-                  near != NULL ? "; did you mean " : "; --help lists them", near != NULL ? near : "");
-    return EXIT_STATUS_USAGE;
+    return unknown_command(argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 1) {
+        return EXIT_STATUS_USAGE;
+    }
+    return run_command(argc, argv);
 }

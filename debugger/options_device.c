@@ -1,139 +1,267 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* --device NAME[,property=value...] */
-#include "debugger/cli.h"
+/* Consoles, network card, --device. */
+#include "debugger/options_priv.h"
 
 #include "base/bits.h"
 #include "base/nearest.h"
+#include "machine/network.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* QEMU's properties of intel-iommu. x-scalable-mode knows QEMU's older names of what is in it too. */
-static bool iommu_property(struct run_options *o, const char *key, const char *value, struct error *err)
+bool opt_nic(struct run_options *o, const char *v, struct error *err)
 {
-    struct vtd_options *vtd = &o->machine.vtd;
+    if (strcmp(v, "none") == 0) {
+        o->machine.nic = false;
+        return true;
+    }
+    if (strncmp(v, "user", 4) != 0 || (v[4] != '\0' && v[4] != ',')) {
+        return error_set(err, EXIT_STATUS_USAGE, "--nic %s: none or user is wanted", v);
+    }
+    o->machine.nic = true;
+    o->machine.nic_options = v[4] == ',' ? v + 5 : NULL;
+    return network_check_options(o->machine.nic_options, err);
+}
+
+static bool parse_console(const char *option, const char *v, struct console_config *c, struct error *err)
+{
+    if (strcmp(v, "stdio") == 0 || strcmp(v, "mon:stdio") == 0) {
+        c->kind = CONSOLE_STDIO;
+    } else if (strncmp(v, "file:", 5) == 0 && v[5] != '\0') {
+        c->kind = CONSOLE_FILE;
+        c->path = v + 5;
+    } else if (strcmp(v, "pty") == 0) {
+        c->kind = CONSOLE_PTY;
+    } else if (strcmp(v, "none") == 0 || strcmp(v, "null") == 0) {
+        c->kind = CONSOLE_NONE;
+    } else {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s %s: stdio, file:F, pty or none is wanted", option, v);
+    }
+    return true;
+}
+
+bool opt_serial(struct run_options *o, const char *v, struct error *err)
+{
+    if (o->machine.serial_count == MACHINE_MAX_SERIAL) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d serial ports", MACHINE_MAX_SERIAL);
+    }
+    return parse_console("serial", v, &o->machine.serial[o->machine.serial_count++], err);
+}
+
+bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
+{
+    return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* Of QEMU's global properties these mean something here: isa-debugcon.iobase, and iommu_platform of any
+ * virtio device, which is one switch for all of them. */
+bool opt_global(struct run_options *o, const char *v, struct error *err)
+{
+    static const char name[] = "isa-debugcon.iobase=";
+    u64 port = 0;
+    const char *platform = strstr(v, ".iommu_platform=");
+    if (strncmp(v, "virtio", 6) == 0 && platform != NULL) {
+        return options_on_off("iommu_platform", strchr(platform, '=') + 1,
+                              &o->machine.virtio_access_platform, err);
+    }
+    if (strncmp(v, name, sizeof name - 1) != 0) {
+        return true;
+    }
+    if (!options_number("global isa-debugcon.iobase", v + sizeof name - 1, 1, 0xffff, &port, err)) {
+        return false;
+    }
+    o->machine.debugcon_port = (u16)port;
+    return true;
+}
+
+bool opt_nodefaults(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->default_devices = false;
+    return true;
+}
+
+/* ---- --device ---- */
+
+typedef bool device_fn(struct run_options *o, char *properties, struct error *err);
+
+struct device_row {
+    const char *name, *bus;
+    device_fn *add;
+    const char *help;
+};
+
+/* Every device takes an id and a place, and nothing else unless it says so. */
+static bool is_common(const char *key)
+{
+    return strcmp(key, "id") == 0 || strcmp(key, "addr") == 0 || strcmp(key, "bus") == 0;
+}
+
+static bool no_properties(char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    while (options_next_property(&text, &key, &value)) {
+        if (!is_common(key)) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device: there is no property '%s' of this device", key);
+        }
+    }
+    return true;
+}
+
+static bool add_debug_exit(struct run_options *o, char *text, struct error *err)
+{
+    u64 base = 0x501; /* QEMU's default */
+    u64 size = 2;
+    char *key;
+    char *value;
+    while (options_next_property(&text, &key, &value)) {
+        bool is_base = strcmp(key, "iobase") == 0;
+        if (is_base || strcmp(key, "iosize") == 0) {
+            if (!options_number(is_base ? "device isa-debug-exit,iobase" : "device isa-debug-exit,iosize",
+                                value != NULL ? value : "", 1, is_base ? 0xffff : 4, is_base ? &base : &size,
+                                err)) {
+                return false;
+            }
+        } else if (!is_common(key)) {
+            return error_set(err, EXIT_STATUS_USAGE,
+                             "--device isa-debug-exit: no property '%s'; iobase and iosize are known", key);
+        }
+    }
+    o->machine.debug_exit = true;
+    o->machine.debug_exit_port = (u16)base;
+    return true;
+}
+
+static bool add_pc_testdev(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.pc_testdev = true;
+    return no_properties(text, err);
+}
+
+static bool add_pci_testdev(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.pci_testdev = true;
+    return no_properties(text, err);
+}
+
+static bool add_edu(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.edu = true;
+    return no_properties(text, err);
+}
+
+static bool add_virtio_rng(struct run_options *o, char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    o->machine.virtio_rng = true;
+    while (options_next_property(&text, &key, &value)) {
+        if (strcmp(key, "iommu_platform") == 0) { /* one switch for all virtio devices */
+            if (!options_on_off(key, value, &o->machine.virtio_access_platform, err)) {
+                return false;
+            }
+        } else if (!is_common(key)) {
+            return error_set(err, EXIT_STATUS_USAGE,
+                             "--device virtio-rng-pci: no property '%s'; iommu_platform is known", key);
+        }
+    }
+    return true;
+}
+
+/* on: first and second level; QEMU's older names: legacy has the second alone, modern the first. */
+static bool scalable_mode(struct vtd_options *vtd, const char *value, struct error *err)
+{
+    bool legacy = value != NULL && strcmp(value, "legacy") == 0;
+    bool modern = value != NULL && strcmp(value, "modern") == 0;
+    vtd->scalable = legacy || modern;
+    if (!legacy && !modern && !options_on_off("x-scalable-mode", value, &vtd->scalable, err)) {
+        return false;
+    }
+    vtd->second_level = !modern;
+    vtd->first_level = !legacy;
+    return true;
+}
+
+static bool iommu_property(struct vtd_options *vtd, const char *key, const char *value,
+                           struct error *err)
+{
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"intremap", &vtd->intremap},        {"eim", &vtd->eim},
-                 {"caching-mode", &vtd->caching_mode}, {"snoop-control", &vtd->snoop_control},
-                 {"x-pass-through", &vtd->pass_through}, {"x-posted", &vtd->posted},
-                 {"x-flts", &vtd->first_level},        {"x-verify-ioapic", &vtd->verify_ioapic}};
-    if (strcmp(value, "auto") == 0) {
+    } flags[] = {{"intremap", &vtd->intremap},
+                 {"eim", &vtd->eim},
+                 {"caching-mode", &vtd->caching_mode},
+                 {"snoop-control", &vtd->snoop_control},
+                 {"x-flts", &vtd->first_level},
+                 {"x-pass-through", &vtd->pass_through},
+                 {"x-posted", &vtd->posted},
+                 {"x-verify-ioapic", &vtd->verify_ioapic}};
+    if (is_common(key) || (value != NULL && strcmp(value, "auto") == 0)) {
         return true;
     }
     for (unsigned i = 0; i < ARRAY_LEN(flags); i++) {
         if (strcmp(key, flags[i].name) == 0) {
-            return options_parse_on_off(key, value, flags[i].flag, err);
+            return options_on_off(key, value, flags[i].flag, err);
         }
     }
     if (strcmp(key, "aw-bits") == 0 || strcmp(key, "x-aw-bits") == 0) {
-        unsigned long bits = strtoul(value, NULL, 0);
-        vtd->aw_bits = (unsigned)bits;
-        return bits == 39 || bits == 48 ||
-               error_set(err, EXIT_STATUS_USAGE, "intel-iommu: aw-bits=%s: 39 or 48 is wanted", value);
-    }
-    if (strcmp(key, "x-scalable-mode") == 0 || strcmp(key, "scalable-mode") == 0) {
-        bool legacy = strcmp(value, "legacy") == 0;
-        bool modern = strcmp(value, "modern") == 0;
-        vtd->scalable = legacy || modern;
-        if (!legacy && !modern && !options_parse_on_off(key, value, &vtd->scalable, err)) {
-            return false;
+        u64 bits = 0;
+        if (!options_parse_number(value != NULL ? value : "", &bits) || (bits != 39 && bits != 48)) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device intel-iommu,aw-bits: 39 or 48 is wanted");
         }
-        vtd->second_level = !modern;
-        vtd->first_level = vtd->first_level || !legacy;
+        vtd->aw_bits = (unsigned)bits;
         return true;
     }
-    return strcmp(key, "id") == 0 || strcmp(key, "version") == 0 || strcmp(key, "device-iotlb") == 0 ||
-           strcmp(key, "dma-drain") == 0 || strcmp(key, "stale-tm") == 0 || strcmp(key, "x-buggy-eim") == 0 ||
-           strcmp(key, "dma-translation") == 0 ||
-           error_set(err, EXIT_STATUS_USAGE,
-                     "intel-iommu: no property is called '%s'; known are intremap, eim, caching-mode, "
-                     "aw-bits, snoop-control, x-scalable-mode, x-flts, x-pass-through, x-posted, "
-                     "x-verify-ioapic", key);
+    if (strcmp(key, "x-scalable-mode") == 0) {
+        return scalable_mode(vtd, value, err);
+    }
+    return error_set(err, EXIT_STATUS_USAGE,
+                     "--device intel-iommu: no property '%s'; intremap, eim, caching-mode, aw-bits, "
+                     "snoop-control, x-scalable-mode, x-flts, x-pass-through, x-posted and "
+                     "x-verify-ioapic are known", key);
 }
 
-typedef bool property_fn(struct run_options *o, const char *key, const char *value, struct error *err);
-
-static bool each_property(struct run_options *o, const char *list, property_fn *fn, struct error *err)
+static bool add_iommu(struct run_options *o, char *text, struct error *err)
 {
-    for (char *text = options_keep(o, list); *text != '\0';) {
-        char *next = text + strcspn(text, ",");
-        bool more = *next == ',';
-        *next = '\0';
-        char *value = strchr(text, '=');
-        if (value != NULL) {
-            *value++ = '\0';
-        }
-        if (!fn(o, text, value != NULL ? value : "on", err)) {
+    char *key;
+    char *value;
+    o->machine.iommu = true;
+    while (options_next_property(&text, &key, &value)) {
+        if (!iommu_property(&o->machine.vtd, key, value, err)) {
             return false;
         }
-        text = more ? next + 1 : next;
     }
     return true;
 }
 
-static bool parse_iommu(struct run_options *o, const char *properties, struct error *err)
-{
-    o->machine.iommu = true;
-    return each_property(o, properties, iommu_property, err);
-}
+static const struct device_row devices[] = {
+#define DEVICE(name, bus, add, help) {name, bus, add, help},
+#include "debugger/device.def"
+#undef DEVICE
+};
 
-/* One switch for all virtio devices; the rest of QEMU's properties is accepted. */
-static bool virtio_property(struct run_options *o, const char *key, const char *value, struct error *err)
+bool opt_device(struct run_options *o, const char *v, struct error *err)
 {
-    return strcmp(key, "iommu_platform") != 0 ||
-           options_parse_on_off(key, value, &o->machine.virtio_access_platform, err);
-}
-
-static bool virtio_properties(struct run_options *o, const char *properties, struct error *err)
-{
-    return each_property(o, properties, virtio_property, err);
-}
-
-bool options_parse_device(struct run_options *o, const char *v, struct error *err)
-{
-    static const char *const known[] = {"isa-debug-exit", "pc-testdev", "pci-testdev", "edu",
-                                        "virtio-rng-pci", "virtio-serial-pci", "intel-iommu"};
     if (strcmp(v, "?") == 0 || strcmp(v, "help") == 0) {
-        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
-            bool pci = i >= 2 && strcmp(known[i], "intel-iommu") != 0;
-            (void)printf("name \"%s\", bus %s\n", known[i], pci ? "PCI" : i < 2 ? "ISA" : "System");
+        for (unsigned i = 0; i < ARRAY_LEN(devices); i++) {
+            (void)printf("name \"%s\", bus %s, desc \"%s\"\n", devices[i].name, devices[i].bus,
+                         devices[i].help);
         }
         o->help = true;
         return true;
     }
-    size_t len = strcspn(v, ",");
-    char name[48];
-    (void)snprintf(name, sizeof name, "%.*s", (int)(len < sizeof name ? len : sizeof name - 1), v);
-    if (strcmp(name, "isa-debug-exit") == 0) {
-        const char *base = strstr(v, "iobase=");
-        u64 port = base != NULL ? strtoull(base + 7, NULL, 0) : 0x501;
-        o->machine.debug_exit = true;
-        o->machine.debug_exit_port = (u16)port;
-    } else if (strcmp(name, "pc-testdev") == 0) {
-        o->machine.pc_testdev = true;
-    } else if (strcmp(name, "pci-testdev") == 0) {
-        o->machine.pci_testdev = true;
-    } else if (strcmp(name, "edu") == 0) {
-        o->machine.edu = true;
-    } else if (strcmp(name, "virtio-rng-pci") == 0) {
-        o->machine.virtio_rng = true;
-        return virtio_properties(o, v[len] == ',' ? v + len + 1 : "", err);
-    } else if (strcmp(name, "virtio-serial-pci") == 0) {
-        o->machine.virtio_console = true;
-    } else if (strcmp(name, "intel-iommu") == 0) {
-        return parse_iommu(o, v[len] == ',' ? v + len + 1 : "", err);
-    } else {
-        struct nearest n;
-        nearest_init(&n, name);
-        for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
-            nearest_offer(&n, known[i]);
+    char *text = options_keep(o, v);
+    char *name;
+    char *value;
+    (void)options_next_property(&text, &name, &value);
+    struct nearest n;
+    nearest_init(&n, name);
+    for (unsigned i = 0; i < ARRAY_LEN(devices); i++) {
+        if (strcmp(name, devices[i].name) == 0) {
+            return devices[i].add(o, text, err);
         }
-        const char *near = nearest_result(&n);
-        return error_set(err, EXIT_STATUS_USAGE, "--device %s: no such device%s%s", name,
-                         near != NULL ? "; did you mean " : "; `-device ?` lists them",
-                         near != NULL ? near : "");
+        nearest_offer(&n, devices[i].name);
     }
-    return true;
+    return options_unknown("--device: no such device", &n, "`-device ?` lists them", err);
 }

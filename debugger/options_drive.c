@@ -1,29 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* --drive and its relatives. */
-#include "debugger/cli.h"
+#include "debugger/options_priv.h"
 
 #include "machine/host/block.h"
 
 #include <string.h>
 
-bool options_add_drive(struct run_options *o, struct drive_config d, struct error *err)
+static bool add_drive(struct run_options *o, struct drive_config d, struct error *err)
 {
     if (o->machine.drive_count == MACHINE_MAX_DRIVES) {
         return error_set(err, EXIT_STATUS_USAGE, "more than %d drives", MACHINE_MAX_DRIVES);
     }
     o->machine.drives[o->machine.drive_count++] = d;
-    return true;
-}
-
-bool options_parse_on_off(const char *key, const char *value, bool *out, struct error *err)
-{
-    if (strcmp(value, "on") == 0 || strcmp(value, "yes") == 0) {
-        *out = true;
-    } else if (strcmp(value, "off") == 0 || strcmp(value, "no") == 0) {
-        *out = false;
-    } else {
-        return error_set(err, EXIT_STATUS_USAGE, "%s=%s: on or off is wanted", key, value);
-    }
     return true;
 }
 
@@ -45,10 +33,13 @@ static bool drive_property(struct drive_config *d, const char *key, const char *
         }
         d->format = (u32)format;
     } else if (strcmp(key, "readonly") == 0 || strcmp(key, "read-only") == 0) {
-        return options_parse_on_off(key, value, &d->read_only, err);
+        return options_on_off(key, value, &d->read_only, err);
     } else if (strcmp(key, "snapshot") == 0) {
-        return options_parse_on_off(key, value, &d->snapshot, err);
+        return options_on_off(key, value, &d->snapshot, err);
     } else if (strcmp(key, "media") == 0) {
+        if (strcmp(value, "cdrom") != 0 && strcmp(value, "disk") != 0) {
+            return error_set(err, EXIT_STATUS_USAGE, "--drive media=%s: disk or cdrom is wanted", value);
+        }
         d->interface = strcmp(value, "cdrom") == 0 ? DRIVE_CDROM : d->interface;
     } else if (strcmp(key, "index") != 0 && strcmp(key, "id") != 0 && strcmp(key, "cache") != 0 &&
                strcmp(key, "aio") != 0 && strcmp(key, "bus") != 0 && strcmp(key, "unit") != 0) {
@@ -58,27 +49,32 @@ static bool drive_property(struct drive_config *d, const char *key, const char *
     return true;
 }
 
-bool options_parse_drive(struct run_options *o, const char *v, struct error *err)
+bool opt_drive(struct run_options *o, const char *v, struct error *err)
 {
     struct drive_config d = {.interface = DRIVE_VIRTIO, .format = BLOCK_FORMAT_PROBE};
     char *text = options_keep(o, v);
-    while (text != NULL) {
-        char *comma = strchr(text, ',');
-        if (comma != NULL) {
-            *comma = '\0';
-        }
-        char *equals = strchr(text, '=');
-        if (equals == NULL) {
+    char *key;
+    char *value;
+    while (options_next_property(&text, &key, &value)) {
+        if (value == NULL) {
             return error_set(err, EXIT_STATUS_USAGE, "--drive %s: key=value pairs are wanted", v);
         }
-        *equals = '\0';
-        if (!drive_property(&d, text, equals + 1, err)) {
+        if (!drive_property(&d, key, value, err)) {
             return false;
         }
-        text = comma != NULL ? comma + 1 : NULL;
     }
-    if (d.path == NULL) {
+    if (d.path == NULL || d.path[0] == '\0') {
         return error_set(err, EXIT_STATUS_USAGE, "--drive %s: file= is missing", v);
     }
-    return options_add_drive(o, d, err);
+    return add_drive(o, d, err);
+}
+
+bool opt_cdrom(struct run_options *o, const char *v, struct error *err)
+{
+    return add_drive(o, (struct drive_config){.interface = DRIVE_CDROM, .path = v}, err);
+}
+
+bool opt_hda(struct run_options *o, const char *v, struct error *err)
+{
+    return add_drive(o, (struct drive_config){.interface = DRIVE_AHCI, .path = v}, err);
 }

@@ -11,7 +11,13 @@
 
 int cli_fail(const struct error *err)
 {
-    (void)fprintf(stderr, "vitrine: %s\n", err->text);
+    char text[sizeof err->text];
+    size_t i = 0;
+    for (; err->text[i] != '\0'; i++) { /* what a user typed may hold a newline: it stays one line */
+        text[i] = (unsigned char)err->text[i] < ' ' ? '?' : err->text[i];
+    }
+    text[i] = '\0';
+    (void)fprintf(stderr, "vitrine: %s\n", text);
     return (int)err->status;
 }
 

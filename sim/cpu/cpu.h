@@ -152,6 +152,8 @@ struct cpu_derived {
     u32 mode_word;  /* block key: cpu/decode/mode.h */
     struct tlb_ctx *ctx;     /* current data-access context */
     struct tlb_ctx *sys_ctx; /* supervisor accesses made on behalf of CPL 3 */
+    u8 *vmcs_host;   /* bytes of the current VMCS's page: vmx/vmcs.c */
+    u64 vmcs_region, vmcs_frame;
     const struct insn *block_end; /* the run loop stops before it; set to NULL to leave after this instruction */
     i64 left;         /* counts left in this slice */
     u64 slice_budget; /* counts at its start */
@@ -161,7 +163,9 @@ struct cpu_derived {
     bool data_breaks; /* DR7 arms a data breakpoint */
     /* Notes of the running instruction for debug_after_insn(); debug_check_fetch() clears them. */
     bool rf_loaded;    /* it loaded RF (IRET, task switch) */
-    bool shadow_loaded; /* it loaded the interrupt shadow (VMRUN) */
+    bool iret_unblocked; /* the IRET at iret_rip ended the blocking of NMIs and has not completed */
+    u64 iret_rip;
+    bool switched;     /* it entered or left a guest: nothing of the old context applies */
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
@@ -192,6 +196,8 @@ struct cpu {
     struct cpu_derived d;
     struct event event; /* meaningful only after CPU_EXIT */
     struct vm_exit exit; /* meaningful while event.kind is EVENT_VMEXIT */
+    struct vmx_reason vmx_reason; /* derived */
+    struct timer vmx_timer;       /* the VMX-preemption timer; registered when VMX exists */
     unsigned index;     /* 0..n-1, also the initial APIC ID unless the model says otherwise */
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */
     const struct cpu_model *model;

@@ -5,7 +5,7 @@
  * Instruction breakpoints are faults, found before the instruction; everything else is a trap,
  * collected in arch.pending_db and delivered at the next boundary (cpu/pending.c).
  *
- * Left out: DEBUGCTL.BTF (single-step on branches) and last-branch records; restricted transactional
+ * Left out: DEBUGCTL.BTF (single-step on branches) and Intel's last-branch records; restricted transactional
  * memory and bus-lock traps, which no model has. */
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
@@ -90,6 +90,7 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
 {
     cpu->d.rf_loaded = false;
     cpu->d.step_decided = false;
+    cpu->d.switched = false;
     /* Intel holds instruction breakpoints off after MOV SS; AMD does not. */
     if ((cpu->arch.rflags & RFLAGS_RF) != 0 || (cpu->arch.int_shadow_movss && cpu_is_intel(cpu))) {
         return CPU_OK;
@@ -117,6 +118,24 @@ void debug_after_insn(struct cpu *cpu, bool tf_before)
         cpu->arch.pending_db |= DR6_BS;
         cpu_kick(cpu);
     }
+}
+
+bool debug_lbr_elsewhere(const struct cpu *cpu)
+{
+    return cpu_is_intel(cpu);
+}
+
+void debug_record_branch(struct cpu *cpu, u64 from)
+{
+    cpu->arch.last_branch_from = from;
+    cpu->arch.last_branch_to = cpu->arch.rip;
+}
+
+void debug_record_interrupt(struct cpu *cpu, u64 from)
+{
+    cpu->arch.last_int_from = cpu->arch.last_branch_from;
+    cpu->arch.last_int_to = cpu->arch.last_branch_to;
+    debug_record_branch(cpu, from);
 }
 
 void shadow_end(struct cpu *cpu)

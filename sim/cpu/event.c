@@ -412,6 +412,7 @@ void cpu_deliver_event(struct cpu *cpu)
     while (ev.kind != EVENT_SHUTDOWN) {
         if (in_guest(cpu)) {
             if (virt_event(cpu, &ev) != CPU_OK) {
+                cpu->event.kind = EVENT_NONE;
                 virt_exit(cpu);
                 return;
             }
@@ -423,7 +424,12 @@ void cpu_deliver_event(struct cpu *cpu)
         if (log_on(cpu->log, LOG_INT)) {
             log_delivery(cpu, &ev);
         }
+        bool lbr = debug_lbr_on(cpu);
+        u64 from = cpu->arch.rip;
         if (deliver_one(cpu, &ev) == CPU_OK) {
+            if (lbr) {
+                debug_record_interrupt(cpu, from);
+            }
             break;
         }
         if (cpu->event.kind == EVENT_VMEXIT) { /* a second-level fault while delivering */

@@ -91,4 +91,7 @@ void cpu_deliver_event(struct cpu *cpu);
  * True when something was delivered or the activity state changed. */
 bool cpu_check_pending(struct cpu *cpu);
 
+/* Acknowledge the external interrupt that is let through now: its vector, or -1. */
+int cpu_ack_interrupt(struct cpu *cpu);
+
 #endif

@@ -118,14 +118,25 @@ static cpu_rc step_slowly(struct cpu *cpu)
         return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
-    cpu->d.shadow_loaded = false;
+    bool lbr = debug_lbr_on(cpu);
+    u64 from = cpu->arch.rip;
+    const struct insn op = b->ops[0];
     if (run_ops(cpu, b, 1) != CPU_OK) {
         return CPU_EXIT;
     }
-    if (shadow && !cpu->d.shadow_loaded) {
+    if (cpu->d.switched) {
+        return CPU_OK;
+    }
+    if (lbr && insn_moves_rip(&op) && cpu->arch.rip != from && cpu->arch.rip != from + op.len) {
+        debug_record_branch(cpu, from);
+    }
+    if (shadow) {
         shadow_end(cpu);
     }
     debug_after_insn(cpu, tf);
+    if (in_guest(cpu)) {
+        virt_after_insn(cpu);
+    }
     return CPU_OK;
 }
 

@@ -185,7 +185,14 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     struct walk_root root;
     struct walk_result res;
     walk_root_of(cpu, &root);
-    if (!walk_linear(cpu->phys, &root, lin, walk_access_of(cpu, access, sys), &res)) {
+    if (in_guest(cpu)) {
+        virt_walk_log(cpu, &root);
+    }
+    bool walked = walk_linear(cpu->phys, &root, lin, walk_access_of(cpu, access, sys), &res);
+    if (UNLIKELY(res.dirty_count != 0)) {
+        virt_log_dirty(cpu, &res);
+    }
+    if (!walked) {
         return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
                                  : raise_pf(cpu, lin, res.error, res.why);
     }
@@ -335,7 +342,7 @@ static bool misaligned(const struct cpu *cpu, u64 lin, unsigned size)
 cpu_rc lin_access_read(struct cpu *cpu, u64 lin, void *data, unsigned size, unsigned access)
 {
     struct span s;
-    if ((access & ACCESS_IMPLICIT) == 0 && misaligned(cpu, lin, size)) {
+    if ((access & (ACCESS_IMPLICIT | ACCESS_ANY_ALIGNMENT)) == 0 && misaligned(cpu, lin, size)) {
         return raise_error(cpu, VEC_AC, 0, "misaligned access with alignment checks on");
     }
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
@@ -362,7 +369,7 @@ cpu_rc lin_access_read(struct cpu *cpu, u64 lin, void *data, unsigned size, unsi
 cpu_rc lin_access_write(struct cpu *cpu, u64 lin, const void *data, unsigned size, unsigned access)
 {
     struct span s;
-    if ((access & ACCESS_IMPLICIT) == 0 && misaligned(cpu, lin, size)) {
+    if ((access & (ACCESS_IMPLICIT | ACCESS_ANY_ALIGNMENT)) == 0 && misaligned(cpu, lin, size)) {
         return raise_error(cpu, VEC_AC, 0, "misaligned access with alignment checks on");
     }
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
@@ -446,12 +453,47 @@ cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned ali
     if ((lin & (align - 1)) == 0) {
         return CPU_OK;
     }
-    /* A non-canonical or out-of-limit address of SS is #SS before alignment is looked at. */
-    u64 checked;
-    if (mem_linear(cpu, seg, offset, align, ACCESS_READ, &checked) != CPU_OK) {
+    return raise_gp(cpu, 0, "vector operand not aligned");
+}
+
+cpu_rc mem_check_ac(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
+{
+    u64 lin = 0;
+    if (LIKELY((cpu->arch.rflags & RFLAGS_AC) == 0)) {
+        return CPU_OK;
+    }
+    if (mem_linear(cpu, seg, offset, 1, ACCESS_READ, &lin) != CPU_OK) {
         return CPU_EXIT;
     }
-    return raise_gp(cpu, 0, "vector operand not aligned");
+    if (misaligned(cpu, lin, align)) {
+        return raise_error(cpu, VEC_AC, 0, "misaligned access with alignment checks on");
+    }
+    return CPU_OK;
+}
+
+cpu_rc mem_read_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 *out)
+{
+    u64 lin = 0;
+    if (LIKELY((cpu->arch.rflags & RFLAGS_AC) == 0)) {
+        return mem_read(cpu, seg, offset, size, out);
+    }
+    if (mem_linear(cpu, seg, offset, size, ACCESS_READ, &lin) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    *out = 0;
+    return lin_access_read(cpu, lin, out, size, ACCESS_READ | ACCESS_ANY_ALIGNMENT);
+}
+
+cpu_rc mem_write_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 value)
+{
+    u64 lin = 0;
+    if (LIKELY((cpu->arch.rflags & RFLAGS_AC) == 0)) {
+        return mem_write(cpu, seg, offset, size, value);
+    }
+    if (mem_linear(cpu, seg, offset, size, ACCESS_WRITE, &lin) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    return lin_access_write(cpu, lin, &value, size, ACCESS_WRITE | ACCESS_ANY_ALIGNMENT);
 }
 
 cpu_rc mem_rmw_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, struct mem_rmw *rmw,

@@ -23,6 +23,7 @@ enum access {
     ACCESS_SHADOW = 8,    /* shadow-stack access (CET) */
     ACCESS_IMPLICIT = 16, /* implicit supervisor access: CPL ignored, SMAP holds whatever AC */
     ACCESS_USER = 32,     /* as user whatever the CPL: WRUSS */
+    ACCESS_ANY_ALIGNMENT = 128, /* never #AC */
     ACCESS_SUPER = 64,    /* explicit supervisor access whatever the CPL (SMAP follows AC): inner stacks */
 };
 
@@ -55,6 +56,7 @@ struct tlb_ctx {
     bool no_fast;     /* alignment checks or data breakpoints: no fast entries at all */
     u64 last_used;
     struct block **jump; /* jump cache: 64 lines per page, see block.h */
+    u64 jump_used[64];   /* bit per line that may hold something; a word per group of 64 lines */
     struct ctx_key key;
 };
 
@@ -162,8 +164,15 @@ cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, uns
 cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *data, unsigned size) MUST_USE;
 /* Would an access succeed? Sets A (and D for writes) as the access would, moves no data. */
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access) MUST_USE;
-/* #GP(0) (or #SS(0)) unless offset's linear address is aligned to `align` bytes: SSE operands. */
+/* #GP(0) unless offset's linear address is aligned to `align` bytes: SSE operands. Comes before what is
+ * wrong with the address itself, also in the stack segment. */
 cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align) MUST_USE;
+
+/* #AC(0) with alignment checks on, unless offset's linear address is aligned: operands that are no scalar. */
+cpu_rc mem_check_ac(struct cpu *cpu, unsigned seg, u64 offset, unsigned align) MUST_USE;
+/* Scalars of instructions that never raise #AC: elements of gathers and masked moves. */
+cpu_rc mem_read_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 *out) MUST_USE;
+cpu_rc mem_write_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 value) MUST_USE;
 
 /* Linear accesses with explicit kind: ACCESS_* flags. Scalars of 1..8 bytes; bytes up to a page. */
 cpu_rc lin_access_read(struct cpu *cpu, u64 lin, void *data, unsigned size, unsigned access) MUST_USE;

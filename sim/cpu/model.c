@@ -7,6 +7,8 @@
  * what it needs. */
 #include "cpu/model.h"
 
+#include "abi/x86/msr.h"
+#include "abi/x86/vmx.h"
 #include "base/bits.h"
 #include "base/nearest.h"
 
@@ -29,13 +31,12 @@ const struct feature_info feature_table[CPU_FEATURE_COUNT] = {
 };
 
 static const struct {
-    u8 feature, needs;
+    u16 feature, needs;
 } feature_deps[] = {
 #define FEATURE_DEP(feature, needs) {CPU_FEATURE_##feature, CPU_FEATURE_##needs},
 #include "cpu/feature_dep.def"
 #undef FEATURE_DEP
 };
-_Static_assert(CPU_FEATURE_COUNT <= 256, "feature_deps holds features as bytes");
 
 static const struct {
     const char *name;
@@ -354,9 +355,7 @@ static bool parse_property(struct request *r, const char *name, const char *valu
         if (value != NULL && parse_switch_value(name, value, &on, err) && !on) {
             return true;
         }
-        return error_set(
-            err, EXIT_STATUS_USAGE,
-            "--cpu: %s: VMX capabilities cannot be switched: VMX is not implemented yet", name);
+        return error_set(err, EXIT_STATUS_USAGE, "--cpu: %s: no such VMX capability", name);
     }
     for (size_t i = 0; i < ARRAY_LEN(ignored_properties); i++) {
         if (same_name(name, ignored_properties[i])) {
@@ -569,18 +568,26 @@ bool cpu_model_parse(struct cpu_model *m, const char *text, struct error *err)
     if (r.phys_bits < 0 && !model_has(m, CPU_FEATURE_LM)) {
         m->phys_bits = model_has(m, CPU_FEATURE_PAE) || model_has(m, CPU_FEATURE_PSE36) ? 36 : 32;
     }
+    for (u32 i = 0; i < ARRAY_LEN(m->vmx_bits); i++) {
+        m->vmx_bits[i] = model_capability_bits(m, MSR_IA32_VMX_BASIC + i);
+    }
     return true;
 }
 
-u64 model_arch_capabilities(const struct cpu_model *m)
+u64 model_capability_bits(const struct cpu_model *m, u32 msr)
 {
     u64 v = 0;
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
-        if (feature_table[f].reg == FEATURE_CAPS && model_has(m, f)) {
+        if (feature_table[f].reg == FEATURE_CAPS && feature_table[f].leaf == msr && model_has(m, f)) {
             v |= BIT(feature_table[f].bit);
         }
     }
     return v;
+}
+
+u64 model_arch_capabilities(const struct cpu_model *m)
+{
+    return model_capability_bits(m, MSR_IA32_ARCH_CAPABILITIES);
 }
 
 void cpu_model_list(FILE *out)

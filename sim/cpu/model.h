@@ -51,6 +51,7 @@ struct cpu_model {
     u32 family, model, stepping; /* as displayed: extended fields included */
     u32 max_basic, max_ext;      /* highest leaves; 0: the vendor's own */
     u64 features[(CPU_FEATURE_COUNT + 63) / 64];
+    u64 vmx_bits[0x13]; /* what the features say for each VMX capability MSR from 480h on */
 };
 
 static inline bool model_has(const struct cpu_model *m, enum cpu_feature f)
@@ -88,6 +89,8 @@ static inline unsigned model_linear_bits(const struct cpu_model *m)
     return model_has(m, CPU_FEATURE_LA57) ? 57 : 48;
 }
 
+/* The switchable bits of a capability MSR. */
+u64 model_capability_bits(const struct cpu_model *m, u32 msr);
 /* The bits of IA32_ARCH_CAPABILITIES. */
 u64 model_arch_capabilities(const struct cpu_model *m);
 

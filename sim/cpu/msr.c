@@ -362,7 +362,7 @@ static cpu_rc wr_debugctl(struct cpu *cpu, const struct msr_row *row, u32 index,
     if ((value & ~mask) != 0) {
         return reserved(cpu);
     }
-    if ((value & 1) != 0) {
+    if ((value & 1) != 0 && cpu_is_intel(cpu)) {
         log_unimp(cpu->log, "DEBUGCTL.LBR: last branches are not recorded");
     }
     cpu->arch.debugctl = value;

@@ -87,6 +87,9 @@ MSR_READER(perf_status);
 MSR_READER(turbo_limit);
 MSR_READER(pstate_def);
 
+/* vmx/caps.c */
+MSR_READER(vmx_capability);
+
 /* The power-up values of what msr_mem.c and msr_perf.c keep. */
 void msr_perf_reset(struct cpu *cpu);
 

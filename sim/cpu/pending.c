@@ -69,12 +69,11 @@ static bool take_smi(struct cpu *cpu)
     return true;
 }
 
-/* An external interrupt that is let through now; acknowledges it. */
-static bool take_interrupt(struct cpu *cpu)
+int cpu_ack_interrupt(struct cpu *cpu)
 {
     int vector;
     if (cpu->apic == NULL) {
-        return false;
+        return -1;
     }
     if (apic_extint_pending(cpu->apic)) {
         vector = cpu->ports.int_ack != NULL ? cpu->ports.int_ack(cpu->ports.self) : -1;
@@ -85,6 +84,12 @@ static bool take_interrupt(struct cpu *cpu)
             apic_ack(cpu->apic, (u8)vector);
         }
     }
+    return vector;
+}
+
+static bool take_interrupt(struct cpu *cpu)
+{
+    int vector = cpu_ack_interrupt(cpu);
     if (vector < 0) {
         return false;
     }
@@ -108,6 +113,9 @@ static bool check_hardware(struct cpu *cpu)
             return true;
         }
         if (a->init_pending) {
+            if (in_guest(cpu)) {
+                return false; /* blocked in this state of a guest */
+            }
             return take_init(cpu);
         }
         return a->sipi_pending ? take_sipi(cpu) : false;
@@ -122,7 +130,7 @@ static bool check_hardware(struct cpu *cpu)
         }
         return take_smi(cpu);
     }
-    if (a->init_pending && !a->in_smm) {
+    if (a->init_pending && !a->in_smm && !virt_blocks_init(cpu)) {
         if (virt_hw_event(cpu, HW_INIT)) {
             return true;
         }
@@ -192,6 +200,9 @@ bool cpu_check_pending(struct cpu *cpu)
     if (a->activity == ACTIVITY_WAIT_SIPI) {
         cpu->d.pending = false;
         return false;
+    }
+    if (in_guest(cpu) && virt_before_traps(cpu)) {
+        return true;
     }
     if (check_debug_traps(cpu) || check_interrupts(cpu)) {
         return true;

@@ -10,7 +10,9 @@
  * counters are looked at; a timer aims at the earliest possible moment of the next one and aims
  * again when the processor was not running all the time.
  *
- * Left out: edge detect, INV and CMASK, AnyThread, freeze on PMI, guest/host filters, events of
+ * CMASK compares with what a single cycle brings: one cycle, at most one instruction.
+ *
+ * Left out: edge detect, INV with CMASK 1 on instructions (stalled cycles), AnyThread, freeze on PMI, guest/host filters, events of
  * caches and branches (CPUID leaf 0Ah says so). */
 #include "cpu/pmu.h"
 
@@ -27,6 +29,7 @@
 #define EVTSEL_OS BIT(17)
 #define EVTSEL_INT BIT(20)
 #define EVTSEL_EN BIT(22)
+#define EVTSEL_INV BIT(23)
 #define FIXED_OS 1u
 #define FIXED_USR 2u
 #define FIXED_PMI 8u
@@ -78,7 +81,7 @@ static unsigned fixed_count(const struct cpu *cpu)
     return cpu_is_intel(cpu) ? PMU_INTEL_FIXED : 0;
 }
 
-static enum source event_source(const struct cpu *cpu, u64 evtsel)
+static enum source plain_event(const struct cpu *cpu, u64 evtsel)
 {
     u64 event = evtsel & 0xff, umask = evtsel >> 8 & 0xff;
     if (event == 0xc0 && (umask == 0 || !cpu_is_intel(cpu))) {
@@ -88,6 +91,22 @@ static enum source event_source(const struct cpu *cpu, u64 evtsel)
         return event == 0x3c && umask <= 1 ? SOURCE_CYCLES : SOURCE_NONE;
     }
     return event == 0x76 && (evtsel >> 32 & 0xf) == 0 ? SOURCE_CYCLES : SOURCE_NONE;
+}
+
+/* [SDM3 "IA32_PERFEVTSELx MSRs"] with a counter mask, cycles are counted in which the event happened at
+ * least (INV: fewer than) that many times. */
+static enum source event_source(const struct cpu *cpu, u64 evtsel)
+{
+    enum source s = plain_event(cpu, evtsel);
+    u64 cmask = evtsel >> 24 & 0xff;
+    bool inv = (evtsel & EVTSEL_INV) != 0;
+    if (cmask == 0 || s == SOURCE_NONE) {
+        return s;
+    }
+    if (cmask > 1) {
+        return inv ? SOURCE_CYCLES : SOURCE_NONE;
+    }
+    return inv ? SOURCE_NONE : s;
 }
 
 struct control {

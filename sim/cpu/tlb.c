@@ -50,12 +50,22 @@ static void clear_table(const struct tlb_ctx *ctx, struct tlb_entry *table)
     }
 }
 
+static void clear_jumps(struct tlb_ctx *ctx)
+{
+    for (unsigned group = 0; group < ARRAY_LEN(ctx->jump_used); group++) {
+        if (ctx->jump_used[group] != 0) {
+            memset(&ctx->jump[(size_t)64 * group], 0, 64 * sizeof *ctx->jump);
+            ctx->jump_used[group] = 0;
+        }
+    }
+}
+
 static void clear_context(struct tlb_ctx *ctx)
 {
     clear_table(ctx, ctx->rd);
     clear_table(ctx, ctx->wr);
     clear_table(ctx, ctx->ex);
-    memset(ctx->jump, 0, JUMP_LINES * sizeof *ctx->jump);
+    clear_jumps(ctx);
     ctx->generation++;
 }
 
@@ -103,13 +113,14 @@ void tlb_drop_all(struct cpu *cpu)
             clear_context(&cpu->tlb->ctx[i]);
         }
     }
+    cpu->d.vmcs_host = NULL;
     cpu_leave_block(cpu);
 }
 
 void tlb_clear_jumps(struct cpu *cpu)
 {
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
-        memset(cpu->tlb->ctx[i].jump, 0, JUMP_LINES * sizeof(struct block *));
+        clear_jumps(&cpu->tlb->ctx[i]);
     }
 }
 
@@ -279,6 +290,19 @@ static void drop_entry(const struct tlb_ctx *ctx, struct tlb_entry *table, u64 s
     }
 }
 
+static void drop_jumps(struct tlb_ctx *ctx, u64 page)
+{
+    unsigned group = jump_line(page) / 64;
+    struct block **line = &ctx->jump[(size_t)64 * group];
+    for (u64 left = ctx->jump_used[group]; left != 0; left &= left - 1) {
+        unsigned i = (unsigned)__builtin_ctzll(left);
+        if (line[i] != NULL && (line[i]->lin & ~PAGE_MASK) == page) {
+            line[i] = NULL;
+            ctx->jump_used[group] &= ~BIT(i);
+        }
+    }
+}
+
 /* Drop what maps linear first..last (inclusive, page aligned first). */
 static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last)
 {
@@ -289,12 +313,7 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
             drop_entry(ctx, ctx->rd, slot, lin, lin);
             drop_entry(ctx, ctx->wr, slot, lin, lin);
             drop_entry(ctx, ctx->ex, slot, lin, lin);
-            struct block **line = &ctx->jump[jump_line(lin) & ~63u];
-            for (unsigned i = 0; i < 64; i++) {
-                if (line[i] != NULL && (line[i]->lin & ~PAGE_MASK) == lin) {
-                    line[i] = NULL;
-                }
-            }
+            drop_jumps(ctx, lin);
         }
     } else {
         for (u64 s = 0; s <= ctx->mask; s++) {
@@ -302,7 +321,7 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
             drop_entry(ctx, ctx->wr, s, first, last);
             drop_entry(ctx, ctx->ex, s, first, last);
         }
-        memset(ctx->jump, 0, JUMP_LINES * sizeof *ctx->jump);
+        clear_jumps(ctx);
     }
     cpu_leave_block(cpu);
 }

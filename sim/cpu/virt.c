@@ -51,7 +51,67 @@ cpu_rc virt_event(struct cpu *cpu, const struct event *ev)
 
 cpu_rc virt_second_event(struct cpu *cpu, const struct event *ev)
 {
-    return is_vmx(cpu) ? CPU_OK : svm_second_event(cpu, ev);
+    return is_vmx(cpu) ? vmx_event(cpu, ev) : svm_second_event(cpu, ev);
+}
+
+bool virt_before_traps(struct cpu *cpu)
+{
+    return is_vmx(cpu) && vmx_before_traps(cpu);
+}
+
+void virt_after_insn(struct cpu *cpu)
+{
+    if (is_vmx(cpu)) {
+        vmx_after_insn(cpu);
+    }
+}
+
+bool virt_steps(const struct cpu *cpu)
+{
+    return is_vmx(cpu) && vmx_steps(cpu);
+}
+
+bool virt_blocks_init(const struct cpu *cpu)
+{
+    return cpu->arch.vmx.on && !is_vmx(cpu);
+}
+
+bool virt_iret_unblocks(const struct cpu *cpu)
+{
+    return !is_vmx(cpu) || vmx_iret_unblocks(cpu);
+}
+
+void virt_walk_log(struct cpu *cpu, struct walk_root *root)
+{
+    if (is_vmx(cpu)) {
+        vmx_walk_log(cpu, root);
+    }
+}
+
+void virt_log_dirty(struct cpu *cpu, const struct walk_result *res)
+{
+    if (is_vmx(cpu)) {
+        vmx_log_dirty(cpu, res);
+    }
+}
+
+cpu_rc virt_read_physical(struct cpu *cpu, u64 gpa, unsigned size, u64 *value)
+{
+    if (is_vmx(cpu)) {
+        return vmx_read_physical(cpu, gpa, size, value);
+    }
+    *value = phys_read_scalar(cpu->phys, SPA(gpa), size);
+    return CPU_OK;
+}
+
+bool virt_cr_allowed(const struct cpu *cpu, unsigned cr, u64 value)
+{
+    return !cpu->arch.vmx.on || vmx_cr_allowed(cpu, cr, value);
+}
+
+void virt_init(struct cpu *cpu)
+{
+    vmx_init(cpu);
 }
 
 bool virt_interrupt(struct cpu *cpu)
@@ -94,11 +154,10 @@ bool virt_pending(struct cpu *cpu)
 
 bool virt_hw_event(struct cpu *cpu, enum hw_event what)
 {
-    /* VMX root operation blocks INIT, so VMX is asked outside guest mode too. */
     if (cpu->arch.guest == GUEST_SVM) {
         return svm_hw_event(cpu, what);
     }
-    return cpu->arch.vmx.on && vmx_hw_event(cpu, what);
+    return is_vmx(cpu) && vmx_hw_event(cpu, what);
 }
 
 bool virt_gif(const struct cpu *cpu)

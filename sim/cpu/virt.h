@@ -50,8 +50,7 @@ cpu_rc virt_task_switch(struct cpu *cpu, u16 selector, enum task_source source, 
 /* Before an exception, software interrupt or NMI is delivered in the guest: intercepted? Also called for
  * the double fault and for shutdown (EVENT_SHUTDOWN). */
 cpu_rc virt_event(struct cpu *cpu, const struct event *ev) MUST_USE;
-/* An exception came while another event was being delivered, and is not combined with it yet. (VMX looks at the
- * combined one only, in virt_event.) */
+/* An exception came while another event was being delivered, and is not combined with it yet. */
 cpu_rc virt_second_event(struct cpu *cpu, const struct event *ev) MUST_USE;
 /* Delivery begins and ends: IDT-vectoring information, EXITINTINFO. */
 void virt_delivery_begins(struct cpu *cpu, const struct event *ev);
@@ -60,6 +59,15 @@ void virt_delivery_done(struct cpu *cpu);
  * only exists in guest mode (MTF, preemption timer, interrupt and NMI windows, virtual interrupts, V_IRQ,
  * TPR threshold). True: something was delivered or an exit was taken. */
 bool virt_pending(struct cpu *cpu);
+/* Before that: what comes before debug traps (VMX's trap-like exits and monitor trap flag). */
+bool virt_before_traps(struct cpu *cpu);
+/* After an instruction of the guest completed, when virt_steps(). */
+void virt_after_insn(struct cpu *cpu);
+bool virt_steps(const struct cpu *cpu);
+/* Does the processor hold INIT back (VMX root operation)? */
+bool virt_blocks_init(const struct cpu *cpu);
+/* Does IRET end the blocking of NMIs? */
+bool virt_iret_unblocks(const struct cpu *cpu);
 /* After physical interrupts: virtual ones that yield to them (SVM's V_IRQ). */
 bool virt_interrupt(struct cpu *cpu);
 /* Would a physical interrupt, an NMI, be let through (if the hypervisor does not take it)? */
@@ -80,6 +88,13 @@ void virt_exit(struct cpu *cpu);
 bool virt_walks_pdptes(const struct cpu *cpu);
 /* Fill root->nested when second-level translation is on. */
 void virt_walk_root(const struct cpu *cpu, struct walk_root *root);
+/* The page-modification log: its room before a walk, its entries after it. */
+void virt_walk_log(struct cpu *cpu, struct walk_root *root);
+void virt_log_dirty(struct cpu *cpu, const struct walk_result *res);
+/* A guest's page-directory pointers lie at guest-physical addresses. */
+cpu_rc virt_read_physical(struct cpu *cpu, u64 gpa, unsigned size, u64 *value) MUST_USE;
+/* Fixed bits of CR0 and CR4 in VMX operation. */
+bool virt_cr_allowed(const struct cpu *cpu, unsigned cr, u64 value);
 /* A walk failed in the second level: make the exit (EPT violation or misconfiguration, #NPF), or #VE. */
 cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res) MUST_USE;
 /* Guest accesses to the APIC-access page and virtual-APIC page: sim/cpu/vmx decides; *done: the access was
@@ -92,6 +107,8 @@ bool virt_is_apic_page(const struct cpu *cpu, spa_t spa);
 /* TSC with the guest's offset and scaling applied. */
 u64 virt_tsc(const struct cpu *cpu, u64 tsc);
 
+/* At construction, when the clock is there. */
+void virt_init(struct cpu *cpu);
 /* Reset and state. */
 void virt_reset(struct cpu *cpu);
 void virt_state(struct cpu *cpu, struct state_io *io);

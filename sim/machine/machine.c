@@ -5,6 +5,7 @@
 #include "base/bits.h"
 #include "cpu/apic.h"
 #include "cpu/pmu.h"
+#include "cpu/virt.h"
 #include "devices/q35.h"
 #include "machine/boot/boot.h"
 #include "machine/drives.h"
@@ -160,6 +161,7 @@ static bool build_processors(struct machine *m)
         }
         cpu->apic = apic_new(cpu);
         cpu->pmu = pmu_new(cpu);
+        virt_init(cpu);
         if (cpu->apic == NULL || cpu->pmu == NULL) {
             return false;
         }
@@ -168,8 +170,23 @@ static bool build_processors(struct machine *m)
     return true;
 }
 
+/* A flash chip of whole blocks under 4 GiB, at most as large as the window that the board decodes. */
+static bool check_firmware(const char *path, u64 size, struct error *err)
+{
+    return (size > 0 && size <= MIB(16) && size % KIB(64) == 0) ||
+           error_set(err, EXIT_STATUS_BAD_FILE,
+                     "%s: not a firmware image: %llu bytes, multiples of 64 KiB up to 16 MiB are taken", path,
+                     (unsigned long long)size);
+}
+
 struct machine *machine_new(const struct machine_config *config, struct error *err)
 {
+    if (config->cpus == 0 || config->cpus > CPU_MAX || config->ram_bytes < BOARD_RAM_MIN ||
+        config->ram_bytes % MIB(1) != 0) {
+        (void)error_set(err, EXIT_STATUS_USAGE, "no machine has %u processors and %llu bytes of memory",
+                        config->cpus, (unsigned long long)config->ram_bytes);
+        return NULL;
+    }
     struct machine *m = calloc(1, sizeof *m);
     if (m == NULL) {
         (void)error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
@@ -188,7 +205,10 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
     struct boot_file bios = {0};
-    if (config->firmware != NULL && !boot_read_file("firmware", machine_file(m, config->firmware), &bios, err)) {
+    if (config->firmware != NULL &&
+        (!boot_read_file("firmware", machine_file(m, config->firmware), &bios, err) ||
+         !check_firmware(config->firmware, bios.size, err))) {
+        boot_free_file(&bios);
         machine_free(m);
         return NULL;
     }

@@ -34,7 +34,8 @@
 #define BOARD_IOAPIC_REQUESTER 0xf0f8
 #define BOARD_HPET_REQUESTER 0xf078
 #define BOARD_APIC_BASE 0xfee00000u
-#define BOARD_RAM_BELOW_4G_MAX 0x80000000u /* 2 GiB; the rest of RAM starts at 4 GiB */
+#define BOARD_RAM_MIN 0x1000000u          /* 16 MiB */
+#define BOARD_RAM_BELOW_4G_MAX 0xb0000000u /* up to the ECAM window; the rest of RAM starts at 4 GiB */
 
 enum console_kind { CONSOLE_NONE, CONSOLE_STDIO, CONSOLE_FILE, CONSOLE_PTY };
 

@@ -140,7 +140,7 @@ static bool to_system(struct phys *phys, const struct walk_root *root, u64 gpa, 
 }
 
 /* Set A and D bits of the steps taken. */
-static void mark(struct phys *phys, const struct walk_root *root, unsigned access,
+static bool mark(struct phys *phys, const struct walk_root *root, unsigned access,
                  struct walk_result *res)
 {
     unsigned size = root->mode == PAGING_32 ? 4 : 8;
@@ -151,10 +151,16 @@ static void mark(struct phys *phys, const struct walk_root *root, unsigned acces
             want |= PTE_D;
         }
         if (want != s->entry) {
+            u64 spa, bytes;
+            if (root->nested.kind == NESTED_EPT &&
+                !to_system(phys, root, s->entry_gpa, WALK_WRITE, true, res, &spa, &bytes)) {
+                return false;
+            }
             s->entry = want;
             phys_write_scalar(phys, s->entry_at, want, size);
         }
     }
+    return true;
 }
 
 bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsigned access,
@@ -198,7 +204,8 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
         }
         spa_t at = SPA(spa);
         entry = phys_read_scalar(phys, at, narrow ? 4 : 8);
-        res->step[res->steps++] = (struct walk_step){.entry_at = at, .entry = entry, .level = (u8)level};
+        res->step[res->steps++] = (struct walk_step){
+            .entry_at = at, .entry_gpa = table + index * (narrow ? 4 : 8), .entry = entry, .level = (u8)level};
         if ((entry & PTE_P) == 0) {
             return fail(root, access, res, 0, "entry not present");
         }
@@ -249,7 +256,11 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
         table = narrow ? entry & 0xfffff000u : entry & PTE_ADDRESS;
     }
     if ((access & WALK_PROBE) == 0) {
-        mark(phys, root, access, res);
+        gpa_t final = res->gpa;
+        if (!mark(phys, root, access, res)) {
+            return false;
+        }
+        res->gpa = final;
         res->dirty = res->dirty || (access & WALK_WRITE) != 0;
     }
     return true;

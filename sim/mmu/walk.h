@@ -44,7 +44,11 @@ struct walk_nested {
     u64 table;             /* physical address of the top table */
     u64 pdpte[4];          /* NPT with a PAE host reads them during the walk; kept for completeness */
     u64 reserved;          /* address bits at and above MAXPHYADDR */
+    u32 log_room;          /* EPT: entries left in the page-modification log; WALK_LOG_UNLIMITED: none kept */
 };
+
+#define WALK_LOG_UNLIMITED 0xffffffffu
+#define WALK_LOG_MAX 8
 
 /* Where and how to walk. */
 struct walk_root {
@@ -61,6 +65,7 @@ struct walk_root {
 
 struct walk_step {
     spa_t entry_at;
+    u64 entry_gpa; /* guest-physical */
     u64 entry;
     u8 level; /* 1: page table ... 5: PML5 */
 };
@@ -80,6 +85,11 @@ struct walk_result {
     bool nested_failed;    /* it was the second level that failed; error and why are about it */
     bool nested_on_table;  /* while a guest table entry was accessed, not the final address */
     bool misconfigured;    /* EPT misconfiguration */
+    bool nested_write;     /* EPT: the failing access was a write (of an A or D bit on a table) */
+    bool log_full;         /* EPT: the page-modification log had no room */
+    u64 nested_entry;      /* EPT: the last entry read */
+    unsigned dirty_count;  /* EPT: pages that became dirty, for the log */
+    u64 dirty_gpa[WALK_LOG_MAX];
     u64 nested_rights;     /* EPT: read, write, execute (bits 0-2), user execute (bit 3) of the path */
     unsigned nested_steps;
     spa_t nested_table[WALK_NESTED_MAX]; /* second-level table entries read, for coherence */

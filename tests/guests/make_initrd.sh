@@ -10,7 +10,7 @@ commands=${2:-}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 mkdir -p "$dir/bin" "$dir/dev" "$dir/proc" "$dir/sys" "$dir/tmp" "$dir/mnt"
-cp "$(command -v busybox)" "$dir/bin/busybox"
+cp "${BUSYBOX:-$(command -v busybox)}" "$dir/bin/busybox"
 ln -s busybox "$dir/bin/sh"
 cat > "$dir/init" <<'INIT'
 #!/bin/sh

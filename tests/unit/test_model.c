@@ -303,6 +303,15 @@ START_TEST(test_msr__pmu)
     ck_assert_int_eq(pmu_rdpmc(c, 0, &v), CPU_OK);
     ck_assert_uint_eq(v, 500);
     ck_assert_int_eq(pmu_rdpmc(c, 8, &v), CPU_EXIT);
+    /* CMASK 2: no cycle retires two instructions; with INV, every cycle retires fewer. */
+    rig_wrmsr(c, MSR_IA32_PERF_GLOBAL_CTRL, 3);
+    rig_wrmsr(c, MSR_IA32_PERFEVTSEL0, 0x24300c0);
+    rig_wrmsr(c, MSR_IA32_PMC0, 0);
+    rig_run(&r, 100);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_IA32_PMC0), 0);
+    rig_wrmsr(c, MSR_IA32_PERFEVTSEL0, 0x2c300c0);
+    rig_run(&r, 100);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_IA32_PMC0), 200);
     /* Overflow: status, an interrupt at the exact instruction, and the entry is masked. */
     rig_wrmsr(c, MSR_IA32_PERFEVTSEL0, 0x5300c0);
     rig_wrmsr(c, MSR_IA32_PMC0, 0xffffff00);

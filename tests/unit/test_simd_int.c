@@ -6,87 +6,17 @@
  * host; registers, MMX/x87 state, flags, memory and whether it faults must agree. All 256
  * immediates are used. What the host does not have is skipped and named. Memory is one page between
  * inaccessible ones; operands stand aligned, unaligned and across its end. */
-#include "cpu/exec/exec.h"
-#include "cpu/exec/simd.h"
-#include "tests/harness/native_run.h"
+#include "tests/unit/simd_rig.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <Zydis/Zydis.h>
 
-#define PAGE 4096u
 #define GUARD ((size_t)1 << 20) /* inaccessible on both sides of the page: beyond any index */
 #define RUNS 96u
 #define RUNS_IMM 512u
-
-/* The handlers' surroundings: one readable and writable page, everything else faults. */
-
-static u8 *page;
-
-static bool in_page(u64 lin, unsigned size)
-{
-    return lin - (u64)(uintptr_t)page <= PAGE - size;
-}
-
-cpu_rc raise_exception(struct cpu *cpu, unsigned vector, const char *why)
-{
-    cpu->event = (struct event){.kind = EVENT_EXCEPTION, .vector = (u8)vector, .why = why};
-    return CPU_EXIT;
-}
-
-cpu_rc raise_error(struct cpu *cpu, unsigned vector, u32 error, const char *why)
-{
-    cpu->event = (struct event){
-        .kind = EVENT_EXCEPTION, .vector = (u8)vector, .has_error = true, .error = error, .why = why};
-    return CPU_EXIT;
-}
-
-cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, unsigned size)
-{
-    u64 lin = cpu->d.seg_base[seg] + offset;
-    if (!in_page(lin, size)) {
-        return raise_error(cpu, VEC_PF, 0, "outside the test page");
-    }
-    memcpy(data, (const void *)(uintptr_t)lin, size);
-    return CPU_OK;
-}
-
-cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *data, unsigned size)
-{
-    u64 lin = cpu->d.seg_base[seg] + offset;
-    if (!in_page(lin, size)) {
-        return raise_error(cpu, VEC_PF, 2, "outside the test page");
-    }
-    memcpy((void *)(uintptr_t)lin, data, size);
-    return CPU_OK;
-}
-
-cpu_rc mem_read_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 *out)
-{
-    *out = 0;
-    return mem_read_bytes(cpu, seg, offset, out, size);
-}
-
-cpu_rc mem_write_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 value)
-{
-    return mem_write_bytes(cpu, seg, offset, &value, size);
-}
-
-cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access)
-{
-    UNUSED(access);
-    return in_page(cpu->d.seg_base[seg] + offset, size) ? CPU_OK
-                                                        : raise_error(cpu, VEC_PF, 2, "outside");
-}
-
-cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
-{
-    u64 lin = cpu->d.seg_base[seg] + offset;
-    return (lin & (align - 1)) == 0 ? CPU_OK : raise_gp(cpu, 0, "vector operand not aligned");
-}
 
 /* The tables. */
 
@@ -111,46 +41,6 @@ struct form {
     enum kind kind[4];
     bool is_vsib, has_memory, has_imm;
 };
-
-static u64 rng_state = 0x9e3779b97f4a7c15u;
-
-static u64 rng(void)
-{
-    u64 z = (rng_state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
-
-static unsigned rng_below(unsigned n)
-{
-    return (unsigned)(rng() >> 33) % n;
-}
-
-/* Bytes with a taste for limits, equal elements and zeros. */
-static void random_bytes(u8 *p, unsigned n)
-{
-    static const u8 special[] = {0, 0, 0, 0xff, 0x80, 0x7f, 1, 0x81};
-    unsigned style = rng_below(4);
-    for (unsigned i = 0; i < n; i++) {
-        u64 r = rng();
-        bool odd = style == 1 ? (r & 3) == 0 : style == 2 ? (r & 3) != 0 : style == 3;
-        p[i] = odd ? special[(r >> 8) % sizeof special] : (u8)(r >> 16);
-    }
-    if (rng_below(8) == 0 && n >= 16) { /* text with a small alphabet */
-        for (unsigned i = 0; i < n; i++) {
-            p[i] = (u8)('a' + rng_below(3));
-        }
-        p[rng_below(n)] = 0;
-    }
-}
-
-static u64 random_u64(void)
-{
-    u64 v;
-    random_bytes((u8 *)&v, sizeof v);
-    return v;
-}
 
 /* A memory operand's address registers, chosen per encoding. */
 struct address {
@@ -289,38 +179,6 @@ static struct insn decode(const ZydisDecoder *decoder, const struct row *row, co
     return in;
 }
 
-/* State on both sides. */
-
-static struct cpu cpu;
-static struct tlb_entry tlb_rd, tlb_wr;
-static struct tlb_ctx tlb;
-
-static void cpu_from_native(const struct native_state *s)
-{
-    memset(&cpu, 0, sizeof cpu);
-    tlb_rd = tlb_wr = (struct tlb_entry){.page = (u64)(uintptr_t)page, .delta = 0};
-    tlb = (struct tlb_ctx){.rd = &tlb_rd, .wr = &tlb_wr};
-    cpu.d.ctx = &tlb;
-    cpu.d.lin_mask = ~(u64)0;
-    cpu.d.code64 = true;
-    cpu.d.code_size = 8;
-    for (unsigned i = 0; i < SEG_COUNT; i++) {
-        cpu.d.seg_rlimit[i] = cpu.d.seg_wlimit[i] = ~(u64)0;
-    }
-    memcpy(cpu.arch.gpr, s->gpr, sizeof s->gpr);
-    memcpy(cpu.arch.vec, s->vec, sizeof s->vec);
-    cpu.arch.cr4 = CR4_OSFXSR;
-    cpu.arch.mxcsr = s->fx.mxcsr;
-    cpu.arch.fpu.fsw = s->fx.fsw;
-    cpu.arch.fpu.tags = s->fx.tags;
-    unsigned top = (s->fx.fsw >> 11) & 7;
-    for (unsigned i = 0; i < 8; i++) {
-        cpu.arch.fpu.r[(top + i) & 7].mant = load_le64(s->fx.st[i]);
-        cpu.arch.fpu.r[(top + i) & 7].se = load_le16(s->fx.st[i] + 8);
-    }
-    cpu_set_rflags(&cpu, s->rflags);
-}
-
 /* What differs, or NULL. */
 static const char *compare(const struct native_state *s)
 {
@@ -364,33 +222,6 @@ static const char *compare(const struct native_state *s)
         }
     }
     return NULL;
-}
-
-static void random_state(struct native_state *s)
-{
-    native_state_init(s);
-    for (unsigned i = 0; i < 16; i++) {
-        s->gpr[i] = rng_below(4) == 0 ? rng_below(20) : random_u64();
-        random_bytes(s->vec[i], 32);
-    }
-    for (unsigned i = 1; i < 16; i++) {
-        if (rng_below(4) == 0) {
-            memcpy(s->vec[i], s->vec[i - 1], 32); /* equal sources, but for a few bytes */
-            s->vec[i][rng_below(32)] ^= 1;
-        }
-    }
-    for (unsigned i = 0; i < 8; i++) {
-        random_bytes(s->fx.st[i], 10);
-    }
-    s->rflags = rng() & RFLAGS_ARITH;
-    s->fx.fsw = (u16)(rng_below(8) << 11);
-    s->fx.tags = (u8)rng();
-    /* Counts of shifts: small more often than chance gives. */
-    for (unsigned i = 0; i < 16; i += 3) {
-        for (unsigned k = 0; k < 32; k += 4) {
-            store_le32(s->vec[i] + k, k % 8 == 0 || rng_below(2) == 0 ? rng_below(70) : 0);
-        }
-    }
 }
 
 /* Aim the memory operand into the page: aligned, unaligned, or (rarely) across its end. */
@@ -583,158 +414,6 @@ START_TEST(test_simd_int__agrees_with_host)
 }
 END_TEST
 
-/* The rest needs no host. */
-
-static void setup_cpu(void)
-{
-    static u8 memory[2 * PAGE] __attribute__((aligned(4096)));
-    struct native_state s;
-    page = memory;
-    random_state(&s);
-    cpu_from_native(&s);
-}
-
-#define NO_MEMORY .base = REG_NONE, .index = REG_NONE, .sib = SEG_DS << 2 | 2 << 5
-#define XMM_OPERAND(n) (u8)(OPR_VEC + (n))
-
-static u64 xmm_low(unsigned n)
-{
-    return load_le64(cpu.arch.vec[n]);
-}
-
-/* SSE4A: length and index from immediates and from a register; length 0 is 64. */
-START_TEST(test_simd_int__sse4a_fields)
-{
-    setup_cpu();
-    u8 old[32];
-    store_le64(cpu.arch.vec[1], 0x123456789abcdef0);
-    memcpy(old, cpu.arch.vec[1], sizeof old);
-    struct insn in = {.r = {XMM_OPERAND(1), OPR_IMM, OPR_NONE, OPR_NONE}, NO_MEMORY};
-    in.imm = 12 | BIT(32) * 20;
-    ck_assert_int_eq(exec_extrq(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(xmm_low(1), 0x9ab);
-    ck_assert_mem_eq(cpu.arch.vec[1] + 8, old + 8, 24);
-    in.imm = 0;
-    ck_assert_int_eq(exec_extrq(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(xmm_low(1), 0x9ab);
-    in.r[1] = XMM_OPERAND(2);
-    store_le64(cpu.arch.vec[2], 0xffff0000u | 4 << 8 | 4);
-    ck_assert_int_eq(exec_extrq(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(xmm_low(1), 0xa);
-
-    store_le64(cpu.arch.vec[3], 0x1111111111111111);
-    store_le64(cpu.arch.vec[4], 0xabcdef);
-    struct insn insert = {.r = {XMM_OPERAND(3), XMM_OPERAND(4), OPR_IMM, OPR_NONE}, NO_MEMORY};
-    insert.imm = 16 | BIT(32) * 8;
-    ck_assert_int_eq(exec_insertq(&cpu, &insert), CPU_OK);
-    ck_assert_uint_eq(xmm_low(3), 0x1111111111cdef11);
-    insert.r[2] = OPR_NONE;
-    store_le64(cpu.arch.vec[4] + 8, 60u << 8 | 4);
-    ck_assert_int_eq(exec_insertq(&cpu, &insert), CPU_OK);
-    ck_assert_uint_eq(xmm_low(3), 0xf111111111cdef11);
-}
-END_TEST
-
-/* Outside 64-bit mode VZEROALL and VZEROUPPER reach registers 0-7 only. */
-START_TEST(test_simd_int__vzero_reaches_the_modes_registers)
-{
-    static const u8 zero[32];
-    setup_cpu();
-    memset(cpu.arch.vec, 0x55, sizeof cpu.arch.vec);
-    struct insn in = {.pfx = PFX_VEX, NO_MEMORY};
-    cpu.d.code64 = false;
-    ck_assert_int_eq(exec_vzeroupper(&cpu, &in), CPU_OK);
-    ck_assert_mem_eq(cpu.arch.vec[7] + 16, zero, 16);
-    ck_assert_uint_eq(cpu.arch.vec[7][15], 0x55);
-    ck_assert_uint_eq(cpu.arch.vec[8][16], 0x55);
-    ck_assert_int_eq(exec_vzeroall(&cpu, &in), CPU_OK);
-    ck_assert_mem_eq(cpu.arch.vec[7], zero, 32);
-    ck_assert_uint_eq(cpu.arch.vec[8][0], 0x55);
-    cpu.d.code64 = true;
-    ck_assert_int_eq(exec_vzeroall(&cpu, &in), CPU_OK);
-    ck_assert_mem_eq(cpu.arch.vec[15], zero, 32);
-}
-END_TEST
-
-/* MOVQ2DQ needs CR4.OSFXSR although its unit is MMX. */
-START_TEST(test_simd_int__movq2dq_needs_osfxsr)
-{
-    setup_cpu();
-    struct insn in = {.r = {XMM_OPERAND(1), OPR_MMX + 2, OPR_NONE, OPR_NONE}, NO_MEMORY};
-    ck_assert_int_eq(exec_movq2dq(&cpu, &in), CPU_OK);
-    cpu.arch.cr4 = 0;
-    ck_assert_int_eq(exec_movq2dq(&cpu, &in), CPU_EXIT);
-    ck_assert_uint_eq(cpu.event.vector, VEC_UD);
-}
-END_TEST
-
-/* A gather that faults keeps what it fetched before, and can be run again. */
-START_TEST(test_simd_int__gather_is_resumed_after_a_fault)
-{
-    setup_cpu();
-    for (unsigned i = 0; i < PAGE / 4; i++) {
-        store_le32(page + 4 * i, i);
-    }
-    memset(cpu.arch.vec[1], 0xee, 32);
-    memset(cpu.arch.vec[3], 0xff, 32);
-    memset(cpu.arch.vec[3] + 4, 0, 4); /* element 1 is not wanted */
-    for (unsigned i = 0; i < 8; i++) {
-        store_le32(cpu.arch.vec[2] + 4 * i, i == 4 ? 0x100000 : i);
-    }
-    cpu.arch.gpr[RAX] = (u64)(uintptr_t)page;
-    struct insn in = {.r = {XMM_OPERAND(1), OPR_MEM, XMM_OPERAND(3), OPR_NONE}, .base = RAX,
-                      .index = 2, .sib = 2 | SEG_DS << 2 | 2 << 5, .pfx = PFX_VEX | PFX_VEX_L};
-    ck_assert_int_eq(exec_vgather_32_32(&cpu, &in), CPU_EXIT);
-    static const u32 value[8] = {0, 0xeeeeeeee, 2, 3, 0xeeeeeeee, 0xeeeeeeee, 0xeeeeeeee, 0xeeeeeeee};
-    static const u32 mask[8] = {0, 0, 0, 0, ~0u, ~0u, ~0u, ~0u};
-    ck_assert_mem_eq(cpu.arch.vec[1], value, 32);
-    ck_assert_mem_eq(cpu.arch.vec[3], mask, 32);
-    store_le32(cpu.arch.vec[2] + 16, 100);
-    ck_assert_int_eq(exec_vgather_32_32(&cpu, &in), CPU_OK);
-    static const u32 done[8] = {0, 0xeeeeeeee, 2, 3, 100, 5, 6, 7};
-    ck_assert_mem_eq(cpu.arch.vec[1], done, 32);
-
-    in.r[2] = XMM_OPERAND(1);
-    ck_assert_int_eq(exec_vgather_32_32(&cpu, &in), CPU_EXIT);
-    ck_assert_uint_eq(cpu.event.vector, VEC_UD);
-}
-END_TEST
-
-/* A masked store that faults on a later element has stored nothing. */
-START_TEST(test_simd_int__masked_store_checks_before_it_writes)
-{
-    setup_cpu();
-    memset(page, 0, PAGE);
-    memset(cpu.arch.vec[1], 0xff, 32);
-    cpu.arch.gpr[RAX] = (u64)(uintptr_t)page + PAGE - 16;
-    struct insn in = {.r = {OPR_MEM, XMM_OPERAND(1), XMM_OPERAND(2), OPR_NONE}, .base = RAX,
-                      .index = REG_NONE, .sib = SEG_DS << 2 | 2 << 5, .pfx = PFX_VEX | PFX_VEX_L};
-    memset(cpu.arch.vec[2], 0x77, 32);
-    ck_assert_int_eq(exec_vmaskmov32(&cpu, &in), CPU_EXIT);
-    ck_assert_uint_eq(page[PAGE - 16], 0);
-    memset(cpu.arch.vec[1] + 16, 0, 16);
-    ck_assert_int_eq(exec_vmaskmov32(&cpu, &in), CPU_OK);
-    ck_assert_uint_eq(page[PAGE - 16], 0x77);
-    ck_assert_uint_eq(page[PAGE - 1], 0x77);
-}
-END_TEST
-
-/* AMD's MXCSR.MM lets packed operations, but not MOVDQA, accept unaligned memory. */
-START_TEST(test_simd_int__misaligned_mode)
-{
-    setup_cpu();
-    cpu.arch.gpr[RAX] = (u64)(uintptr_t)page + 8;
-    struct insn in = {.r = {XMM_OPERAND(1), OPR_MEM, OPR_NONE, OPR_NONE}, .base = RAX,
-                      .index = REG_NONE, .sib = SEG_DS << 2 | 2 << 5, .id = 4 << 12};
-    ck_assert_int_eq(exec_paddb(&cpu, &in), CPU_EXIT);
-    ck_assert_uint_eq(cpu.event.vector, VEC_GP);
-    cpu.arch.mxcsr |= BIT32(17);
-    ck_assert_int_eq(exec_paddb(&cpu, &in), CPU_OK);
-    ck_assert_int_eq(exec_mova(&cpu, &in), CPU_EXIT);
-    ck_assert_int_eq(exec_movu(&cpu, &in), CPU_OK);
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("simd_int");
@@ -742,14 +421,6 @@ int main(void)
     tcase_set_timeout(host, 120);
     tcase_add_test(host, test_simd_int__agrees_with_host);
     suite_add_tcase(suite, host);
-    TCase *rules = tcase_create("rules");
-    tcase_add_test(rules, test_simd_int__sse4a_fields);
-    tcase_add_test(rules, test_simd_int__vzero_reaches_the_modes_registers);
-    tcase_add_test(rules, test_simd_int__movq2dq_needs_osfxsr);
-    tcase_add_test(rules, test_simd_int__gather_is_resumed_after_a_fault);
-    tcase_add_test(rules, test_simd_int__masked_store_checks_before_it_writes);
-    tcase_add_test(rules, test_simd_int__misaligned_mode);
-    suite_add_tcase(suite, rules);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);

@@ -166,15 +166,20 @@ static void insert(struct cpu *cpu, struct block *b)
     }
 }
 
+/* Takes dead blocks out of the chain: code that is rewritten over and over would make it long. */
 static struct block *lookup(const struct code_cache *cc, u64 spa, u64 lin, u32 mode)
 {
-    u32 unit = cc->hash[key_hash(cc, spa, lin, mode)];
-    while (unit != 0) {
-        struct block *b = block_at(cc, unit);
+    u32 *unit = &cc->hash[key_hash(cc, spa, lin, mode)];
+    while (*unit != 0) {
+        struct block *b = block_at(cc, *unit);
         if (b->spa == spa && b->lin == lin && b->mode == mode) {
             return b;
         }
-        unit = b->hash_next;
+        if (b->mode == BLOCK_DEAD_MODE) {
+            *unit = b->hash_next;
+        } else {
+            unit = &b->hash_next;
+        }
     }
     return NULL;
 }
@@ -298,7 +303,8 @@ static bool second_page_holds(struct cpu *cpu, const struct block *b, bool *faul
 struct block *block_find(struct cpu *cpu)
 {
     u64 lin = (cpu->d.seg_base[SEG_CS] + cpu->arch.rip) & cpu->d.lin_mask;
-    struct block **line = &cpu->d.ctx->jump[jump_line(lin)];
+    unsigned slot = jump_line(lin);
+    struct block **line = &cpu->d.ctx->jump[slot];
     u64 room = limit_room(cpu);
     if (LIKELY(*line != NULL && (*line)->lin == lin && (*line)->mode == cpu->d.mode_word &&
                (*line)->bytes <= room)) {
@@ -342,6 +348,7 @@ struct block *block_find(struct cpu *cpu)
     }
     if (b != NULL && (b->flags & BLOCK_STRADDLES) == 0) {
         *line = b;
+        cpu->d.ctx->jump_used[slot / 64] |= BIT(slot % 64);
     }
     return b;
 }

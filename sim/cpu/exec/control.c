@@ -13,59 +13,18 @@
 #include "cpu/virt.h"
 #include "trace/events.h"
 
-/* ---- What the model has ---- */
-
-u64 cr4_supported(const struct cpu *cpu)
-{
-    static const struct {
-        u32 feature;
-        u32 bits;
-    } rows[] = {
-        {CPU_FEATURE_VME, CR4_VME | CR4_PVI},
-        {CPU_FEATURE_TSC, CR4_TSD},
-        {CPU_FEATURE_DE, CR4_DE},
-        {CPU_FEATURE_PSE, CR4_PSE},
-        {CPU_FEATURE_PAE, CR4_PAE},
-        {CPU_FEATURE_MCE, CR4_MCE},
-        {CPU_FEATURE_PGE, CR4_PGE},
-        {CPU_FEATURE_FXSR, CR4_OSFXSR},
-        {CPU_FEATURE_SSE, CR4_OSXMMEXCPT},
-        {CPU_FEATURE_UMIP, CR4_UMIP},
-        {CPU_FEATURE_LA57, CR4_LA57},
-        {CPU_FEATURE_VMX, CR4_VMXE},
-        {CPU_FEATURE_FSGSBASE, CR4_FSGSBASE},
-        {CPU_FEATURE_PCID, CR4_PCIDE},
-        {CPU_FEATURE_XSAVE, CR4_OSXSAVE},
-        {CPU_FEATURE_SMEP, CR4_SMEP},
-        {CPU_FEATURE_SMAP, CR4_SMAP},
-        {CPU_FEATURE_PKU, CR4_PKE},
-        {CPU_FEATURE_CET_SS, CR4_CET},
-        {CPU_FEATURE_CET_IBT, CR4_CET},
-        {CPU_FEATURE_PKS, CR4_PKS},
-        {CPU_FEATURE_LAM, CR4_LAM_SUP},
-    };
-    u64 bits = CR4_PCE;
-    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        if (cpu_has(cpu, (enum cpu_feature)rows[i].feature)) {
-            bits |= rows[i].bits;
-        }
-    }
-    return bits;
-}
-
-u64 cr3_reserved(const struct cpu *cpu)
-{
-    u64 reserved = cpu_phys_reserved(cpu);
-    return cpu_has(cpu, CPU_FEATURE_LAM) ? reserved & ~((u64)CR3_LAM_U48 | CR3_LAM_U57) : reserved;
-}
-
 /* ---- CR0, CR3, CR4 ---- */
 
 cpu_rc cr3_read_pdptes(struct cpu *cpu, u64 cr3, u64 pdpte[4])
 {
     u64 reserved = cpu_phys_reserved(cpu) | 0x1e6;
     for (unsigned i = 0; i < 4; i++) {
-        pdpte[i] = phys_read_scalar(cpu->phys, SPA((cr3 & 0xffffffe0) + 8u * i), 8);
+        u64 at = (cr3 & 0xffffffe0) + 8u * i;
+        if (in_guest(cpu)) {
+            TRY(virt_read_physical(cpu, at, 8, &pdpte[i]));
+        } else {
+            pdpte[i] = phys_read_scalar(cpu->phys, SPA(at), 8);
+        }
         if ((pdpte[i] & 1) != 0 && (pdpte[i] & reserved) != 0) {
             return raise_gp(cpu, 0, "reserved bits in a page-directory-pointer entry");
         }
@@ -124,6 +83,9 @@ cpu_rc cr0_write(struct cpu *cpu, u64 value)
     TRY(check_long_mode_switch(cpu, value));
     value &= CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG;
     value |= CR0_ET;
+    if (!virt_cr_allowed(cpu, 0, value)) {
+        return raise_gp(cpu, 0, "bits of CR0 that VMX operation fixes");
+    }
     u64 changed = a->cr0 ^ value;
     if (is_pae(cpu, value, a->cr4, a->efer) && (changed & (CR0_PG | CR0_CD | CR0_NW)) != 0) {
         u64 pdpte[4];
@@ -171,6 +133,9 @@ static cpu_rc check_cr4(struct cpu *cpu, u64 value)
     u64 changed = a->cr4 ^ value;
     if ((value & ~cr4_supported(cpu)) != 0) {
         return raise_gp(cpu, 0, "reserved bits of CR4");
+    }
+    if (!virt_cr_allowed(cpu, 4, value)) {
+        return raise_gp(cpu, 0, "bits of CR4 that VMX operation fixes");
     }
     if (cpu->d.long_mode && (changed & (CR4_PAE | CR4_LA57)) != 0) {
         return raise_gp(cpu, 0, "CR4.PAE or CR4.LA57 changed in long mode");

@@ -5,6 +5,7 @@
 #include "cpu/model.h"
 #include "cpu/msr.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 /* ---- Segment registers ---- */
 
@@ -324,7 +325,12 @@ cpu_rc exec_str(struct cpu *cpu, const struct insn *in)
 /* A register gets CR0 as wide as the operand. */
 cpu_rc exec_smsw(struct cpu *cpu, const struct insn *in)
 {
-    return store_selector(cpu, in, cpu->arch.cr0);
+    u64 value = cpu->arch.cr0;
+    bool done = false;
+    if (in_guest(cpu)) {
+        TRY(virt_cr(cpu, in, CR_SMSW, 0, &value, &done));
+    }
+    return store_selector(cpu, in, value);
 }
 
 cpu_rc exec_lldt(struct cpu *cpu, const struct insn *in)

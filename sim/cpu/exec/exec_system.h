@@ -114,6 +114,16 @@ void debug_after_insn(struct cpu *cpu, bool tf_before);
 bool debug_code_armed(const struct cpu *cpu);
 bool debug_data_armed(const struct cpu *cpu);
 
+bool debug_lbr_elsewhere(const struct cpu *cpu); /* Intel: a stack, not recorded */
+/* AMD's last-branch registers: recorded while DEBUGCTL.LBR is set. A taken branch went from `from` (RIP) to
+ * arch.rip; an exception or interrupt moves the pair into LASTINT. [APM2 "Control-Transfer Recording MSRs"] */
+static inline bool debug_lbr_on(const struct cpu *cpu)
+{
+    return UNLIKELY((cpu->arch.debugctl & 1) != 0) && !debug_lbr_elsewhere(cpu);
+}
+void debug_record_branch(struct cpu *cpu, u64 from);
+void debug_record_interrupt(struct cpu *cpu, u64 from);
+
 /* Interrupt shadows last one instruction. The run loop: `bool shadow = shadow_is_on(cpu)` before an
  * instruction, `if (shadow) shadow_end(cpu)` after it completed and before debug_after_insn(). A
  * boundary with a shadow on is followed by a block of one instruction (d.pending stays set). */

@@ -6,6 +6,7 @@
  * manual's limit check says). Intel unblocks NMIs even when IRET then faults; AMD when it completes. */
 #include "cpu/model.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 /* What was popped. */
 struct iret_frame {
@@ -31,7 +32,8 @@ static void load_flags(struct cpu *cpu, u64 flags, u64 mask)
 
 static void finish(struct cpu *cpu)
 {
-    cpu->arch.nmi_blocked = false;
+    cpu->arch.nmi_blocked = cpu->arch.nmi_blocked && !virt_iret_unblocks(cpu);
+    cpu->d.iret_unblocked = false;
     cpu_update_mode(cpu);
     cpu_kick(cpu);
 }
@@ -200,8 +202,10 @@ static cpu_rc iret_same_level(struct cpu *cpu, unsigned size, const struct iret_
 cpu_rc exec_iret(struct cpu *cpu, const struct insn *in)
 {
     unsigned size = in->osz;
+    cpu->d.iret_unblocked = cpu->arch.nmi_blocked && virt_iret_unblocks(cpu);
+    cpu->d.iret_rip = cpu->arch.rip;
     if (cpu_is_intel(cpu) && !cpu->d.v86) {
-        cpu->arch.nmi_blocked = false;
+        cpu->arch.nmi_blocked = cpu->arch.nmi_blocked && !virt_iret_unblocks(cpu);
         cpu_kick(cpu);
     }
     if (!cpu->d.prot) {

@@ -215,7 +215,13 @@ cpu_rc exec_vcvtph2ps(struct cpu *cpu, const struct insn *in)
 {
     struct vec b, d;
     struct fp_lanes lanes = {.n = in->osz / 4};
-    TRY(vec_read(cpu, in, 1, in->osz / 2, &b));
+    if (in->r[1] == OPR_MEM && in->osz == 16) { /* never #AC */
+        u64 v = 0;
+        TRY(mem_read_element(cpu, insn_seg(in), insn_offset(cpu, in), 8, &v));
+        store_le64(b.b, v);
+    } else {
+        TRY(vec_read(cpu, in, 1, in->osz / 2, &b));
+    }
     for (unsigned i = 0; i < lanes.n; i++) {
         u32 v = 0;
         lanes.flags[i] = fp_soft_ph2ps(&v, load_le16(b.b + 2 * i));
@@ -242,7 +248,10 @@ cpu_rc exec_vcvtps2ph(struct cpu *cpu, const struct insn *in)
     }
     TRY(fp_finish(cpu, &lanes));
     if (in->r[0] == OPR_MEM) {
-        cpu_rc rc_store = mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), d.b, in->osz / 2);
+        unsigned seg = insn_seg(in);
+        u64 offset = insn_offset(cpu, in);
+        cpu_rc rc_store = in->osz == 16 ? mem_write_element(cpu, seg, offset, 8, load_le64(d.b))
+                                        : mem_write_bytes(cpu, seg, offset, d.b, 16);
         if (rc_store != CPU_OK) {
             cpu->arch.mxcsr = before;
         }

@@ -4,7 +4,7 @@
  *
  * Gathers are a named exception to "CPU_EXIT commits nothing": elements are fetched in ascending
  * order, each clears its mask element, and a fault leaves what was done, so that the instruction
- * can be run again for the rest. For them insn.index is the number of the index vector. */
+ * can be run again for the rest. None of these but MASKMOVQ raises #AC [SDM2 "VMASKMOV", "VGATHERDPS"]. For them insn.index is the number of the index vector. */
 #include "cpu/exec/simd_opr.h"
 
 /* An offset in the segment, wrapped to the instruction's address size. */
@@ -25,7 +25,8 @@ static cpu_rc store_selected(struct cpu *cpu, const struct insn *in, unsigned se
     }
     for (u32 rest = select; rest != 0; rest &= rest - 1) {
         unsigned at = (unsigned)__builtin_ctz(rest) * size;
-        TRY(mem_write(cpu, seg, wrap_offset(in, offset + at), size, load_le(&v->b[at], size)));
+        u64 value = load_le(&v->b[at], size);
+        TRY(mem_write_element(cpu, seg, wrap_offset(in, offset + at), size, value));
     }
     return CPU_OK;
 }
@@ -74,7 +75,7 @@ static cpu_rc masked_move(struct cpu *cpu, const struct insn *in, unsigned size)
     for (u32 rest = select; rest != 0; rest &= rest - 1) {
         unsigned at = (unsigned)__builtin_ctz(rest) * size;
         u64 value = 0;
-        TRY(mem_read(cpu, seg, wrap_offset(in, offset + at), size, &value));
+        TRY(mem_read_element(cpu, seg, wrap_offset(in, offset + at), size, &value));
         store_le(&v.b[at], value, size);
     }
     simd_write(cpu, in, &v);
@@ -106,18 +107,21 @@ static cpu_rc gather(struct cpu *cpu, const struct insn *in, unsigned isize, uns
     const u8 *idx = cpu->arch.vec[index];
     u64 base = (u64)(i64)in->disp + (in->base < 16 ? cpu->arch.gpr[in->base] : 0);
 
-    for (unsigned i = 0; i < count; i++) {
+    /* [SDM2 "VGATHERQPS"]: the whole mask register is made of elements, also where fewer are fetched. */
+    for (unsigned i = 0; i < simd_len(in) / size; i++) {
         bool on = (m[size * (i + 1) - 1] & 0x80) != 0;
         store_le(m + size * i, on ? ~(u64)0 : 0, size);
     }
+    memset(m + simd_len(in), 0, 32 - simd_len(in)); /* before anything can fault */
     for (unsigned i = 0; i < count; i++) {
         if (m[size * i] == 0) {
             continue;
         }
         u64 offset = base + (sign_extend(load_le(idx + isize * i, isize), isize) << (in->sib & 3));
         u64 value = 0;
-        TRY(mem_read(cpu, insn_seg(in), wrap_offset(in, offset), size, &value));
+        TRY(mem_read_element(cpu, insn_seg(in), wrap_offset(in, offset), size, &value));
         store_le(d + size * i, value, size);
+        memset(d + simd_len(in), 0, 32 - simd_len(in)); /* with the first element */
         store_le(m + size * i, 0, size);
     }
     memset(d + size * count, 0, 32 - size * count);

@@ -72,6 +72,9 @@ static ALWAYS_INLINE cpu_rc string_element(struct cpu *cpu, struct string *s)
 {
     unsigned size = s->size;
     u64 a = 0, b = 0;
+    if (s->op == STRING_CMPS) { /* the order in which Intel's chips find faults */
+        TRY(mem_read(cpu, SEG_ES, s->dst, size, &b));
+    }
     if (s->has_src) {
         TRY(mem_read(cpu, s->seg, s->src, size, &a));
     } else {
@@ -84,9 +87,13 @@ static ALWAYS_INLINE cpu_rc string_element(struct cpu *cpu, struct string *s)
     case STRING_LODS:
         gpr_write(cpu, RAX, size, a);
         return CPU_OK;
-    case STRING_CMPS:
     case STRING_SCAS:
         TRY(mem_read(cpu, SEG_ES, s->dst, size, &b));
+        s->left = a;
+        s->right = b;
+        s->stopped = (a == b) == s->until_value;
+        return CPU_OK;
+    case STRING_CMPS:
         s->left = a;
         s->right = b;
         s->stopped = (a == b) == s->until_value;

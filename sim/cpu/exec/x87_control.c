@@ -209,11 +209,18 @@ static void load_env(struct cpu *cpu, const struct insn *in, const u8 *p)
     x87_set_status(cpu, fsw);
 }
 
+/* [SDM3 "Alignment Check Exception (#AC)"]: the save areas by operand size. */
+static MUST_USE cpu_rc check_alignment(struct cpu *cpu, const struct insn *in)
+{
+    return mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), in->osz == 2 ? 2 : 4);
+}
+
 /* Masks all exceptions afterwards. */
 cpu_rc exec_fnstenv(struct cpu *cpu, const struct insn *in)
 {
     u8 image[ENV32];
     env_image(cpu, in, image);
+    TRY(check_alignment(cpu, in));
     TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env_size(in)));
     cpu->arch.fpu.fcw |= FP_ALL;
     words_changed(cpu);
@@ -223,6 +230,7 @@ cpu_rc exec_fnstenv(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_fldenv(struct cpu *cpu, const struct insn *in)
 {
     u8 image[ENV32];
+    TRY(check_alignment(cpu, in));
     TRY(mem_read_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env_size(in)));
     load_env(cpu, in, image);
     return CPU_OK;
@@ -238,6 +246,7 @@ cpu_rc exec_fnsave(struct cpu *cpu, const struct insn *in)
         store_le64(image + env + 10 * i, v->mant);
         store_le16(image + env + 10 * i + 8, v->se);
     }
+    TRY(check_alignment(cpu, in));
     TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env + 80));
     init(cpu);
     return CPU_OK;
@@ -247,6 +256,7 @@ cpu_rc exec_frstor(struct cpu *cpu, const struct insn *in)
 {
     u8 image[ENV32 + 80];
     unsigned env = env_size(in);
+    TRY(check_alignment(cpu, in));
     TRY(mem_read_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env + 80));
     load_env(cpu, in, image);
     for (unsigned i = 0; i < 8; i++) {

@@ -23,6 +23,7 @@ static cpu_rc push(struct cpu *cpu, const struct insn *in, const struct f80 *v)
 
 static MUST_USE cpu_rc read_80(struct cpu *cpu, const struct insn *in, u8 data[10])
 {
+    TRY(mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), 8));
     return mem_read_bytes(cpu, insn_seg(in), insn_offset(cpu, in), data, 10);
 }
 
@@ -149,9 +150,12 @@ static cpu_rc store(struct cpu *cpu, const struct insn *in, enum fpu_store forma
     }
     /* Inexact alone does not keep the result from memory. */
     bool keep = (status & ~(u32)f->fcw & (FP_ALL & ~FP_PE)) != 0;
+    if (size == 10) {
+        TRY(mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), 8));
+    }
     if (!keep) {
         TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), data, size));
-    } else {
+    } else if (format == FPU_STORE_M32 || format == FPU_STORE_M64) { /* integers are refused first */
         TRY(mem_probe(cpu, insn_seg(in), insn_offset(cpu, in), size, ACCESS_WRITE));
     }
     x87_track(cpu, in);
@@ -171,6 +175,7 @@ static cpu_rc store_80(struct cpu *cpu, const struct insn *in)
     u8 data[10];
     store_le64(data, v->mant);
     store_le16(data + 8, v->se);
+    TRY(mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), 8));
     if (!keep) {
         TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), data, 10));
     } else {

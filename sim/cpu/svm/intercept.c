@@ -190,12 +190,12 @@ cpu_rc svm_cr(struct cpu *cpu, const struct insn *in, enum cr_access kind, unsig
         }
         return CPU_OK;
     }
+    if (svm_intercepts(cpu, SVM_EXIT_CR0_WRITE + cr)) {
+        return svm_raise_exit(cpu, SVM_EXIT_CR0_WRITE + cr, info, 0, in->len, "write of a control register");
+    }
     if (cr == 0 && selective_hits(cpu, kind, *value)) {
         return svm_raise_exit(cpu, SVM_EXIT_CR0_SEL_WRITE, info, 0, in->len,
                               "write of CR0 bits other than TS and MP");
-    }
-    if (svm_intercepts(cpu, SVM_EXIT_CR0_WRITE + cr)) {
-        return svm_raise_exit(cpu, SVM_EXIT_CR0_WRITE + cr, info, 0, in->len, "write of a control register");
     }
     if (cr == 8) {
         if ((*value & ~(u64)0xf) != 0) {

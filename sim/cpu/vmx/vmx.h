@@ -23,6 +23,15 @@ bool vmx_is_apic_page(const struct cpu *cpu, spa_t spa);
 cpu_rc vmx_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                        bool *done) MUST_USE;
 u64 vmx_tsc(const struct cpu *cpu, u64 tsc);
+bool vmx_before_traps(struct cpu *cpu);
+void vmx_after_insn(struct cpu *cpu);
+bool vmx_steps(const struct cpu *cpu);
+bool vmx_iret_unblocks(const struct cpu *cpu);
+void vmx_walk_log(struct cpu *cpu, struct walk_root *root);
+void vmx_log_dirty(struct cpu *cpu, const struct walk_result *res);
+cpu_rc vmx_read_physical(struct cpu *cpu, u64 gpa, unsigned size, u64 *value) MUST_USE;
+bool vmx_cr_allowed(const struct cpu *cpu, unsigned cr, u64 value);
+void vmx_init(struct cpu *cpu);
 void vmx_reset(struct cpu *cpu);
 void vmx_state(struct cpu *cpu, struct state_io *io);
 

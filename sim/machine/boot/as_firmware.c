@@ -43,9 +43,12 @@ static void memory_types(const struct machine *m, struct cpu_arch *a)
     for (unsigned i = 0; i < ARRAY_LEN(a->mtrr_fixed); i++) {
         a->mtrr_fixed[i] = i < 2 ? FIXED_WB | rd | wr : i == 2 ? 0 : FIXED_WP | rd;
     }
-    a->mtrr_base[0] = BOARD_RAM_BELOW_4G_MAX;
-    a->mtrr_mask[0] =
-        ((BIT(m->model.phys_bits) - 1) & ~(GIB(4) - BOARD_RAM_BELOW_4G_MAX - 1)) | MTRR_VALID;
+    /* The ECAM window, then the last GiB below 4 GiB. */
+    a->mtrr_base[0] = GIB(3);
+    a->mtrr_mask[0] = ((BIT(m->model.phys_bits) - 1) & ~(GIB(1) - 1)) | MTRR_VALID;
+    a->mtrr_base[1] = BOARD_RAM_BELOW_4G_MAX;
+    a->mtrr_mask[1] =
+        ((BIT(m->model.phys_bits) - 1) & ~(GIB(3) - BOARD_RAM_BELOW_4G_MAX - 1)) | MTRR_VALID;
     a->mtrr_def = MTRR_ENABLE | TYPE_WB;
     if (amd) {
         a->store.top_mem[0] = m->ram_below_4g;

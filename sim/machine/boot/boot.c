@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "cpu/flags.h"
+#include "machine/boot/elf.h"
 #include "machine/boot/multiboot.h"
 #include "machine/boot/pvh.h"
 #include "machine/boot/unpack.h"
@@ -30,6 +31,11 @@ bool boot_read_file(const char *what, const char *path, struct boot_file *file, 
             break;
         }
         if (file->size == cap) {
+            if (cap >= GIB(4)) { /* a device without an end, or nothing that could be booted */
+                boot_free_file(file);
+                (void)fclose(f);
+                return error_set(err, EXIT_STATUS_BAD_FILE, "%s file '%s' is larger than 4 GiB", what, path);
+            }
             cap *= 2;
             u8 *grown = realloc(file->data, cap);
             if (grown == NULL) {
@@ -51,6 +57,16 @@ void boot_free_file(struct boot_file *file)
 {
     free(file->data);
     *file = (struct boot_file){0};
+}
+
+void boot_zero(struct machine *m, u64 from, u64 to)
+{
+    static const u8 zeroes[PAGE_SIZE];
+    while (from < to) {
+        u64 n = to - from < PAGE_SIZE ? to - from : PAGE_SIZE;
+        (void)phys_load(&m->phys, SPA(from), zeroes, n);
+        from += n;
+    }
 }
 
 static void set_segment(struct segment *s, u16 sel, u32 attr)
@@ -147,7 +163,9 @@ bool boot_load(struct machine *m, struct error *err)
     } else if (pvh_is(&kernel)) {
         ok = pvh_boot(m, &kernel, err);
     } else {
-        ok = error_set(err, EXIT_STATUS_BAD_FILE,
+        struct elf_image elf; /* says so when it is cut or another machine's */
+        ok = (!elf_is(&kernel) || elf_open(&elf, &kernel, m->config.kernel, err)) &&
+             error_set(err, EXIT_STATUS_BAD_FILE,
                        "%s: neither a bzImage nor an ELF kernel with a Multiboot or PVH entry",
                        m->config.kernel);
     }

@@ -15,6 +15,9 @@ struct boot_file {
 bool boot_read_file(const char *what, const char *path, struct boot_file *file, struct error *err);
 void boot_free_file(struct boot_file *file);
 
+/* Clear guest memory [from, to): it holds what ran before a reset. */
+void boot_zero(struct machine *m, u64 from, u64 to);
+
 /* Is it a bzImage (a Linux kernel with a setup header)? */
 bool bzimage_is(const struct boot_file *kernel);
 /* Load by the 64-bit or 32-bit boot protocol and set the first processor's registers.

@@ -15,6 +15,7 @@
 /* Offsets in the setup header, which boot_params repeats. */
 enum {
     HDR_SETUP_SECTS = 0x1f1,
+    HDR_SYSSIZE = 0x1f4,
     HDR_BOOT_FLAG = 0x1fe,
     HDR_JUMP = 0x200,
     HDR_MAGIC = 0x202,
@@ -139,11 +140,17 @@ bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct erro
     }
     u64 at, room;
     kernel_place(k, kernel->size, &at, &room);
-    if (setup >= kernel->size || at + room > boot_low_ram_end(m)) {
+    u64 payload = (u64)load_le32(k + HDR_SYSSIZE) * 16;
+    if (setup >= kernel->size || payload > align_up(kernel->size - setup, 16)) { /* counted in paragraphs */
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: the kernel image is truncated", m->config.kernel);
+    }
+    room = room > kernel->size - setup ? room : kernel->size - setup;
+    u64 end = boot_low_ram_end(m);
+    if (at < MIB(1) || at > end || room > end - at) {
         return error_set(err, EXIT_STATUS_BAD_FILE,
-                         setup >= kernel->size ? "%s: the kernel image is truncated"
-                                               : "%s: the kernel does not fit; use more --memory",
-                         m->config.kernel);
+                         "%s: the kernel (%llu MiB at 0x%llx) does not fit into RAM; use more --memory",
+                         m->config.kernel, (unsigned long long)((room + MIB(1) - 1) >> 20),
+                         (unsigned long long)at);
     }
     u8 params[PAGE_SIZE];
     memset(params, 0, sizeof params);

@@ -73,11 +73,17 @@ bool elf_open(struct elf_image *elf, const struct boot_file *file, const char *p
             break;
         }
     }
+    if (elf->entry > UINT32_MAX) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: its entry 0x%llx is not below 4 GiB", path,
+                         (unsigned long long)elf->entry);
+    }
     return true;
 }
 
 bool elf_load(struct elf_image *elf, struct machine *m, struct error *err)
 {
+    u64 end = boot_low_ram_end(m);
+    u64 total = 0;
     elf->low = ~(u64)0;
     for (u32 i = 0; i < elf->phnum; i++) {
         struct elf_segment s;
@@ -88,19 +94,18 @@ bool elf_load(struct elf_image *elf, struct machine *m, struct error *err)
             return error_set(err, EXIT_STATUS_BAD_FILE, "%s: truncated: segment %u lies past its end",
                              elf->path, i);
         }
-        if (s.paddr + s.memsz < s.paddr || s.paddr + s.memsz > m->ram_below_4g ||
+        total += s.memsz < end ? s.memsz : end;
+        if (total > 2 * end) { /* each byte of RAM twice: no kernel, and no work without bounds */
+            return error_set(err, EXIT_STATUS_BAD_FILE, "%s: its segments overlap", elf->path);
+        }
+        if (s.paddr > end || s.memsz > end - s.paddr ||
             !phys_load(&m->phys, SPA(s.paddr), elf->file->data + s.offset, s.filesz)) {
             return error_set(err, EXIT_STATUS_BAD_FILE,
                              "%s: segment %u (%llu KiB at 0x%llx) does not fit into RAM; use more --memory",
                              elf->path, i, (unsigned long long)(s.memsz >> 10),
                              (unsigned long long)s.paddr);
         }
-        static const u8 zeroes[PAGE_SIZE];
-        for (u64 done = s.filesz; done < s.memsz;) {
-            u64 n = s.memsz - done < PAGE_SIZE ? s.memsz - done : PAGE_SIZE;
-            (void)phys_load(&m->phys, SPA(s.paddr + done), zeroes, n);
-            done += n;
-        }
+        boot_zero(m, s.paddr + s.filesz, s.paddr + s.memsz);
         elf->low = s.paddr < elf->low ? s.paddr : elf->low;
         elf->high = s.paddr + s.memsz > elf->high ? s.paddr + s.memsz : elf->high;
     }

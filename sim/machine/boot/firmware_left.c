@@ -116,8 +116,12 @@ static void set_up_mtrrs(struct machine *m)
                                       : r == 2 ? 0
                                                : 0x0505050505050505u;
         }
-        cpu->arch.mtrr_base[0] = BOARD_RAM_BELOW_4G_MAX;
-        cpu->arch.mtrr_mask[0] = (~cpu_phys_reserved(cpu) & ~(u64)(GIB(2) - 1)) | BIT(11);
+        /* The last GiB below 4 GiB, and the ECAM window before it. */
+        cpu->arch.mtrr_base[0] = GIB(3);
+        cpu->arch.mtrr_mask[0] = (~cpu_phys_reserved(cpu) & ~(u64)(GIB(1) - 1)) | BIT(11);
+        cpu->arch.mtrr_base[1] = BOARD_RAM_BELOW_4G_MAX;
+        cpu->arch.mtrr_mask[1] =
+            (~cpu_phys_reserved(cpu) & ~(u64)(GIB(3) - BOARD_RAM_BELOW_4G_MAX - 1)) | BIT(11);
         cpu->arch.mtrr_def = 0xc06;
     }
 }

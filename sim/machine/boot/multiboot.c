@@ -73,6 +73,7 @@ static bool load_flat(struct machine *m, const struct boot_file *k, u64 header, 
         return error_set(err, EXIT_STATUS_BAD_FILE, "%s: truncated, or does not fit into RAM",
                          m->config.kernel);
     }
+    boot_zero(m, load_addr + size, end);
     *out = (struct elf_image){.entry = load_le32(h + 28), .low = load_addr, .high = end};
     return true;
 }

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Options that say how to run, what to show and what to keep; and those that mean nothing here. */
+#include "debugger/options_priv.h"
+
+#include "base/bits.h"
+#include "trace/trace.h"
+
+#include <string.h>
+
+bool opt_script(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->script = v;
+    o->host_side = true; /* a recording keeps its text */
+    return true;
+}
+
+bool opt_record(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->record = v;
+    o->host_side = true;
+    return true;
+}
+
+bool opt_trace(struct run_options *o, const char *v, struct error *err)
+{
+    u32 classes;
+    o->host_side = true;
+    if (!trace_parse_classes(v, &classes)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--trace %s: unknown class; known are "
+                         "input,mark,console,cpu,int,cr,msr,io,all", v);
+    }
+    o->trace_classes |= classes;
+    return true;
+}
+
+bool opt_epoch(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    return options_number("epoch", v, 1000, INT64_MAX, &o->machine.epoch, err);
+}
+
+bool opt_stop_on(struct run_options *o, const char *v, struct error *err)
+{
+    if (v[0] == '\0') {
+        return error_set(err, EXIT_STATUS_USAGE, "--stop-on: the text is empty");
+    }
+    o->machine.stop_on = v;
+    return true;
+}
+
+bool opt_max_instructions(struct run_options *o, const char *v, struct error *err)
+{
+    return options_number("max-instructions", v, 1, INT64_MAX, &o->machine.max_instructions, err);
+}
+
+bool opt_hash(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->host_side = true;
+    o->hash = true;
+    return true;
+}
+
+bool opt_log(struct run_options *o, const char *v, struct error *err)
+{
+    u32 classes;
+    if (!log_parse_classes(v, &classes)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--log %s: unknown class; known are "
+                         "guest_errors,unimp,int,cpu,device,vmx,svm,exec,jit,all", v);
+    }
+    o->host_side = true;
+    o->log_classes |= classes;
+    return true;
+}
+
+bool opt_log_file(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->host_side = true;
+    o->log_file = v;
+    return true;
+}
+
+bool opt_strict(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->strict = true;
+    return true;
+}
+
+bool opt_pace(struct run_options *o, const char *v, struct error *err)
+{
+    if (strcmp(v, "host") != 0 && strcmp(v, "none") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--pace %s: host or none is wanted", v);
+    }
+    o->host_side = true;
+    o->pace = strcmp(v, "host") == 0 ? PACE_HOST : PACE_NONE;
+    return true;
+}
+
+bool opt_tlb_entries(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    if (!options_number("tlb-entries", v, 2, 1024, &o->machine.tlb_entries, err)) {
+        return false;
+    }
+    return is_power_of_2(o->machine.tlb_entries) ||
+           error_set(err, EXIT_STATUS_USAGE, "--tlb-entries %s: a power of two is wanted", v);
+}
+
+bool opt_nographic(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    UNUSED(v);
+    UNUSED(err);
+    return true;
+}
+
+bool opt_help(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->help = true;
+    options_help(stdout);
+    return true;
+}
+
+/* QEMU's word first: scripts look for it under QEMU's name. */
+bool opt_version(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->help = true;
+    cli_print_version(o->as_qemu);
+    return true;
+}
+
+/* What has no meaning here. */
+bool opt_ignored(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    UNUSED(v);
+    UNUSED(err);
+    return true;
+}
+
+bool opt_ignored_arg(struct run_options *o, const char *v, struct error *err)
+{
+    return opt_ignored(o, v, err);
+}
+
+static bool only_none(const char *name, const char *v, struct error *err)
+{
+    return strcmp(v, "none") == 0 ||
+           error_set(err, EXIT_STATUS_USAGE, "--%s %s: there is none here; say none or leave it out", name, v);
+}
+
+bool opt_display(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    return only_none("display", v, err);
+}
+
+bool opt_vnc(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    return only_none("vnc", v, err);
+}
+
+bool opt_vga(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    return only_none("vga", v, err);
+}
+
+bool opt_monitor(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    return only_none("monitor", v, err);
+}
+
+bool opt_net(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(o);
+    return strcmp(v, "none") == 0 ||
+           error_set(err, EXIT_STATUS_USAGE, "--net %s: use --nic user or --nic none", v);
+}

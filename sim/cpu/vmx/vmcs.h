@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The VMCS region in guest memory, in a layout of ours:
+ *
+ *   0     revision identifier, bit 31: shadow VMCS       (the manual's)
+ *   4     VMX-abort indicator                            (the manual's)
+ *   8     launch state: 0 clear, 1 launched
+ *   64    16-bit fields:  4 types of 16
+ *   192   64-bit fields:  4 types of 64
+ *   2240  32-bit fields:  4 types of 32
+ *   2752  natural width:  4 types of 32, 8 bytes each
+ *
+ * Nothing of it is cached but the controls, which a VM entry copies (struct vmx_controls): VMREAD and
+ * VMWRITE go to memory. */
+#ifndef VITRINE_CPU_VMX_VMCS_H
+#define VITRINE_CPU_VMX_VMCS_H
+
+#include "abi/x86/vmx.h"
+#include "cpu/cpu.h"
+
+#define VMCS_REVISION 0x56540001u
+#define VMCS_BYTES 4096u
+#define VMCS_AT_REVISION 0u
+#define VMCS_AT_ABORT 4u
+#define VMCS_AT_LAUNCHED 8u
+#define VMCS_SHADOW BIT32(31)
+
+/* Bytes of a field. */
+static inline unsigned vmcs_size(u32 encoding)
+{
+    static const u8 bytes[] = {2, 8, 4, 8};
+    return (encoding & 1) != 0 ? 4 : bytes[(encoding >> 13) & 3];
+}
+
+/* Where a field lies in the region; only for encodings that exist. */
+static inline unsigned vmcs_offset(u32 encoding)
+{
+    unsigned type = (encoding >> 10) & 3, index = (encoding >> 1) & 0x1ff;
+    switch ((encoding >> 13) & 3) {
+    case 0: return 64 + type * 32 + index * 2;
+    case 1: return 192 + type * 512 + index * 8 + ((encoding & 1) != 0 ? 4u : 0u);
+    case 2: return 2240 + type * 128 + index * 4;
+    default: return 2752 + type * 256 + index * 8;
+    }
+}
+
+/* Does the encoding name a field that this processor has? */
+bool vmcs_field_exists(const struct cpu *cpu, u64 encoding);
+/* Over all fields that exist. */
+u64 vmcs_highest_index(const struct cpu *cpu);
+const char *vmcs_field_title(u32 encoding);
+static inline bool vmcs_field_is_read_only(u32 encoding)
+{
+    return ((encoding >> 10) & 3) == 1;
+}
+
+u64 vmcs_read_at(struct cpu *cpu, u64 region, u32 encoding);
+void vmcs_write_at(struct cpu *cpu, u64 region, u32 encoding, u64 value);
+u32 vmcs_header(struct cpu *cpu, u64 region, unsigned at);
+void vmcs_set_header(struct cpu *cpu, u64 region, unsigned at, u32 value);
+
+/* The current VMCS. */
+static inline u64 vmcs_read(struct cpu *cpu, u32 encoding)
+{
+    return vmcs_read_at(cpu, cpu->arch.vmx.current, encoding);
+}
+
+static inline u32 vmcs_read32(struct cpu *cpu, u32 encoding)
+{
+    return (u32)vmcs_read_at(cpu, cpu->arch.vmx.current, encoding);
+}
+
+static inline void vmcs_write(struct cpu *cpu, u32 encoding, u64 value)
+{
+    vmcs_write_at(cpu, cpu->arch.vmx.current, encoding, value);
+}
+
+#endif

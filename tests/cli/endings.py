@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run ends, and what becomes of its output. usage: endings.py VITRINE TINY_GUESTS INPUTS"""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from case import VITRINE, call, case, judge, problem, run, tiny
+
+RUN = ["run", "--max-instructions", "50000000"]
+
+
+def endings():
+    case([*RUN, "--kernel", tiny("hello")], 0, out="hello, case\r\n")
+    case([*RUN, "--kernel", tiny("hello"), "--hash"], 0, out=r"hash [0-9a-f]{16} end power-off\n$")
+    case([*RUN, "--kernel", tiny("halt")], 75)
+    case([*RUN, "--kernel", tiny("halt"), "--smp", "4", "--hash"], 75, out="end all-halted\n$")
+    case([*RUN, "--kernel", tiny("triple_fault"), "--no-reboot"], 71)
+    case([*RUN, "--kernel", tiny("triple_fault"), "--no-reboot", "--hash"], 71, out="end triple-fault\n$")
+    case(["run", "--kernel", tiny("triple_fault"), "--max-instructions", "50"], 124)  # resets, as a PC does
+    case([*RUN, "--kernel", tiny("reset"), "--no-reboot", "--hash"], 0, out="end reset\n$")
+    case([*RUN, "--kernel", tiny("reset_keyboard"), "--no-reboot", "--hash"], 0, out="end reset\n$")
+    case(["run", "--kernel", tiny("reset"), "--max-instructions", "50"], 124)
+    case([*RUN, "--kernel", tiny("debug_exit")], 0)  # without the device the write goes nowhere
+    case([*RUN, "--kernel", tiny("debug_exit"), "--device", "isa-debug-exit,iobase=0xf4,iosize=4"], 0x2B)
+    case([*RUN, "--kernel", tiny("spin"), "--hash"], 124, out="position 50000000 .* end limit\n$")
+    case([*RUN, "--kernel", tiny("spin"), "--smp", "3", "--hash"], 124, out="position 50000000 .* end limit\n$")
+    case([*RUN, "--kernel", tiny("hello"), "--stop-on", "hello"], 0, out="hello$")
+    case([*RUN, "--kernel", tiny("hello"), "--stop-on", "hello", "--hash"], 0, out="end stop-on\n$")
+    case([*RUN, "--kernel", tiny("hello"), "--stop-on", "goodbye"], 74)
+    case([*RUN, "--kernel", tiny("reset"), "--no-reboot", "--stop-on", "goodbye"], 74)
+    case([*RUN, "--kernel", tiny("spin"), "--stop-on", "goodbye"], 124)
+    case([*RUN, "--kernel", tiny("moments"), "--smp", "2"], 0)
+
+
+def repeated():
+    """Two runs are equal to the bit, whatever the size of host-side tables."""
+    lines = set()
+    for extra in ([], ["--tlb-entries", "2"], ["--epoch", "1000"]):
+        done = call([*RUN, "--kernel", tiny("moments"), "--smp", "2", "--hash", *extra])
+        lines.add(done.stdout)
+    if len(lines) != 1:
+        problem("moments, three times", "the runs differ")
+
+
+def signals():
+    for number in (signal.SIGINT, signal.SIGTERM):
+        child = subprocess.Popen([VITRINE, "run", "--kernel", tiny("spin"), "--hash"], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        first = child.stdout.readline()
+        time.sleep(0.2)
+        child.send_signal(number)
+        try:
+            out, err = child.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            problem(f"signal {number}", "no end")
+            continue
+        judge(f"signal {number}", subprocess.CompletedProcess([], child.returncode, first + out, err), 130,
+              out="spinning.* end interrupted\n$")
+
+
+def outputs(folder):
+    path = os.path.join(folder, "serial")
+    case([*RUN, "--kernel", tiny("hello"), "--serial", f"file:{path}"], 0, out="^$")
+    text = open(path, "rb").read()
+    if text != b"hello, case\r\n":
+        problem("--serial file:", f"it holds {text!r}")
+    case([*RUN, "--kernel", tiny("hello"), "--serial", "none"], 0, out="^$")
+    # Nobody reads: the machine goes on, without a message and without a signal.
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    done = subprocess.run([VITRINE, *RUN, "--kernel", tiny("flood")], stdin=subprocess.DEVNULL, stdout=write_end,
+                          stderr=subprocess.PIPE, timeout=120)
+    os.close(write_end)
+    judge("a closed pipe", subprocess.CompletedProcess([], done.returncode, b"", done.stderr), 0)
+    line = f"{VITRINE} run --kernel {tiny('flood')} | head -n 1"
+    done = subprocess.run(["sh", "-c", line], stdin=subprocess.DEVNULL, capture_output=True, timeout=120)
+    judge("head -n 1", done, 0, out="^flood flood\n$")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([VITRINE, *RUN, "--kernel", tiny("hello")], stdin=subprocess.DEVNULL, stdout=full,
+                              stderr=subprocess.PIPE, timeout=120)
+        judge("/dev/full", subprocess.CompletedProcess([], done.returncode, b"", done.stderr), 0)
+    # No stdin, no stdout, no stderr at all.
+    code = "import os,sys\nfor f in (0, 1, 2): os.close(f)\nos.execv(sys.argv[1], sys.argv[1:])"
+    done = subprocess.run([sys.executable, "-c", code, VITRINE, *RUN, "--kernel", tiny("hello")], timeout=120)
+    if done.returncode != 0:
+        problem("without standard files", f"exit status {done.returncode}")
+
+
+def recordings(folder):
+    path = os.path.join(folder, "recording")
+    case([*RUN, "--kernel", tiny("moments"), "--smp", "2", "--record", path], 0)
+    case(["replay", path, "--quiet"], 0, "the replay is the recorded run")
+    case(["trace", "stat", path], 0, out="power-off")
+    data = open(path, "rb").read()
+    for n in (0, 1, 15, 100, len(data) // 2):
+        cut = os.path.join(folder, "cut")
+        with open(cut, "wb") as f:
+            f.write(data[:n])
+        done = call(["replay", cut, "--quiet"])
+        if done.returncode not in (0, 65) or len(done.stderr.splitlines()) != 1:
+            problem(f"replay of {n} bytes", f"{done.returncode}: {done.stderr[:300]!r}")
+
+
+def main(folder):
+    endings()
+    repeated()
+    signals()
+    outputs(folder)
+    recordings(folder)
+
+
+run(main)

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR
+# Does nothing when OUT_DIR is newer than the inputs and these scripts. Ends with 77 when INPUTS is missing.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+in=$1
+out=$2
+if [ ! -e "$in/complete" ]; then
+    echo "SKIP: $in is missing; scripts/fetch-inputs gets it"
+    exit 77
+fi
+if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" -newer "$out/stamp" | head -n 1)" ]; then
+    exit 0
+fi
+mkdir -p "$out"
+modules_of() { # kernel image -> its module tree
+    version=$(basename "$(readlink -f "$1")" | sed 's/^vmlinuz-//')
+    ls -d "$in"/root/lib/modules/"$version" "$in"/root/usr/lib/modules/"$version" 2>/dev/null | head -n 1
+}
+"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net
+"$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules" \
+    virtio_pci virtio_blk virtio_net ahci sd_mod crc32c_generic ext4
+"$here/make_initrd.sh" "$out/shell.cpio.gz" "$here/shell_commands"
+MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/root-cloud.cpio.gz"
+MODULES=$out/modules "$here/make_initrd.sh" "$out/root.cpio.gz"
+MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/net.cpio.gz" "$here/net_commands"
+if [ -e "$in/busybox-i386" ]; then
+    BUSYBOX=$in/busybox-i386 "$here/make_initrd.sh" "$out/shell32.cpio.gz" "$here/shell_commands"
+fi
+"$here/make_cd.sh" "$out/cd.iso" "$in/vmlinuz-cloud" "$out/shell.cpio.gz" "console=ttyS0"
+"$here/make_disk.sh" "$out/virtio.img" "$in/vmlinuz-cloud" "$out/root-cloud.cpio.gz" \
+    "console=ttyS0 root=/dev/vda1" "$here/disk_init"
+"$here/make_disk.sh" "$out/ahci.img" "$in/vmlinuz" "$out/root.cpio.gz" \
+    "console=ttyS0 root=/dev/sda1" "$here/disk_init"
+touch "$out/stamp"
