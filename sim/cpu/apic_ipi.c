@@ -209,10 +209,11 @@ void apic_self_ipi(struct apic *apic, u8 vector)
 }
 
 /* [SDM3 "Message Address Register Format"]. The destination mode counts whatever the redirection
- * hint says, as chip sets do it. */
+ * hint says, as chip sets do it. Bits 63:40 of the address are what an IOMMU in extended interrupt mode
+ * adds: bits 31:8 of the destination; on the bus itself addresses of interrupts have 32 bits. */
 void apic_bus_msi(struct cpu_set *set, u64 address, u32 data)
 {
-    u32 dest = (u32)(address >> 12) & 0xff;
+    u32 dest = ((u32)(address >> 12) & 0xff) | (u32)(address >> 40) << 8;
     struct apic_message msg = {
         .delivery = (enum delivery)(data >> 8 & 7),
         .vector = (u8)data,
@@ -220,7 +221,7 @@ void apic_bus_msi(struct cpu_set *set, u64 address, u32 data)
         .logical = (address & 4) != 0,
         .level = (data & 0x8000) != 0,
     };
-    msg.dest_all = dest == 0xff && !msg.logical;
+    msg.dest_all = (dest == 0xff && !msg.logical) || dest == 0xffffffff;
     msg.one = (address & 8) != 0 && msg.logical && msg.delivery == DELIVERY_FIXED;
     if (msg.level && (data & 0x4000) == 0) {
         return; /* de-assert */
