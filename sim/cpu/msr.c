@@ -4,6 +4,7 @@
  * recording (the registers hold what is written), SMM address ranges, everything VMX and SVM. */
 #include "cpu/apic.h"
 #include "cpu/mem.h"
+#include "abi/x86/vmx.h"
 #include "cpu/msr_priv.h"
 #include "cpu/pmu.h"
 
@@ -215,7 +216,9 @@ static cpu_rc wr_feature_control(struct cpu *cpu, const struct msr_row *row, u32
     if ((cpu->arch.feature_control & FEATURE_CONTROL_LOCK) != 0) {
         return raise_gp(cpu, 0, "WRMSR: IA32_FEATURE_CONTROL is locked");
     }
-    if ((value & ~(u64)0x7) != 0) {
+    /* Bit 1, VMX inside SMX, is reserved without SMX. */
+    u64 allowed = FEATURE_CONTROL_LOCK | (cpu_has(cpu, CPU_FEATURE_VMX) ? FEATURE_CONTROL_VMX : 0u);
+    if ((value & ~allowed) != 0) {
         return reserved(cpu);
     }
     cpu->arch.feature_control = value;

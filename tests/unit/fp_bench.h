@@ -70,6 +70,25 @@ cpu_rc mem_write_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, 
     return mem_write_bytes(cpu, seg, offset, &value, size);
 }
 
+cpu_rc mem_read_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 *out)
+{
+    return mem_read_slow(cpu, seg, offset, size, out);
+}
+
+cpu_rc mem_write_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 value)
+{
+    return mem_write_bytes(cpu, seg, offset, &value, size);
+}
+
+cpu_rc mem_check_ac(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
+{
+    UNUSED(cpu);
+    UNUSED(seg);
+    UNUSED(offset);
+    UNUSED(align);
+    return CPU_OK;
+}
+
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access)
 {
     UNUSED(cpu);

@@ -72,6 +72,16 @@ cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsig
                                                         : raise_error(cpu, VEC_PF, 2, "outside");
 }
 
+cpu_rc mem_read_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 *out)
+{
+    return mem_read_slow(cpu, seg, offset, size, out);
+}
+
+cpu_rc mem_write_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 value)
+{
+    return mem_write_slow(cpu, seg, offset, size, value);
+}
+
 cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
 {
     u64 lin = cpu->d.seg_base[seg] + offset;
