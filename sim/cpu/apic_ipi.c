@@ -128,15 +128,15 @@ static void send(const struct cpu_set *set, const struct apic_message *msg, cons
 }
 
 /* [SDM3 "Valid Combinations for the Pentium 4 and Intel Xeon Processors Local xAPIC Interrupt
- * Command Register"]: with a shorthand for oneself only fixed, no lowest priority for all. An NMI to
- * oneself is in no manual's table of valid combinations, but processors deliver it. */
+ * Command Register"]: with a shorthand for oneself only fixed, no lowest priority for all. NMI and SMI
+ * to oneself are in no manual's table of valid combinations, but processors deliver them. */
 static bool shorthand_valid(enum shorthand s, enum delivery d)
 {
     switch (s) {
     case SHORTHAND_NONE:
         return true;
     case SHORTHAND_SELF:
-        return d == DELIVERY_FIXED || d == DELIVERY_NMI;
+        return d == DELIVERY_FIXED || d == DELIVERY_NMI || d == DELIVERY_SMI;
     case SHORTHAND_ALL:
         return d == DELIVERY_FIXED;
     case SHORTHAND_OTHERS:
