@@ -101,6 +101,7 @@ int session_status(const struct machine *m, const struct run_result *r)
     case STOP_ERROR:
     case STOP_DIFFERS:
         return (int)m->error.status;
+    case STOP_POSITION: /* of the debugger; the command line asks for none */
     case STOP_STRICT:
     case STOP_NONE:
         break;

@@ -12,6 +12,7 @@
 #include "machine/host/block.h"
 #include "machine/outside.h"
 #include "machine/script.h"
+#include "machine/travel.h"
 #include "trace/events.h"
 
 #include <stdlib.h>
@@ -201,6 +202,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
     trace_init(&m->trace, &m->clock);
     gate_init(&m->gate, &m->clock, &m->trace);
     m->next_mark = ~(u64)0;
+    m->stop_at = ~(u64)0;
     m->ram_below_4g =
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
@@ -267,6 +269,7 @@ void machine_free(struct machine *m)
         return;
     }
     outside_detach(m);
+    travel_stop(m);
     (void)trace_finish(&m->trace, &m->error);
     gate_free(&m->gate);
     script_free(m->script);

@@ -116,6 +116,7 @@ void machine_config_init(struct machine_config *config);
     X(ON_TEXT, "stop-on", "--stop-on was met, or a script said stop")                              \
     X(DEBUG_EXIT, "debug-exit", "a write to the isa-debug-exit port; value in result.code")        \
     X(LIMIT, "limit", "--max-instructions")                                                        \
+    X(POSITION, "position", "machine->stop_at is reached")                                                        \
     X(RESET, "reset", "ordered, under --no-reboot")                                                \
     X(TRIPLE_FAULT, "triple-fault", "under --no-reboot")                                           \
     X(ALL_HALTED, "all-halted", "every processor waits for what cannot come")                      \
@@ -154,6 +155,7 @@ struct script;
 struct outside;
 struct net_user;
 struct machine_recording;
+struct travel;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {
@@ -211,6 +213,8 @@ struct machine {
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */
+    struct travel *travel; /* machine/travel.h; NULL: one cannot go back */
+    u64 stop_at;           /* position at which machine_run returns; ~0: none */
     u64 next_mark; /* position of the next state hash; ~0: none */
     const struct machine_recording *recording;
     size_t recording_next; /* mark to be compared next */

@@ -5,17 +5,19 @@
 #include "devices/virtio/virtio.h"
 #include "machine/host/net.h"
 #include "machine/machine.h"
+#include "machine/travel.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #define MAX_FORWARDS 16
 
-/* The frame leaves the board: to slirp when there is one. In a replay nobody listens. */
+/* The frame leaves the board: to slirp when there is one. In a replay, and in
+ * what has already run once, nobody listens. */
 static void to_outside(void *self, const u8 *frame, u32 len)
 {
     struct machine *m = self;
-    if (m->net_user != NULL) {
+    if (m->net_user != NULL && !travel_is_in_past(m)) {
         struct net_backend user = net_user_backend(m->net_user);
         netdev_send(&user, frame, len);
     }

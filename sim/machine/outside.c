@@ -6,6 +6,7 @@
 #include "machine/host/term.h"
 #include "machine/machine.h"
 #include "machine/network.h"
+#include "machine/travel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -166,7 +167,7 @@ void outside_detach(struct machine *m)
 void outside_write(struct machine *m, struct console *c, const u8 *bytes, size_t n)
 {
     struct outside *o = m->outside;
-    if (o == NULL || c->fd_out < 0 || n == 0) {
+    if (o == NULL || c->fd_out < 0 || n == 0 || travel_is_in_past(m)) {
         return;
     }
     if (c->fd_out == STDOUT_FILENO && o->progress) {
@@ -329,7 +330,7 @@ void outside_poll(struct machine *m)
             trace_flush(&m->trace);
         }
     }
-    if (!o->options.live) {
+    if (!o->options.live || m->gate.replaying) {
         return;
     }
     if (look) {
