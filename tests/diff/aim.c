@@ -268,11 +268,7 @@ void aim_memory(struct generator *g, struct diff_case *c, const struct form *f, 
     } else if (f != NULL && !f->has_modrm) { /* moffs */
         in->disp = (i32)ea;
         c->patched = true;
-        if (asize == 8) {
-            store_le64(c->bytes + c->len - 8, ea);
-        } else {
-            store_le32(c->bytes + c->len - 4, (u32)ea);
-        }
+        store_le(c->bytes + c->len - asize, ea & size_mask(asize), asize);
     } else {
         patch_disp(c, disp_at(c, modrm_at), ea);
     }

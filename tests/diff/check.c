@@ -225,7 +225,7 @@ static bool close_single(u32 a, u32 b, double tolerance)
     if (isinf(x) || isinf(y)) {
         return false;
     }
-    return fabs((double)x - (double)y) <= tolerance * fabs((double)y);
+    return fabs((double)x - (double)y) <= tolerance * fabs((double)y) + 0x1.01p-126; /* tiny: zero */
 }
 
 static bool vectors_are_close(const struct diff_state *a, const struct diff_state *b)
@@ -316,6 +316,15 @@ static bool trigonometric_is_close(const struct diff_state *start, const struct 
     return x87_is_close(&same, b);
 }
 
+/* Chips keep as many bits of FIP and FDP as their linear addresses have, and extend the sign. */
+static bool only_pointers_differ(const struct native_fx *a, const struct native_fx *host)
+{
+    struct native_fx same = *a;
+    same.fip = host->fip;
+    same.fdp = host->fdp;
+    return same_x87(&same, host) && ((a->fip ^ host->fip) << 16) == 0 && ((a->fdp ^ host->fdp) << 16) == 0;
+}
+
 static bool is_state_image(unsigned id)
 {
     switch (id) {
@@ -345,6 +354,9 @@ static enum explanation explain_state_image(const struct diff_case *c, const str
 {
     unsigned id = insn_id(&c->in);
     bool restores = id == INSN_XRSTOR || id == INSN_XRSTOR64;
+    if (fields == DIFF_X87 && only_pointers_differ(&ours->end.fx, &host->end.fx)) {
+        return EXPLAIN_POINTERS;
+    }
     if (!both_faulted(ours, host)) {
         return EXPLAIN_NONE;
     }
