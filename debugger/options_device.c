@@ -52,11 +52,17 @@ bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
     return parse_console("debugcon", v, &o->machine.debugcon, err);
 }
 
-/* Of QEMU's global properties only this one means something here. */
+/* Of QEMU's global properties these mean something here: isa-debugcon.iobase, and iommu_platform of any
+ * virtio device, which is one switch for all of them. */
 bool opt_global(struct run_options *o, const char *v, struct error *err)
 {
     static const char name[] = "isa-debugcon.iobase=";
     u64 port = 0;
+    const char *platform = strstr(v, ".iommu_platform=");
+    if (strncmp(v, "virtio", 6) == 0 && platform != NULL) {
+        return options_on_off("iommu_platform", strchr(platform, '=') + 1,
+                              &o->machine.virtio_access_platform, err);
+    }
     if (strncmp(v, name, sizeof name - 1) != 0) {
         return true;
     }
@@ -147,8 +153,86 @@ static bool add_edu(struct run_options *o, char *text, struct error *err)
 
 static bool add_virtio_rng(struct run_options *o, char *text, struct error *err)
 {
+    char *key;
+    char *value;
     o->machine.virtio_rng = true;
-    return no_properties(text, err);
+    while (options_next_property(&text, &key, &value)) {
+        if (strcmp(key, "iommu_platform") == 0) { /* one switch for all virtio devices */
+            if (!options_on_off(key, value, &o->machine.virtio_access_platform, err)) {
+                return false;
+            }
+        } else if (!is_common(key)) {
+            return error_set(err, EXIT_STATUS_USAGE,
+                             "--device virtio-rng-pci: no property '%s'; iommu_platform is known", key);
+        }
+    }
+    return true;
+}
+
+/* on: first and second level; QEMU's older names: legacy has the second alone, modern the first. */
+static bool scalable_mode(struct vtd_options *vtd, const char *value, struct error *err)
+{
+    bool legacy = value != NULL && strcmp(value, "legacy") == 0;
+    bool modern = value != NULL && strcmp(value, "modern") == 0;
+    vtd->scalable = legacy || modern;
+    if (!legacy && !modern && !options_on_off("x-scalable-mode", value, &vtd->scalable, err)) {
+        return false;
+    }
+    vtd->second_level = !modern;
+    vtd->first_level = !legacy;
+    return true;
+}
+
+static bool iommu_property(struct vtd_options *vtd, const char *key, const char *value,
+                           struct error *err)
+{
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"intremap", &vtd->intremap},
+                 {"eim", &vtd->eim},
+                 {"caching-mode", &vtd->caching_mode},
+                 {"snoop-control", &vtd->snoop_control},
+                 {"x-flts", &vtd->first_level},
+                 {"x-pass-through", &vtd->pass_through},
+                 {"x-posted", &vtd->posted},
+                 {"x-verify-ioapic", &vtd->verify_ioapic}};
+    if (is_common(key) || (value != NULL && strcmp(value, "auto") == 0)) {
+        return true;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(flags); i++) {
+        if (strcmp(key, flags[i].name) == 0) {
+            return options_on_off(key, value, flags[i].flag, err);
+        }
+    }
+    if (strcmp(key, "aw-bits") == 0 || strcmp(key, "x-aw-bits") == 0) {
+        u64 bits = 0;
+        if (!options_parse_number(value != NULL ? value : "", &bits) || (bits != 39 && bits != 48)) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device intel-iommu,aw-bits: 39 or 48 is wanted");
+        }
+        vtd->aw_bits = (unsigned)bits;
+        return true;
+    }
+    if (strcmp(key, "x-scalable-mode") == 0) {
+        return scalable_mode(vtd, value, err);
+    }
+    return error_set(err, EXIT_STATUS_USAGE,
+                     "--device intel-iommu: no property '%s'; intremap, eim, caching-mode, aw-bits, "
+                     "snoop-control, x-scalable-mode, x-flts, x-pass-through, x-posted and "
+                     "x-verify-ioapic are known", key);
+}
+
+static bool add_iommu(struct run_options *o, char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    o->machine.iommu = true;
+    while (options_next_property(&text, &key, &value)) {
+        if (!iommu_property(&o->machine.vtd, key, value, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static const struct device_row devices[] = {

@@ -64,7 +64,7 @@ static bool first_time(struct log *log, const char *text)
     return true;
 }
 
-static void once(struct log *log, enum log_class c, const char *fmt, va_list ap)
+static void PRINTF_LIKE(3, 0) once(struct log *log, enum log_class c, const char *fmt, va_list ap)
 {
     char text[400];
     log->counts[c]++;

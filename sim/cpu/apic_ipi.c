@@ -128,15 +128,15 @@ static void send(const struct cpu_set *set, const struct apic_message *msg, cons
 }
 
 /* [SDM3 "Valid Combinations for the Pentium 4 and Intel Xeon Processors Local xAPIC Interrupt
- * Command Register"]: with a shorthand for oneself only fixed, no lowest priority for all. An NMI to
- * oneself is in no manual's table of valid combinations, but processors deliver it. */
+ * Command Register"]: with a shorthand for oneself only fixed, no lowest priority for all. NMI and SMI
+ * to oneself are in no manual's table of valid combinations, but processors deliver them. */
 static bool shorthand_valid(enum shorthand s, enum delivery d)
 {
     switch (s) {
     case SHORTHAND_NONE:
         return true;
     case SHORTHAND_SELF:
-        return d == DELIVERY_FIXED || d == DELIVERY_NMI;
+        return d == DELIVERY_FIXED || d == DELIVERY_NMI || d == DELIVERY_SMI;
     case SHORTHAND_ALL:
         return d == DELIVERY_FIXED;
     case SHORTHAND_OTHERS:
@@ -209,10 +209,11 @@ void apic_self_ipi(struct apic *apic, u8 vector)
 }
 
 /* [SDM3 "Message Address Register Format"]. The destination mode counts whatever the redirection
- * hint says, as chip sets do it. */
+ * hint says, as chip sets do it. Bits 63:40 of the address are what an IOMMU in extended interrupt mode
+ * adds: bits 31:8 of the destination; on the bus itself addresses of interrupts have 32 bits. */
 void apic_bus_msi(struct cpu_set *set, u64 address, u32 data)
 {
-    u32 dest = (u32)(address >> 12) & 0xff;
+    u32 dest = ((u32)(address >> 12) & 0xff) | (u32)(address >> 40) << 8;
     struct apic_message msg = {
         .delivery = (enum delivery)(data >> 8 & 7),
         .vector = (u8)data,
@@ -220,7 +221,7 @@ void apic_bus_msi(struct cpu_set *set, u64 address, u32 data)
         .logical = (address & 4) != 0,
         .level = (data & 0x8000) != 0,
     };
-    msg.dest_all = dest == 0xff && !msg.logical;
+    msg.dest_all = (dest == 0xff && !msg.logical) || dest == 0xffffffff;
     msg.one = (address & 8) != 0 && msg.logical && msg.delivery == DELIVERY_FIXED;
     if (msg.level && (data & 0x4000) == 0) {
         return; /* de-assert */

@@ -203,15 +203,18 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
     d->stop = false;
     d->yield = false;
     bool logged = log_on(cpu->log, LOG_EXEC);
-    while (d->left > 0 && !d->stop) {
+    if (cpu->arch.activity != ACTIVITY_RUNNING && d->pending) {
+        d->pending = false;
+        (void)cpu_check_pending(cpu); /* what may wake it */
+    }
+    /* A processor that begins to wait ends its slice before anything pending is looked at, whatever is
+     * left: so its state there does not depend on how long the slice might have been. */
+    while (d->left > 0 && !d->stop && cpu->arch.activity == ACTIVITY_RUNNING) {
         if (UNLIKELY(d->pending)) {
             d->pending = false;
             if (cpu_check_pending(cpu)) {
                 continue;
             }
-        }
-        if (cpu->arch.activity != ACTIVITY_RUNNING) {
-            break;
         }
         cpu_rc rc = UNLIKELY(d->slow_step || logged || shadow_is_on(cpu)) ? step_slowly(cpu) : run_blocks(cpu);
         if (UNLIKELY(rc != CPU_OK)) {

@@ -194,6 +194,11 @@ cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct
                        : svm_nested_fault(cpu, lin, access, res);
 }
 
+u64 virt_apic_page(const struct cpu *cpu)
+{
+    return is_vmx(cpu) ? vmx_apic_page(cpu) : 0;
+}
+
 bool virt_is_apic_page(const struct cpu *cpu, spa_t spa)
 {
     return is_vmx(cpu) ? vmx_is_apic_page(cpu, spa) : svm_is_apic_page(cpu, spa);

@@ -101,6 +101,8 @@ cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct
  * virtualized. */
 cpu_rc virt_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                         bool *done) MUST_USE;
+/* Which page (bit 0 set) needs it; 0: none. */
+u64 virt_apic_page(const struct cpu *cpu);
 /* Does this physical page need virt_apic_access? */
 bool virt_is_apic_page(const struct cpu *cpu, spa_t spa);
 

@@ -214,6 +214,15 @@ void pci_put_config(struct pci_function *fn, unsigned offset, u32 value, unsigne
 
 /* ---- host bridge: mechanism #1 and ECAM ---- */
 
+/* DEVIATION: bits 1:0 of CONFIG_ADDRESS read as 0, as they must, but what is written there counts
+ * into the offset within the dword. kvm-unit-tests' PCI library relies on that, and software that
+ * follows the rules writes 0. Pinned by test_vtd and kvm-unit-tests' intel_iommu. */
+static unsigned config_offset(u32 address, u16 port, unsigned size)
+{
+    unsigned within = (address | port) & 3u;
+    return (address & 0xfc) + (within + size <= 4 ? within : port & 3u);
+}
+
 static u32 config_port_read(void *self, u16 offset, unsigned size)
 {
     struct pci_bus *bus = self;
@@ -221,13 +230,13 @@ static u32 config_port_read(void *self, u16 offset, unsigned size)
     if (offset < 4) {
         /* [PCI3 "Software Generation of Configuration Transactions"] only a dword access
          * reaches CONFIG_ADDRESS; narrower ones are I/O cycles nobody answers here. */
-        return offset == 0 && size == 4 ? address : ~(u32)0;
+        return offset == 0 && size == 4 ? address & ~(u32)3 : ~(u32)0;
     }
     if ((address & PCI_CONFIG_ADDRESS_ENABLE) == 0) {
         return ~(u32)0;
     }
     return pci_config_read(bus, (u8)(address >> 16), (u8)(address >> 8),
-                           (address & 0xfc) + (offset & 3u), size);
+                           config_offset(address, offset, size), size);
 }
 
 static void config_port_write(void *self, u16 offset, u32 value, unsigned size)
@@ -236,13 +245,13 @@ static void config_port_write(void *self, u16 offset, u32 value, unsigned size)
     u32 address = bus->config_address;
     if (offset < 4) {
         if (offset == 0 && size == 4) {
-            bus->config_address = value & 0x80fffffc;
+            bus->config_address = value & 0x80ffffff;
         }
         return;
     }
     if ((address & PCI_CONFIG_ADDRESS_ENABLE) != 0) {
         pci_config_write(bus, (u8)(address >> 16), (u8)(address >> 8),
-                         (address & 0xfc) + (offset & 3u), value, size);
+                         config_offset(address, offset, size), value, size);
     }
 }
 

@@ -164,6 +164,36 @@ static void build_memory(struct machine *m)
     }
 }
 
+/* ---- IOMMU ---- */
+
+struct vtd_config board_vtd_config(const struct machine *m)
+{
+    return (struct vtd_config){.options = m->config.vtd,
+                               .base = SPA(VTD_DEFAULT_BASE),
+                               .phys_bits = m->model.phys_bits,
+                               .ioapic_requester = BOARD_IOAPIC_REQUESTER,
+                               .hpet_requester = BOARD_HPET_REQUESTER};
+}
+
+/* What bus masters and senders of messages attach to. m->env itself stays what is behind the IOMMU. */
+static struct device_env remapped_env(const struct machine *m)
+{
+    struct device_env env = m->env;
+    if (m->vtd != NULL) {
+        env.dma = vtd_dma(m->vtd);
+        env.msi = vtd_msi(m->vtd);
+    }
+    return env;
+}
+
+static void build_iommu(struct machine *m)
+{
+    if (m->config.iommu) {
+        struct vtd_config config = board_vtd_config(m);
+        m->vtd = vtd_new(&m->env, "intel-iommu", &config);
+    }
+}
+
 /* ---- Interrupt wires ---- */
 
 struct isa_wires {
@@ -209,7 +239,8 @@ static void build_timers(struct machine *m, struct isa_wires *isa)
         for (unsigned i = 0; i < 8; i++) {
             out.pins[16 + i] = irq_or_source(isa->high[i]);
         }
-        m->hpet = hpet_new(&m->env, "hpet", SPA(BOARD_HPET_BASE), 0xf8, &out);
+        struct device_env env = remapped_env(m);
+        m->hpet = hpet_new(&env, "hpet", SPA(BOARD_HPET_BASE), BOARD_HPET_REQUESTER, &out);
         pit = hpet_pit_input(m->hpet);
         rtc_irq = hpet_rtc_input(m->hpet);
     }
@@ -241,7 +272,9 @@ static void build_pm(struct machine *m, struct isa_wires *isa)
 
 static void build_pci(struct machine *m, struct isa_wires *isa)
 {
+    struct device_env env = remapped_env(m);
     m->pci = pci_bus_new(&m->env);
+    pci_bus_set_upstream(m->pci, env.dma, env.msi);
     struct mch_config mc = {.ram_offset = 0,
                             .tolud = m->ram_below_4g,
                             .touud = GIB(4) + m->ram_above_4g,
@@ -307,7 +340,8 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         struct virtio_options o = {.env = &m->env,
                                    .pci = m->pci,
                                    .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
-                                   .id = "virtio-rng"};
+                                   .id = "virtio-rng",
+                                   .access_platform = m->config.virtio_access_platform};
         virtio_rng_new(&o, m->config.seed);
     }
 }
@@ -326,7 +360,9 @@ bool board_build(struct machine *m, struct error *err)
     bus_init(&m->bus, &m->log);
     build_memory(m);
     m->pic = i8259_new(&m->env, "pic", (struct irq_line){.set = intr_pin, .target = m});
-    m->ioapic = ioapic_new(&m->env, "ioapic", SPA(BOARD_IOAPIC_BASE), 0xf0);
+    build_iommu(m);
+    struct device_env env = remapped_env(m);
+    m->ioapic = ioapic_new(&env, "ioapic", SPA(BOARD_IOAPIC_BASE), BOARD_IOAPIC_REQUESTER);
     build_isa_lines(m, &isa);
     build_high_lines(m, &isa);
     m->ferr = isa_source(&isa, 13);

@@ -44,7 +44,8 @@ bool drives_build(struct machine *m, struct error *err)
             struct virtio_options o = {.env = &m->env,
                                        .pci = m->pci,
                                        .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
-                                       .id = ids[i]};
+                                       .id = ids[i],
+                                       .access_platform = m->config.virtio_access_platform};
             virtio_blk_new(&o, backend);
             (void)snprintf(path, room, "/pci@i0cf8/scsi@%x/disk@0,0", (unsigned)o.devfn >> 3);
         } else if (ports == AHCI_PORTS) {

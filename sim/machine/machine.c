@@ -24,6 +24,7 @@ void machine_config_init(struct machine_config *c)
     c->ram_bytes = MIB(256);
     c->hpet = true;
     c->pit = true;
+    c->vtd = VTD_OPTIONS_DEFAULT;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;

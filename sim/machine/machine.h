@@ -15,6 +15,7 @@
 #include "cpu/tlb.h"
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
@@ -28,6 +29,10 @@
 /* Where things lie on the board. */
 #define BOARD_IOAPIC_BASE 0xfec00000u
 #define BOARD_HPET_BASE 0xfed00000u
+/* Requester IDs that the ICH9's I/O APIC and HPET have by default [ICH9 "LPC Interface Bridge
+ * Registers"]: on a bus of their own. */
+#define BOARD_IOAPIC_REQUESTER 0xf0f8
+#define BOARD_HPET_REQUESTER 0xf078
 #define BOARD_APIC_BASE 0xfee00000u
 #define BOARD_RAM_MIN 0x1000000u          /* 16 MiB */
 #define BOARD_RAM_BELOW_4G_MAX 0xb0000000u /* up to the ECAM window; the rest of RAM starts at 4 GiB */
@@ -84,6 +89,9 @@ struct machine_config {
     u16 debug_exit_port;
     bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
     bool hpet, pit; /* on unless switched off */
+    bool iommu;     /* an Intel IOMMU, with these options */
+    struct vtd_options vtd;
+    bool virtio_access_platform; /* virtio devices offer ACCESS_PLATFORM: they go through the IOMMU */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
     i64 rtc_base;
@@ -138,6 +146,7 @@ struct mch;
 struct ich9_lpc;
 struct rtc;
 struct hpet;
+struct vtd;
 struct fw_cfg;
 struct uart16550;
 struct block_disk;
@@ -183,6 +192,7 @@ struct machine {
     struct ich9_lpc *lpc;
     struct rtc *rtc;
     struct hpet *hpet;
+    struct vtd *vtd; /* NULL: no IOMMU */
     struct irq_line ferr; /* IRQ 13 */
     struct fw_cfg *fw_cfg;
     struct uart16550 *uart[MACHINE_MAX_SERIAL];
@@ -218,6 +228,7 @@ u64 machine_hash(struct machine *m);
 bool machine_commit(struct machine *m, struct error *err);
 
 /* For board.c and boot/: */
+struct vtd_config board_vtd_config(const struct machine *m);
 bool board_build(struct machine *m, struct error *err);
 void board_reset(struct machine *m, bool power);
 int board_int_ack(void *machine);

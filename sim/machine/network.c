@@ -35,7 +35,8 @@ void network_build(struct machine *m)
     struct virtio_options o = {.env = &m->env,
                                .pci = m->pci,
                                .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
-                               .id = "virtio-net"};
+                               .id = "virtio-net",
+                               .access_platform = m->config.virtio_access_platform};
     struct virtio_net *card = virtio_net_new(&o, mac, net_local_backend(local));
     m->net_port = virtio_net_port(card);
     net_local_attach(local, m->net_port);

@@ -216,13 +216,29 @@ u64 phys_spa_of_frame(const struct phys *phys, u64 frame)
     return ~(u64)0;
 }
 
+/* Bytes from `address`, which nothing decodes, to the next span, or to the end of the address space. */
+static u64 hole_length(const struct phys *phys, u64 address)
+{
+    unsigned lo = 0;
+    unsigned hi = phys->span_count;
+    while (lo < hi) {
+        unsigned mid = (lo + hi) / 2;
+        if (phys->spans[mid].last < address) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo < phys->span_count ? phys->spans[lo].first - address : ~(u64)0;
+}
+
 /* Bytes from `address` on, at most `size`, that one span (or one hole) covers. */
 static u64 piece_length(const struct phys *phys, u64 address, u64 size,
                         const struct region **region)
 {
     const struct phys_span *span = find_span(phys, address);
     *region = span != NULL ? span->region : NULL;
-    u64 room = span != NULL ? span->last - address + 1 : 1;
+    u64 room = span != NULL ? span->last - address + 1 : hole_length(phys, address);
     if (phys->a20_mask != ~(u64)0) {
         u64 to_mib = MIB(1) - (address & (MIB(1) - 1));
         room = room < to_mib ? room : to_mib;

@@ -14,7 +14,7 @@
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 #define RAM KIB(64)
-#define MAX_STEPS 500
+#define MAX_STEPS 200
 
 struct board {
     struct log log;
@@ -28,7 +28,7 @@ static bool board_read(void *self, u16 requester, iova_t iova, void *out, u64 si
     struct board *b = self;
     UNUSED(requester);
     phys_read(&b->phys, SPA(iova.v), out, size);
-    return (iova.v >> 40) != 0xff; /* some addresses are refused */
+    return iova.v < 2 * RAM; /* the rest is refused, which also ends what would take long */
 }
 
 static bool board_write(void *self, u16 requester, iova_t iova, const void *in, u64 size)
@@ -36,7 +36,7 @@ static bool board_write(void *self, u16 requester, iova_t iova, const void *in, 
     struct board *b = self;
     UNUSED(requester);
     phys_write(&b->phys, SPA(iova.v), in, size);
-    return (iova.v >> 40) != 0xff;
+    return iova.v < 2 * RAM;
 }
 
 struct input {

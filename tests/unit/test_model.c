@@ -79,6 +79,20 @@ START_TEST(test_model__properties)
 }
 END_TEST
 
+/* A name of no vendor becomes what its features ask for. */
+START_TEST(test_model__neutral_names)
+{
+    ck_assert_int_eq((int)parse("qemu64").vendor, CPU_VENDOR_AMD);
+    struct cpu_model m = parse("qemu64,+x2apic,+tsc-deadline");
+    ck_assert_int_eq((int)m.vendor, CPU_VENDOR_INTEL);
+    ck_assert(model_has(&m, CPU_FEATURE_TSC_DEADLINE));
+    ck_assert_int_eq((int)parse("qemu64,vendor=GenuineIntel").vendor, CPU_VENDOR_INTEL);
+    ck_assert_int_eq((int)parse("kvm64,+rdpru").vendor, CPU_VENDOR_AMD);
+    refuse("qemu64,vendor=amd,+tsc-deadline", "tsc-deadline", "amd");
+    refuse("EPYC,+tsc-deadline", "tsc-deadline", "amd");
+}
+END_TEST
+
 START_TEST(test_model__refused)
 {
     refuse("itnel", "did you mean", "intel");
@@ -404,6 +418,7 @@ int main(void)
     tcase_add_test(c, test_nearest__distance);
     tcase_add_test(c, test_model__names);
     tcase_add_test(c, test_model__properties);
+    tcase_add_test(c, test_model__neutral_names);
     tcase_add_test(c, test_model__refused);
     tcase_add_test(c, test_model__random_switches);
     tcase_add_test(c, test_model__tables);

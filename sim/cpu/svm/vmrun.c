@@ -469,8 +469,7 @@ cpu_rc exec_vmsave(struct cpu *cpu, const struct insn *in)
     TRY(check_vmcb_address(cpu, in, &pa));
     TRY(check_intercept(cpu, SVM_EXIT_VMSAVE, in, "VMSAVE intercept"));
     TRY(state_address(cpu, true, &pa));
-    vmcb_read(cpu, pa, &v);
-    vmcb_put_extra(cpu, &v);
+    vmcb_put_extra(cpu, &v); /* every byte of the ranges written below */
     vmcb_write(cpu, pa, &v, VMCB_fs, VMCB_gdtr);
     vmcb_write(cpu, pa, &v, VMCB_ldtr, VMCB_idtr);
     vmcb_write(cpu, pa, &v, VMCB_tr, VMCB_tr + 16);

@@ -14,7 +14,7 @@
 #define EXIT_DEFAULT1_TRUE 0x00036dfbu
 #define ENTRY_DEFAULT1 0x000011ffu
 #define ENTRY_DEFAULT1_TRUE 0x000011fbu
-#define MISC_TIMER_RATE 0u /* the preemption timer counts at the rate of the TSC */
+#define MISC_TIMER_RATE 3u /* the preemption timer counts at an eighth of the TSC rate */
 #define MISC_CR3_TARGETS 4u
 
 static u64 bits(const struct cpu *cpu, u32 msr)

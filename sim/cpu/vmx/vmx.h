@@ -19,6 +19,7 @@ bool vmx_hw_event(struct cpu *cpu, enum hw_event what);
 void vmx_exit(struct cpu *cpu);
 void vmx_walk_root(const struct cpu *cpu, struct walk_root *root);
 cpu_rc vmx_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res) MUST_USE;
+u64 vmx_apic_page(const struct cpu *cpu);
 bool vmx_is_apic_page(const struct cpu *cpu, spa_t spa);
 cpu_rc vmx_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                        bool *done) MUST_USE;

@@ -213,6 +213,12 @@ static bool virtual_ipi(struct cpu *cpu, u8 vector, u32 target)
 
 /* ---- The APIC-access page ---- */
 
+u64 vmx_apic_page(const struct cpu *cpu)
+{
+    const struct vmx_controls *c = &cpu->arch.vmx.c;
+    return (c->proc2 & PROC2_APIC_ACCESSES) != 0 ? c->apic_access | 1 : 0;
+}
+
 bool vmx_is_apic_page(const struct cpu *cpu, spa_t spa)
 {
     const struct vmx_controls *c = &cpu->arch.vmx.c;

@@ -152,6 +152,7 @@ bool boot_load(struct machine *m, struct error *err)
         return false;
     }
     boot_as_firmware(m);
+    boot_smm_handler(m);
     bool ok;
     unsigned multiboot = multiboot_version(&kernel);
     if (bzimage_is(&kernel) && m->config.boot_protocol == BOOT_PVH) {

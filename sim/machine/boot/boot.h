@@ -44,6 +44,9 @@ void boot_as_firmware(struct machine *m);
  * firmware when there is one. */
 void boot_wake(struct machine *m);
 
+/* SMBASE in SMRAM, a handler that returns, the window locked. */
+void boot_smm_handler(struct machine *m);
+
 /* Tell firmware through fw_cfg what the machine is: memory, processors, ACPI tables. Once, at build. */
 void boot_describe_to_firmware(struct machine *m);
 

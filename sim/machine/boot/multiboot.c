@@ -118,7 +118,9 @@ static u32 put(struct info *i, const void *data, u64 size)
         i->full = true;
         return i->at;
     }
-    memcpy(i->bytes + at, data, size);
+    if (size > 0) {
+        memcpy(i->bytes + at, data, size);
+    }
     i->used = (u32)align_up(at + size, 4);
     i->used = i->used > INFO_SIZE ? INFO_SIZE : i->used;
     return i->at + at;

@@ -320,7 +320,8 @@ smi_start:
     pushw %cx
     movw $2000, %cx
 1:  incl SMM_COUNT
-    loopw 1b
+    decw %cx
+    jnz 1b
     popw %cx
     rsm
 smi_end:

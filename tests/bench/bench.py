@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Figures, not tests: integer MIPS of a small loop and the CPU seconds of a stock boot, Vitrine against
+qemu-system-x86_64 -accel tcg (where it is installed) and, for the loop, the host itself. Runs are interleaved, so
+that a busy host hits all alike; medians are shown. CPU seconds are the child's user and system time.
+
+usage: bench.py [--build DIR] [--pairs N] [--no-boot]"""
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SOURCE = os.path.join(ROOT, "tests/guests/tiny/bench.S")
+PER_LOOP = 16
+
+
+def assemble(folder, name, loops):
+    out = os.path.join(folder, name)
+    subprocess.run(["gcc", "-m32", f"-DBENCH_LOOPS={loops}", "-c", "-o", out + ".o", SOURCE], check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-Ttext=0x100000", "-e", "start", "--build-id=none", "-z", "noexecstack",
+                    "-o", out, out + ".o"], check=True)
+    return out
+
+
+def assemble_native(folder, name, loops):
+    """The same loop as a 32-bit program of the host: its power off becomes exit(0)."""
+    text = open(SOURCE, encoding="utf-8").read()
+    text = text.replace("start:", "_start:").replace("power_off", "movl $1, %eax\n    xorl %ebx, %ebx\n    int $0x80")
+    path = os.path.join(folder, name + ".S")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text + "\n    .globl _start\n")
+    out = os.path.join(folder, name)
+    subprocess.run(["gcc", "-m32", f"-DBENCH_LOOPS={loops}", "-I", os.path.dirname(SOURCE), "-c", "-o", out + ".o", path],
+                   check=True)
+    subprocess.run(["ld", "-m", "elf_i386", "-o", out, out + ".o"], check=True)
+    return out
+
+
+def cpu_seconds(command, expect=None):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != 0 or (expect and expect not in done.stdout):
+        sys.exit(f"bench: failed ({done.returncode}): {' '.join(command)}\n{done.stderr.decode('latin1')[-500:]}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def interleave(commands, pairs, expect=None):
+    times = {name: [] for name in commands}
+    for _ in range(pairs):
+        for name, command in commands.items():
+            times[name].append(cpu_seconds(command, expect))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def loop(vitrine, qemu, folder, pairs):
+    small, large = 1_000_000, 21_000_000
+    commands = {}
+    for size, loops in (("small", small), ("large", large)):
+        image = assemble(folder, f"bench-{size}", loops)
+        commands["vitrine " + size] = [vitrine, "run", "--kernel", image, "--serial", "none"]
+        if qemu:
+            commands["qemu tcg " + size] = [qemu, "-M", "q35", "-accel", "tcg", "-display", "none", "-serial", "none",
+                                            "-monitor", "none", "-net", "none", "-kernel", image]
+        commands["native " + size] = [assemble_native(folder, f"native-{size}", loops)]
+    times = interleave(commands, pairs)
+    print("integer loop (load, store, multiply, call, branches):")
+    for name in ("vitrine", "qemu tcg", "native"):
+        if name + " large" in times:
+            seconds = times[name + " large"] - times[name + " small"]
+            mips = (large - small) * PER_LOOP / max(seconds, 1e-9) / 1e6
+            print(f"  {name:10} {mips:10.0f} MIPS   {1e9 * seconds / ((large - small) * PER_LOOP):7.2f} ns an instruction")
+
+
+def boot(vitrine, qemu, folder, pairs):
+    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
+    if not os.path.exists(kernel):
+        print("stock boot: no kernel; scripts/fetch-inputs gets it")
+        return
+    initrd = os.path.join(folder, "initrd.gz")
+    guests = os.path.join(ROOT, "tests/guests")
+    subprocess.run([os.path.join(guests, "make_initrd.sh"), initrd, os.path.join(guests, "shell_commands")], check=True)
+    common = ["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0", "-m", "512M"]
+    commands = {"vitrine": [vitrine, "run", *common]}
+    if qemu:
+        commands["qemu tcg"] = [qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max", "-nographic", "-no-reboot", "-net", "none",
+                                *common]
+    times = interleave(commands, pairs, b"@@ DONE")
+    print(f"stock boot to a shell, some commands, power off ({os.path.basename(os.path.realpath(kernel))}):")
+    for name, seconds in times.items():
+        print(f"  {name:10} {seconds:7.1f} CPU seconds")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    ap.add_argument("--build", default=os.path.join(ROOT, "build/release"))
+    ap.add_argument("--pairs", type=int, default=5)
+    ap.add_argument("--boot-pairs", type=int, default=3)
+    ap.add_argument("--no-boot", action="store_true")
+    a = ap.parse_args()
+    vitrine = os.path.join(a.build, "debugger/vitrine")
+    qemu = shutil.which("qemu-system-x86_64")
+    if not qemu:
+        print("note: no qemu-system-x86_64 here; only Vitrine and the host are measured")
+    with tempfile.TemporaryDirectory() as folder:
+        loop(vitrine, qemu, folder, a.pairs)
+        if not a.no_boot:
+            boot(vitrine, qemu, folder, a.boot_pairs)
+
+
+main()

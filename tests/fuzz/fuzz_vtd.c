@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* VT-d under a driver that does anything: the input decides capabilities, registers, what the tables
+ * and queues hold, and which requests arrive. Nothing may crash or go on for ever, and the state that
+ * results must survive save and restore. */
+#include "tests/harness/vtd_rig.h"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+struct input {
+    const u8 *p;
+    size_t n;
+};
+
+static u64 take(struct input *in, unsigned bytes)
+{
+    u64 v = 0;
+    for (unsigned i = 0; i < bytes && in->n > 0; i++, in->p++, in->n--) {
+        v |= (u64)*in->p << (8 * i);
+    }
+    return v;
+}
+
+/* An address that is likely to mean something: a table, a boundary, the unit itself, a hole. */
+static u64 take_address(struct input *in)
+{
+    static const u64 bases[8] = {VR_ROOT, VR_CONTEXT, VR_L4, VR_QUEUE, VR_IRT, VR_RAM - 64, VR_BASE, 0x3000000};
+    u64 pick = take(in, 1);
+    return (pick & 0x80) != 0 ? take(in, 8) : bases[pick & 7] + (take(in, 1) << 4 & 0xff0);
+}
+
+/* Somewhere in the tables, a value of small flags, a pointer or anything. */
+static void poke(struct vtd_rig *r, struct input *in)
+{
+    u64 at = VR_ROOT + 8 * (take(in, 2) % ((VR_DATA - VR_ROOT) / 8));
+    u64 value = (take(in, 1) & 1) != 0 ? take(in, 8) : take_address(in) | take(in, 2);
+    vr_w64(r, at, value);
+}
+
+static void request(struct vtd_rig *r, struct input *in)
+{
+    static const u16 sources[4] = {VR_DEVICE, VR_IOAPIC, 0xff, 0x0100};
+    u8 bytes[64] = {0};
+    u64 kind = take(in, 1), iova = take_address(in);
+    u16 requester = sources[kind & 3];
+    u64 size = 1 + (kind >> 2 & 31);
+    bool moved = true;
+    if ((kind & 0x80) != 0) {
+        r->msi.send(r->msi.self, requester, 0xfee00000u | (iova & 0xfffff), (u32)take(in, 4));
+    } else if ((kind & 0x40) != 0) {
+        moved = dma_write(&r->dma, requester, IOVA(iova), bytes, size);
+    } else {
+        moved = dma_read(&r->dma, requester, IOVA(iova), bytes, size);
+    }
+    u64 told = vtd_last_fault(r->vtd)->count;
+    if (!moved && told == 0) { /* nothing is refused without a word */
+        abort();
+    }
+}
+
+static void step(struct vtd_rig *r, struct input *in)
+{
+    switch (take(in, 1) % 8) {
+    case 0:
+        vr_set(r, take(in, 2) & 0x3fc, (u32)take(in, 4));
+        break;
+    case 1:
+        vr_set64(r, take(in, 1) & 0xf8, take_address(in) | take(in, 2));
+        break;
+    case 2:
+        vr_command(r, BIT32(23 + take(in, 1) % 9));
+        break;
+    case 3:
+        vr_submit(r, take(in, 8), take_address(in));
+        break;
+    case 4:
+        (void)phys_read_scalar(&r->phys, SPA(VR_BASE + (take(in, 2) & 0xfff)),
+                               1u << (take(in, 1) & 3));
+        break;
+    case 5:
+        poke(r, in);
+        break;
+    default:
+        request(r, in);
+        break;
+    }
+}
+
+static void save_and_restore(struct vtd_rig *r)
+{
+    struct state_io save, load;
+    u64 hash = vr_hash(r);
+    state_init_save(&save);
+    bus_state(&r->bus, &save);
+    state_init_load(&load, save.data, save.len);
+    bus_state(&r->bus, &load);
+    if (load.failed || vr_hash(r) != hash) {
+        abort();
+    }
+    state_free(&save);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+    struct input in = {data, size};
+    struct vtd_options o = VTD_OPTIONS_DEFAULT;
+    u64 kind = take(&in, 1);
+    o.scalable = o.first_level = o.second_level = (kind & 1) != 0;
+    o.eim = (kind & 2) == 0;
+    o.aw_bits = (kind & 4) != 0 ? 39 : 48;
+    o.posted = o.pass_through = (kind & 8) == 0;
+    struct vtd_rig *r = vr_new(&o);
+    if ((kind & 16) == 0) { /* start from a working driver */
+        if (o.scalable) {
+            vr_start_scalable(r, 1 + (kind >> 5 & 3));
+        } else {
+            vr_start_legacy(r);
+        }
+        vr_map(r, 0x1000, VR_DATA, 7);
+        vr_start_queue(r);
+        vr_irte(r, 1, 0x330001, 0);
+        vr_start_remapping(r, (kind & 32) != 0);
+    }
+    for (unsigned i = 0; in.n > 0 && i < 500; i++) {
+        step(r, &in);
+    }
+    save_and_restore(r);
+    vr_free(r);
+    return 0;
+}

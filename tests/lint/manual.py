@@ -1,0 +1,34 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The man page names every option and device that the command line knows, and no other option; groff finds
+nothing to complain of. usage: manual.py SOURCE_ROOT"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+OF_COMMANDS = {"file", "quiet", "help"}  # options of other commands than run
+
+
+def main():
+    root = sys.argv[1]
+    page = os.path.join(root, "debugger/vitrine.1")
+    text = open(page, encoding="utf-8").read()
+    options = re.findall(r'^OPTION\("([^"]+)"', open(os.path.join(root, "debugger/options.def")).read(), re.M)
+    devices = re.findall(r'^DEVICE\("([^"]+)"', open(os.path.join(root, "debugger/device.def")).read(), re.M)
+    known = {name for names in options for name in names.split("|")} | OF_COMMANDS
+    named = set(re.findall(r"Fl -?([a-zA-Z][a-zA-Z-]*)", text))
+    errors = [f"vitrine.1 does not name --{names.split('|')[0]}" for names in options
+              if not named & set(names.split("|"))]
+    errors += [f"vitrine.1 names --{name}, which is no option" for name in sorted(named - known)]
+    errors += [f"vitrine.1 does not name the device {name}" for name in devices if name not in text]
+    if shutil.which("groff"):
+        done = subprocess.run(["groff", "-mdoc", "-ww", "-z", page], capture_output=True, text=True, check=False)
+        errors += done.stderr.splitlines()
+    for e in errors:
+        print(e)
+    return 1 if errors else 0
+
+
+sys.exit(main())
