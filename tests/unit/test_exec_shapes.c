@@ -321,7 +321,7 @@ START_TEST(exec_shapes__string_fault)
     set_up();
     set_real();
     u64 *g = cpu.arch.gpr;
-    cpu.d.seg_wlimit[SEG_ES] = 0x1ff;
+    cpu.d.seg_wend[SEG_ES] = 0x200;
     cpu.arch.seg[SEG_ES].limit = 0x1ff;
     struct insn in = make_string(2, 1, PFX_REP);
     g[RDI] = 0xffff0000 + 0x1f0;
