@@ -374,7 +374,7 @@ static enum explanation explain_masked_move(const struct diff_case *c, const str
 {
     unsigned id = insn_id(&c->in);
     bool bytes = id == INSN_MASKMOVDQU || id == INSN_VMASKMOVDQU || id == INSN_MASKMOVQ;
-    u32 rest = fields & ~(u32)(DIFF_OUTCOME | (id == INSN_MASKMOVQ ? DIFF_X87 : 0u));
+    u32 rest = fields & ~(u32)DIFF_OUTCOME;
     if (rest == 0 && memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
         host->outcome.vector != VEC_AC) {
         return EXPLAIN_MASKED_FAULT;
@@ -408,11 +408,6 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
         return (fields & ~(u32)(DIFF_FLAGS | DIFF_GPR)) == 0 && (host->end.rflags & RFLAGS_ZF) != 0
                    ? EXPLAIN_DESCRIPTORS
                    : EXPLAIN_NONE;
-    case INSN_ENTER:
-        return (both_faulted(ours, host) && (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0) ||
-                       host->outcome.vector == VEC_AC
-                   ? EXPLAIN_ENTER
-                   : EXPLAIN_NONE;
     case INSN_CALL:
         return both_faulted(ours, host) && ours->outcome.vector == VEC_GP &&
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
@@ -440,6 +435,26 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
     }
 }
 
+/* An MMX instruction's TOP = 0 (and valid tags) remained of one that faulted. */
+static bool left_x87(const struct diff_case *c, const struct diff_result *host)
+{
+    struct native_fx begun = c->start.fx;
+    unsigned top = begun.fsw >> 11 & 7;
+    begun.fsw = (u16)(begun.fsw & ~(unsigned)FSW_TOP);
+    for (unsigned i = 0; i < 8; i++) { /* ST(i) of the new TOP: physical register i */
+        memcpy(begun.st[i], c->start.fx.st[(i + 8 - top) & 7], 10);
+    }
+    bool mmx = insn_rows[insn_id(&c->in)].unit == UNIT_MMX; /* or a row that has forms of both kinds */
+    for (unsigned i = 0; i < 2; i++) {
+        mmx = mmx || (c->in.r[i] >= OPR_MMX && c->in.r[i] < OPR_ST);
+    }
+    if (mmx && same_x87(&begun, &host->end.fx)) {
+        return true;
+    }
+    begun.tags = 0xff;
+    return mmx && same_x87(&begun, &host->end.fx);
+}
+
 enum explanation explain(const struct diff_case *c, const struct diff_result *ours,
                          const struct diff_result *host, u32 fields)
 {
@@ -447,6 +462,11 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     const struct insn_row *row = &insn_rows[id];
     if (is_state_image(id)) {
         return explain_state_image(c, ours, host, fields);
+    }
+    bool mmx = (fields & DIFF_X87) != 0 && both_faulted(ours, host) && left_x87(c, host);
+    fields &= mmx ? ~(u32)DIFF_X87 : ~(u32)0;
+    if (fields == 0) {
+        return EXPLAIN_MMX_STORE;
     }
     if (is_masked_move(id)) {
         enum explanation e = explain_masked_move(c, ours, host, fields);
@@ -464,10 +484,6 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     if (c->compat && (fields & ~(u32)(DIFF_X87 | DIFF_MXCSR)) == DIFF_OUTCOME && host->outcome.vector == VEC_PF && host->outcome.cr2 >= 0xfffff000u &&
         (ours->outcome.vector == VEC_GP || ours->outcome.vector == VEC_SS)) {
         return EXPLAIN_WRAP;
-    }
-    if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
-        (host->end.fx.fsw & FSW_TOP) == 0) {
-        return EXPLAIN_MMX_STORE;
     }
     return explain_by_row(c, ours, host, fields);
 }
