@@ -87,11 +87,11 @@ static u64 top_bit(u64 v, unsigned bits)
     return (v >> (bits - 1)) & 1;
 }
 
-/* OF and CF of a shift made in single-bit steps. */
+/* CF of a shift made in single-bit steps; OF of the first (Intel) or the last (AMD) of them. */
 static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v, u64 in, u64 rflags)
 {
     u64 mask = size_mask(bits / 8);
-    u64 cf = rflags & 1, of = 0;
+    u64 cf = rflags & 1, of = 0, first = 0;
     v &= mask;
     in &= mask;
     for (unsigned i = 0; i < n; i++) {
@@ -118,7 +118,9 @@ static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v,
             break;
         case SHIFT_NONE: break;
         }
+        first = i == 0 ? of : first;
     }
+    of = guest_model()->vendor == CPU_VENDOR_INTEL ? first : of;
     return (cf != 0 ? RFLAGS_CF : 0u) | (of != 0 ? RFLAGS_OF : 0u);
 }
 
