@@ -139,8 +139,8 @@ struct cpu_arch {
 struct cpu_derived {
     /* Effective segmentation: base 0 and limit ~0 in 64-bit mode except FS and GS bases. */
     u64 seg_base[SEG_COUNT];
-    u64 seg_rlimit[SEG_COUNT]; /* last offset a fast read may touch; 0 with nothing allowed: slow path decides */
-    u64 seg_wlimit[SEG_COUNT];
+    u64 seg_rend[SEG_COUNT]; /* fast reads stay below this offset; 0: nothing allowed, the slow path decides */
+    u64 seg_wend[SEG_COUNT];
     u64 lin_mask; /* ~0 in 64-bit mode, else 0xffffffff */
     u64 sp_mask;  /* stack pointer width: 0xffff, 0xffffffff or ~0 */
     u8 code_size; /* 2, 4 or 8: default operand size class of CS (8: 64-bit mode) */

@@ -147,7 +147,7 @@ static u8 *fast_bytes(const struct cpu *cpu, const struct string *s, unsigned se
     u64 bytes = n * s->size;
     u64 low = s->down ? offset - (n - 1) * s->size : offset;
     u64 high = low + (bytes - 1);
-    if (high < low || high > (write ? d->seg_wlimit : d->seg_rlimit)[seg]) {
+    if (high < low || high >= (write ? d->seg_wend : d->seg_rend)[seg]) {
         return NULL;
     }
     u64 lin = (d->seg_base[seg] + low) & d->lin_mask;
