@@ -47,6 +47,12 @@ bool opt_serial(struct run_options *o, const char *v, struct error *err)
     return parse_console("serial", v, &o->machine.serial[o->machine.serial_count++], err);
 }
 
+bool opt_virtio_console(struct run_options *o, const char *v, struct error *err)
+{
+    o->machine.virtio_console = true;
+    return parse_console("virtio-console", v, &o->machine.virtcon, err);
+}
+
 bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
 {
     return parse_console("debugcon", v, &o->machine.debugcon, err);
@@ -233,6 +239,12 @@ static bool add_iommu(struct run_options *o, char *text, struct error *err)
         }
     }
     return true;
+}
+
+static bool add_virtio_serial(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.virtio_console = true;
+    return no_properties(text, err);
 }
 
 static const struct device_row devices[] = {

@@ -344,6 +344,17 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
                                    .access_platform = m->config.virtio_access_platform};
         virtio_rng_new(&o, m->config.seed);
     }
+    if (m->config.virtio_console) {
+        struct virtio_options o = {.env = &m->env,
+                                   .pci = m->pci,
+                                   .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
+                                   .id = "virtio-console",
+                                   .access_platform = m->config.virtio_access_platform};
+        unsigned n = m->console_count++;
+        struct console *c = &m->consoles[n];
+        console_init(c, m, n, "virtcon", m->config.virtcon.input);
+        c->end = virtio_console_end(virtio_console_new(&o, console_chardev(c)));
+    }
 }
 
 bool board_build(struct machine *m, struct error *err)

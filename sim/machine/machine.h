@@ -88,6 +88,7 @@ struct machine_config {
     bool debug_exit;
     u16 debug_exit_port;
     bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
+    struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
     bool iommu;     /* an Intel IOMMU, with these options */
     struct vtd_options vtd;
@@ -237,6 +238,9 @@ void board_ferr(void *machine);
 /* Reset everything; the caller loads a direct boot again. */
 void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */
+/* What stands behind a console: the serial ports come first, then port 0xe9 if it is shown, then the virtio
+ * console. */
+const struct console_config *machine_console_config(const struct machine *m, unsigned number);
 /* The file that is read where the configuration says `path`. */
 const char *machine_file(const struct machine *m, const char *path);
 void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code);

@@ -167,7 +167,7 @@ static bool parse_line(struct parser *p, char *line)
                add(p, STEP_TIMEOUT, NULL, n * NS_PER_SEC, false);
     }
     if ((rest = after_word(line, "console")) != NULL) {
-        if (!parse_number(p, rest, MACHINE_MAX_SERIAL - 1, &n)) {
+        if (!parse_number(p, rest, MACHINE_MAX_SERIAL + 1, &n)) {
             return false;
         }
         p->console = (unsigned)n;
@@ -254,7 +254,7 @@ static void fire(void *self)
                         step->line, step->text, (unsigned long long)(s->timeout_ns / NS_PER_SEC));
         return;
     }
-    if (step->kind == STEP_SEND && step->console < s->m->config.serial_count) {
+    if (step->kind == STEP_SEND && step->console < s->m->console_count) {
         console_type(&s->m->consoles[step->console], (const u8 *)step->text, step->len);
     }
     s->at++;

@@ -108,6 +108,7 @@ def devices():
     case(["run", "--device", "help"], 0, out='name "edu"')
     case(["run", "--serial", "frob"], 64, "stdio, file:F, pty or none")
     case(["run", "--serial", "file:"], 64, "stdio, file:F, pty or none")
+    case(["run", "--virtio-console", "frob"], 64, "stdio, file:F, pty or none")
     case(["run", "--debugcon", "frob"], 64, "stdio, file:F, pty or none")
     case(["run", "--drive", "file"], 64, "key=value")
     case(["run", "--drive", "file="], 64, "file= is missing")
