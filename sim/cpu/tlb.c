@@ -393,7 +393,9 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
             u64 first = u->base + ((at / entry_size) << u->shift);
             drop_range(cpu, ctx, first, first + (((u64)1 << u->shift) - 1));
             u64 entry = load_le(host + at, entry_size);
-            forget_child(set, phys, u, entry, first);
+            if (ctx->key.nested == 0) { /* a guest's entries hold guest-physical addresses */
+                forget_child(set, phys, u, entry, first);
+            }
         }
         link = &u->next;
     }

@@ -27,9 +27,6 @@ bool bzimage_boot(struct machine *m, const struct boot_file *kernel, struct erro
 /* Conventional memory ends here. */
 #define BOOT_EBDA_AT 0x9fc00u
 
-/* Leave processors and low memory as firmware does. */
-void boot_as_firmware(struct machine *m);
-
 /* ACPI tables for a boot without firmware: in the BIOS area and at the top of low RAM. Returns the
  * RSDP's address. */
 u64 boot_place_acpi(struct machine *m);
