@@ -144,9 +144,15 @@ bool options_prepare(struct run_options *o, struct error *err)
         o->machine.script = o->script_text;
         o->machine.script_name = o->script;
     }
+    /* Who puts a virtio console on stdio wants to type there, not at a serial port that is there by itself. */
+    if (o->serial_by_default) {
+        choose_input(o, &o->machine.virtcon, &stdio);
+    }
     for (unsigned i = 0; i < o->machine.serial_count; i++) {
         choose_input(o, &o->machine.serial[i], &stdio);
     }
-    choose_input(o, &o->machine.virtcon, &stdio);
+    if (!o->serial_by_default) {
+        choose_input(o, &o->machine.virtcon, &stdio);
+    }
     return true;
 }

@@ -109,6 +109,18 @@ def devices():
     case(["run", "--serial", "frob"], 64, "stdio, file:F, pty or none")
     case(["run", "--serial", "file:"], 64, "stdio, file:F, pty or none")
     case(["run", "--virtio-console", "frob"], 64, "stdio, file:F, pty or none")
+    case(["run", "--device", "virtconsole"], 64, "virtio-serial-pci")
+    console = ["run", *HALT, "--device", "virtio-serial-pci"]
+    case([*console, "--device", "virtconsole,frob=1"], 64, "no property 'frob'")
+    case([*console, "--device", "virtconsole,chardev=a"], 64, "no --chardev has the id 'a'")
+    case([*console, "--device", "virtconsole,chardev=one", "--chardev", "null,id=onne"], 64, "did you mean onne")
+    case([*console, "--device", "virtconsole,chardev=a", "--device", "virtconsole", "--chardev", "null,id=a"], 64,
+         "one virtio console only")
+    case([*console, "--device", "virtconsole,chardev=a", "--chardev", "null,id=a"], 75)
+    case(["run", *HALT, "--serial", "chardev:a"], 64, "no --chardev has the id 'a'")
+    for value in ("", "null", "null,id=", "file,id=a", "frob,id=a", "null,id=a,path=x", "null,id=a,frob=1", "file:x,id=a"):
+        case(["run", *HALT, "--chardev", value], 64, "--chardev")
+    case(["run", *HALT, *["--chardev", "null,id=a"] * 2], 64, "two with id=a")
     case(["run", "--debugcon", "frob"], 64, "stdio, file:F, pty or none")
     case(["run", "--drive", "file"], 64, "key=value")
     case(["run", "--drive", "file="], 64, "file= is missing")

@@ -4,13 +4,15 @@
 bytes, position and state hash must be equal, and the texts asked for must appear (or not).
 
 usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
-                     [--once] -- RUN_ARGUMENTS
+                     [--once] [--replay] -- RUN_ARGUMENTS
+--replay: the second run is recorded, and its replay must end as it did.
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 SECOND_RUN = ["--tlb-entries", "16"]
 
@@ -34,6 +36,7 @@ def main():
     ap.add_argument("--status", type=int, default=0)
     ap.add_argument("--timeout", type=float, default=1200)
     ap.add_argument("--once", action="store_true")
+    ap.add_argument("--replay", action="store_true")
     ap.add_argument("arguments", nargs=argparse.REMAINDER)
     a = ap.parse_args()
     arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
@@ -52,9 +55,15 @@ def main():
         if found:
             problems.append(f"console shows {found.group(0)!r}")
     if not a.once and not problems:
-        status2, out2, _ = run(a.vitrine, arguments, SECOND_RUN, a.timeout)
-        if (status2, out2) != (status, out):
-            problems.append(f"the second run differs: {out2.splitlines()[-1:]} against {out.splitlines()[-1:]}")
+        with tempfile.TemporaryDirectory() as folder:
+            trace = os.path.join(folder, "trace")
+            status2, out2, _ = run(a.vitrine, arguments, SECOND_RUN + (["--record", trace] if a.replay else []), a.timeout)
+            if (status2, out2) != (status, out):
+                problems.append(f"the second run differs: {out2.splitlines()[-1:]} against {out.splitlines()[-1:]}")
+            elif a.replay:
+                done = subprocess.run([a.vitrine, "replay", trace, "--quiet"], capture_output=True, timeout=a.timeout)
+                if done.returncode != 0:
+                    problems.append(f"the replay: status {done.returncode}, {done.stderr.decode('latin1').strip()}")
     print(text[-4000:] if problems else text.splitlines()[-1])
     for p in problems:
         print("FAIL:", p)
