@@ -232,6 +232,12 @@ static bool add_pci_testdev(struct run_options *o, char *text, struct error *err
     return no_properties(text, err);
 }
 
+static bool add_hyperv_testdev(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.hyperv_testdev = true;
+    return no_properties(text, err);
+}
+
 static bool add_edu(struct run_options *o, char *text, struct error *err)
 {
     o->machine.edu = true;

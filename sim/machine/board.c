@@ -328,6 +328,9 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         }
         testdev_new(&m->env, "pc-testdev", lines);
     }
+    if (m->config.hyperv_testdev) {
+        hyperv_testdev_new(&m->env, "hyperv-testdev");
+    }
     if (m->config.pci_testdev) {
         pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), 0,
                         "pci-testdev");

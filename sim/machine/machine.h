@@ -87,7 +87,7 @@ struct machine_config {
     u16 debugcon_port;
     bool debug_exit;
     u16 debug_exit_port;
-    bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
+    bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
     struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
     bool iommu;     /* an Intel IOMMU, with these options */
@@ -154,6 +154,7 @@ struct block_disk;
 struct script;
 struct outside;
 struct net_user;
+struct net_local;
 struct machine_recording;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
@@ -201,6 +202,7 @@ struct machine {
     unsigned console_count;
     struct script *script; /* NULL: none */
     struct net_port net_port;
+    struct net_local *net_local; /* owned by the bus */
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
     char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */

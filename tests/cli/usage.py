@@ -104,6 +104,8 @@ def devices():
     case(["run", "--device", "isa-debug-exit,frob=1"], 64, "frob")
     case(["run", "--device", "isa-debug-exit,iobase=0x10000"], 64, "iobase")
     case(["run", "--device", "edu,frob=1"], 64, "frob")
+    case(["run", "--device", "hyperv-testdev,frob=1"], 64, "frob")
+    case(["run", *HALT, "--device", "hyperv-testdev"], 75)
     case(["run", "--device", "?"], 0, out='name "pc-testdev"')
     case(["run", "--device", "help"], 0, out='name "edu"')
     case(["run", "--serial", "frob"], 64, "stdio, file:F, pty or none")
