@@ -127,6 +127,7 @@ struct cpu_arch {
     u8 sipi_vector;
     bool int_shadow_sti;   /* interrupts blocked for one instruction */
     bool int_shadow_movss; /* also debug traps */
+    bool rep_partial;      /* the instruction at RIP has done some of its repetitions */
     u64 pending_db;        /* DR6 bits of debug traps waiting for the next boundary */
     bool monitor_armed, monitor_hit;
     bool mwait_irq_wakes; /* MWAIT with ECX[0]: an interrupt wakes even when IF = 0 */

@@ -365,19 +365,8 @@ static cpu_rc wr_debugctl(struct cpu *cpu, const struct msr_row *row, u32 index,
     if ((value & ~mask) != 0) {
         return reserved(cpu);
     }
-    if ((value & 1) != 0 && cpu_is_intel(cpu)) {
-        log_unimp(cpu->log, "DEBUGCTL.LBR: last branches are not recorded");
-    }
     cpu->arch.debugctl = value;
     cpu_update_mode(cpu);
-    return CPU_OK;
-}
-
-/* Bits 63:61 of the FROM registers are flags; the rest must be sign-extended. */
-static cpu_rc wr_lbr(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
-{
-    *msr_field(cpu, row, index) = value;
-    UNUSED(cpu);
     return CPU_OK;
 }
 

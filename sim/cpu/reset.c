@@ -48,6 +48,7 @@ static void reset_common(struct cpu *cpu)
     a->int_shadow_sti = false;
     a->int_shadow_movss = false;
     a->pending_db = 0;
+    a->rep_partial = false;
     a->monitor_armed = false;
     a->monitor_hit = false;
     a->mwait_irq_wakes = false;

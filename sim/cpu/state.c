@@ -105,6 +105,7 @@ static void visit_activity(struct cpu_arch *a, struct state_io *io)
     state_u8(io, "sipi_vector", &a->sipi_vector);
     state_bool(io, "int_shadow_sti", &a->int_shadow_sti);
     state_bool(io, "int_shadow_movss", &a->int_shadow_movss);
+    state_bool(io, "rep_partial", &a->rep_partial);
     state_u64(io, "pending_db", &a->pending_db);
     state_bool(io, "monitor_armed", &a->monitor_armed);
     state_bool(io, "monitor_hit", &a->monitor_hit);

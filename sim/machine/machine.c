@@ -97,6 +97,15 @@ static void deadline_moved(void *self)
     machine_end_slice(self);
 }
 
+const struct console_config *machine_console_config(const struct machine *m, unsigned number)
+{
+    const struct machine_config *c = &m->config;
+    if (number < c->serial_count) {
+        return &c->serial[number];
+    }
+    return number == c->serial_count && c->debugcon.kind != CONSOLE_NONE ? &c->debugcon : &c->virtcon;
+}
+
 const char *machine_file(const struct machine *m, const char *path)
 {
     for (unsigned i = 0; i < m->config.file_count; i++) {

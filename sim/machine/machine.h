@@ -87,7 +87,8 @@ struct machine_config {
     u16 debugcon_port;
     bool debug_exit;
     u16 debug_exit_port;
-    bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
+    bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
+    struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
     bool iommu;     /* an Intel IOMMU, with these options */
     struct vtd_options vtd;
@@ -154,6 +155,7 @@ struct block_disk;
 struct script;
 struct outside;
 struct net_user;
+struct net_local;
 struct machine_recording;
 struct travel;
 
@@ -202,6 +204,7 @@ struct machine {
     unsigned console_count;
     struct script *script; /* NULL: none */
     struct net_port net_port;
+    struct net_local *net_local; /* owned by the bus */
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
     char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
@@ -241,6 +244,9 @@ void board_ferr(void *machine);
 /* Reset everything; the caller loads a direct boot again. */
 void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */
+/* What stands behind a console: the serial ports come first, then port 0xe9 if it is shown, then the virtio
+ * console. */
+const struct console_config *machine_console_config(const struct machine *m, unsigned number);
 /* The file that is read where the configuration says `path`. */
 const char *machine_file(const struct machine *m, const char *path);
 void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code);

@@ -101,7 +101,10 @@ static bool attach_console(struct machine *m, struct outside *o, struct console 
         }
         add_live(o, c->fd_out, c->number, false);
         (void)fprintf(stderr, "vitrine: %s is %s\n",
-                      c->number < m->config.serial_count ? "serial port" : "debug console", path);
+                      c->number < m->config.serial_count    ? "serial port"
+                      : config == &m->config.debugcon       ? "debug console"
+                                                            : "virtio console",
+                      path);
         break;
     case CONSOLE_NONE:
         break;
@@ -118,9 +121,7 @@ bool outside_attach(struct machine *m, const struct outside_options *options, st
     m->outside = o;
     o->options = *options;
     for (unsigned i = 0; i < m->console_count; i++) {
-        const struct console_config *c =
-            i < m->config.serial_count ? &m->config.serial[i] : &m->config.debugcon;
-        if (!attach_console(m, o, &m->consoles[i], c, err)) {
+        if (!attach_console(m, o, &m->consoles[i], machine_console_config(m, i), err)) {
             return false;
         }
     }

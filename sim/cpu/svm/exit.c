@@ -88,7 +88,8 @@ static unsigned fetch_bytes(struct cpu *cpu, u8 *bytes)
 
 static void save_guest(struct cpu *cpu, struct vmcb *v)
 {
-    const struct cpu_arch *a = &cpu->arch;
+    struct cpu_arch *a = &cpu->arch;
+    a->rep_partial = false;
     const struct svm_arch *s = &a->svm;
     vmcb_put_core(cpu, v);
     vmcb_set(v, VMCB_dr6, 8, a->dr6);
