@@ -6,16 +6,11 @@
 #include "cpu/mem.h"
 #include "abi/x86/vmx.h"
 #include "cpu/msr_priv.h"
+#include "cpu/exec/exec.h"
 #include "cpu/pmu.h"
+#include "cpu/svm/svm.h"
 
 #include <string.h>
-
-#define TRY(expr)               \
-    do {                        \
-        if ((expr) != CPU_OK) { \
-            return CPU_EXIT;    \
-        }                       \
-    } while (0)
 
 static cpu_rc reserved(struct cpu *cpu)
 {
@@ -433,6 +428,15 @@ static cpu_rc wr_vm_hsave(struct cpu *cpu, const struct msr_row *row, u32 index,
         return reserved(cpu);
     }
     cpu->arch.vm_hsave_pa = value;
+    return CPU_OK;
+}
+
+/* [APM2 "Doorbell Mechanism"] */
+static cpu_rc wr_avic_doorbell(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
+{
+    UNUSED(row);
+    UNUSED(index);
+    svm_avic_doorbell(cpu, value & 0xfff);
     return CPU_OK;
 }
 
