@@ -47,6 +47,16 @@ static const char *svm_exit_word(u64 v)
     return NULL;
 }
 
+static const char *vmx_exit_word(u64 v)
+{
+    switch (v & 0xffff) {
+#define EXIT_REASON(name, number, words) case number: return #name;
+#include "abi/x86/exit_reasons.def"
+#undef EXIT_REASON
+    default: return NULL;
+    }
+}
+
 /* The word for a value of an enumerated kind, or NULL: print the number. */
 static const char *word_for(const struct trace_field *f, u64 v)
 {
@@ -61,6 +71,9 @@ static const char *word_for(const struct trace_field *f, u64 v)
     }
     if (is_kind(f, "svm_exit")) {
         return svm_exit_word(v);
+    }
+    if (is_kind(f, "vmx_exit")) {
+        return vmx_exit_word(v);
     }
     if (is_kind(f, "gate_source")) {
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;

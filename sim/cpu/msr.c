@@ -6,11 +6,16 @@
 #include "cpu/mem.h"
 #include "abi/x86/vmx.h"
 #include "cpu/msr_priv.h"
-#include "cpu/exec/exec.h"
 #include "cpu/pmu.h"
-#include "cpu/svm/svm.h"
 
 #include <string.h>
+
+#define TRY(expr)               \
+    do {                        \
+        if ((expr) != CPU_OK) { \
+            return CPU_EXIT;    \
+        }                       \
+    } while (0)
 
 static cpu_rc reserved(struct cpu *cpu)
 {
@@ -436,7 +441,11 @@ static cpu_rc wr_avic_doorbell(struct cpu *cpu, const struct msr_row *row, u32 i
 {
     UNUSED(row);
     UNUSED(index);
-    svm_avic_doorbell(cpu, value & 0xfff);
+    for (unsigned i = 0; i < cpu->set->count; i++) {
+        if (i == (value & 0xfff)) {
+            cpu_kick(cpu->set->cpu[i]);
+        }
+    }
     return CPU_OK;
 }
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio.gz [COMMAND_FILE]
+# A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio[.gz] [COMMAND_FILE]
 # /init mounts the usual file systems, loads the modules of $MODULES (a folder that pick_modules.py
 # wrote), prints "@@ SHELL ...", then
 #   - with root=DEVICE on the command line: mounts it read-write and starts its /sbin/init,
@@ -55,5 +55,11 @@ if [ -n "${EXTRA:-}" ]; then
     cp -r "$EXTRA" "$dir/extra"
 fi
 find "$dir" -exec touch -h -d @0 {} +
-(cd "$dir" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 --reproducible) | gzip -n -6 > "$out.part"
+pack() {
+    (cd "$dir" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 --reproducible)
+}
+case $out in
+*.gz) pack | gzip -n -6 > "$out.part" ;;
+*) pack > "$out.part" ;;
+esac
 mv "$out.part" "$out"

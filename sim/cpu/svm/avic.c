@@ -199,11 +199,6 @@ static void ring(struct cpu *cpu, u32 host_id)
     }
 }
 
-void svm_avic_doorbell(struct cpu *cpu, u64 host_id)
-{
-    ring(cpu, (u32)host_id);
-}
-
 /* One target by its number in the table of physical IDs. False: #VMEXIT is on its way. */
 static bool send_physical(struct cpu *cpu, u64 icr, u32 index)
 {

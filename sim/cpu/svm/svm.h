@@ -27,8 +27,6 @@ cpu_rc svm_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct 
 bool svm_before_traps(struct cpu *cpu);
 void svm_place_apic(const struct cpu *cpu, struct walk_result *res);
 u64 svm_apic_page(const struct cpu *cpu, u64 *bar);
-/* WRMSR of the AVIC doorbell. */
-void svm_avic_doorbell(struct cpu *cpu, u64 host_id);
 bool svm_is_apic_page(const struct cpu *cpu, spa_t spa);
 cpu_rc svm_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                        bool *done) MUST_USE;
