@@ -37,6 +37,16 @@ static const char *vector_name(u64 vector)
     return vector < ARRAY_LEN(names) ? names[vector] : NULL;
 }
 
+static const char *svm_exit_word(u64 v)
+{
+#define SVM_EXIT(code, name, meaning)                                                              \
+    if (v == (code)) {                                                                             \
+        return #name;                                                                              \
+    }
+#include "abi/x86/exit_codes.def"
+    return NULL;
+}
+
 static const char *vmx_exit_word(u64 v)
 {
     switch (v & 0xffff) {
@@ -58,6 +68,9 @@ static const char *word_for(const struct trace_field *f, u64 v)
     }
     if (is_kind(f, "cpu_change")) {
         return v < ARRAY_LEN(changes) ? changes[v] : NULL;
+    }
+    if (is_kind(f, "svm_exit")) {
+        return svm_exit_word(v);
     }
     if (is_kind(f, "vmx_exit")) {
         return vmx_exit_word(v);

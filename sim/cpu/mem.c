@@ -196,6 +196,9 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
                                  : raise_pf(cpu, lin, res.error, res.why);
     }
+    if (in_guest(cpu)) {
+        virt_place_apic(cpu, &res);
+    }
     p->spa = res.spa;
     if (in_apic_page(cpu, res.spa.v & cpu->phys->a20_mask) ||
         (in_guest(cpu) && virt_is_apic_page(cpu, res.spa)) ||

@@ -425,6 +425,19 @@ static cpu_rc wr_vm_hsave(struct cpu *cpu, const struct msr_row *row, u32 index,
     return CPU_OK;
 }
 
+/* [APM2 "Doorbell Mechanism"] */
+static cpu_rc wr_avic_doorbell(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
+{
+    UNUSED(row);
+    UNUSED(index);
+    for (unsigned i = 0; i < cpu->set->count; i++) {
+        if (i == (value & 0xfff)) {
+            cpu_kick(cpu->set->cpu[i]);
+        }
+    }
+    return CPU_OK;
+}
+
 /* ---- The table ------------------------------------------------------------------------------ */
 
 #define F(field) offsetof(struct cpu_arch, field)

@@ -75,6 +75,7 @@ static void reset_power(struct cpu *cpu)
     a->sipi_vector = 0;
     a->monitor_spa = 0;
     a->ist_count = 0;
+    a->pauses = 0;
     msr_reset(cpu, false);
     if (cpu->clock != NULL) {
         a->tsc_offset = (u64)0 - clock_tsc(cpu->clock);

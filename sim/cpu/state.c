@@ -112,6 +112,7 @@ static void visit_activity(struct cpu_arch *a, struct state_io *io)
     state_bool(io, "mwait_irq_wakes", &a->mwait_irq_wakes);
     state_u64(io, "monitor_spa", &a->monitor_spa);
     state_u64_array(io, "rng_state", a->rng_state, 2);
+    state_u32(io, "pauses", &a->pauses);
     state_u64(io, "ist_count", &a->ist_count);
 }
 
