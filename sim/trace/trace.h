@@ -20,6 +20,7 @@
     X(INT, "int", "exceptions and interrupts as they are delivered")                               \
     X(CR, "cr", "writes of control registers")                                                     \
     X(MSR, "msr", "writes of model-specific registers")                                            \
+    X(IOMMU, "iommu", "what IOMMUs block")                                                         \
     X(IO, "io", "ports and memory-mapped devices (many)")
 
 enum trace_class {
