@@ -26,6 +26,7 @@ void machine_config_init(struct machine_config *c)
     c->hpet = true;
     c->pit = true;
     c->vtd = VTD_OPTIONS_DEFAULT;
+    c->amdvi = AMDVI_OPTIONS_DEFAULT;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;

@@ -15,6 +15,7 @@
 #include "cpu/tlb.h"
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/iommu/amdvi.h"
 #include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
 #include "machine/console.h"
@@ -33,6 +34,8 @@
  * Registers"]: on a bus of their own. */
 #define BOARD_IOAPIC_REQUESTER 0xf0f8
 #define BOARD_HPET_REQUESTER 0xf078
+/* On boards with an AMD IOMMU both are where software expects the southbridge: 00:14.0. */
+#define BOARD_AMD_SOUTHBRIDGE_REQUESTER 0x00a0
 #define BOARD_APIC_BASE 0xfee00000u
 #define BOARD_RAM_MIN 0x1000000u          /* 16 MiB */
 #define BOARD_RAM_BELOW_4G_MAX 0xb0000000u /* up to the ECAM window; the rest of RAM starts at 4 GiB */
@@ -47,6 +50,8 @@ struct console_config {
 
 /* How a bzImage is entered. */
 enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
+
+enum iommu_kind { IOMMU_NONE, IOMMU_INTEL, IOMMU_AMD };
 
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
@@ -90,8 +95,9 @@ struct machine_config {
     bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
     struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
-    bool iommu;     /* an Intel IOMMU, with these options */
+    enum iommu_kind iommu; /* with the options of its kind */
     struct vtd_options vtd;
+    struct amdvi_options amdvi;
     bool virtio_access_platform; /* virtio devices offer ACCESS_PLATFORM: they go through the IOMMU */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
@@ -148,7 +154,6 @@ struct mch;
 struct ich9_lpc;
 struct rtc;
 struct hpet;
-struct vtd;
 struct fw_cfg;
 struct uart16550;
 struct block_disk;
@@ -196,7 +201,7 @@ struct machine {
     struct ich9_lpc *lpc;
     struct rtc *rtc;
     struct hpet *hpet;
-    struct vtd *vtd; /* NULL: no IOMMU */
+    struct iommu *iommu; /* NULL: none */
     struct irq_line ferr; /* IRQ 13 */
     struct fw_cfg *fw_cfg;
     struct uart16550 *uart[MACHINE_MAX_SERIAL];
@@ -235,7 +240,6 @@ u64 machine_hash(struct machine *m);
 bool machine_commit(struct machine *m, struct error *err);
 
 /* For board.c and boot/: */
-struct vtd_config board_vtd_config(const struct machine *m);
 bool board_build(struct machine *m, struct error *err);
 void board_reset(struct machine *m, bool power);
 int board_int_ack(void *machine);
