@@ -18,6 +18,7 @@
 #include "devices/iommu/amdvi.h"
 #include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
+#include "jit/jit.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
 #include "trace/gate.h"
@@ -72,6 +73,9 @@ struct file_map {
     const char *from, *to;
 };
 
+/* How instructions are executed; no guest can tell. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
+
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
     struct cpu_model model;
@@ -111,6 +115,9 @@ struct machine_config {
     /* Host-side only, without effect on what the guest sees: */
     u64 tlb_entries;
     u64 code_cache_bytes;
+    enum engine engine;
+    u64 jit_bytes;
+    u32 jit_threshold;
     u64 epoch; /* counts between state hashes of a recording */
 };
 
@@ -184,6 +191,7 @@ struct machine {
     struct cpu_set set;
     struct use_pool uses;
     struct code_cache code;
+    struct jit *jit; /* NULL: interpreter only */
     struct cpu *cpus; /* array of config.cpus */
     struct cpu_model model;
     /* Deterministic turns: whose it is and what is left of it. Saved. */
