@@ -109,7 +109,7 @@ static int replay(struct run_options *o, struct machine *m, const struct loaded_
 {
     struct error err = {0};
     struct run_result r;
-    if (!record_start(o, m, &err)) {
+    if ((o->load != NULL && !record_load(o, m, &err)) || !record_start(o, m, &err)) {
         return cli_fail(&err);
     }
     evidence_start_replay(m, &l->recording);
