@@ -494,6 +494,7 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     u64 rfbm = 0;
     u8 image[AREA_MAX];
     TRY(xsave_begin(cpu, in, supervisor, &rfbm, &a));
+    TRY(area_probe(&a, XSAVE_HEADER + 8, 1, ACCESS_READ)); /* XCOMP_BV first, as chips do */
     TRY(area_read(&a, XSAVE_HEADER, image + XSAVE_HEADER, XSAVE_HEADER_SIZE));
     TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     u64 xstate_bv = load_le64(image + XSAVE_HEADER);
