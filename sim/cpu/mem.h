@@ -41,6 +41,7 @@ struct ctx_key {
     u64 nested;    /* EPTP or nCR3 and its mode; 0: none */
     u64 nested_aux;
     u64 apic_page; /* a guest's page whose accesses are virtualized; 0: none */
+    u64 apic_bar;  /* AVIC: where the guest sees it */
     u32 bits;      /* paging mode, WP, NXE, SMEP, SMAP, PKE, PKS, user, AC ... */
     u32 pkr;       /* PKRU or PKRS where enabled */
     u64 pad;

@@ -17,6 +17,8 @@ ALLOWED = {
     "machine": {"cpu", "devices", "watch", "mmu", "trace", "base"},
     "traces": {"machine", "cpu", "devices", "watch", "mmu", "trace", "base"},
     "debugger": {"traces", "machine", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "hv": set(),  # the hypervisor and the guests know nothing of the simulator, nor of each other
+    "guests": set(),
 }
 SIM = {"base", "trace", "mmu", "cpu", "devices", "watch", "machine"}
 
@@ -29,7 +31,7 @@ def layer_of(path):
 def main():
     root = sys.argv[1]
     errors = []
-    for top in ("abi", "sim", "traces", "debugger"):
+    for top in ("abi", "sim", "traces", "debugger", "hv", "guests"):
         for folder, _, names in os.walk(os.path.join(root, top)):
             for name in names:
                 if not name.endswith((".c", ".h", ".def")):
