@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The checks of VM entry: from a good VMCS each row of entry_checks.def is broken alone, and the failure names
- * that row, its field and its value. [SDM3 "VM Entries"] */
+ * that row, its field and its value. [SDM3 "VM Entries"] Then rules of the running guest. */
 #include "sys_rig.h"
 
 #include "cpu/flags.h"
+#include "cpu/msr.h"
 #undef TRY
 #include "cpu/vmx/vmx_priv.h"
 
@@ -511,6 +512,74 @@ START_TEST(test_vmx__no_check_is_untested)
 }
 END_TEST
 
+/* ---- In the guest ---- */
+
+/* [SDM3 "TSC-Deadline Mode"]: the deadline is compared with the processor's TSC, not with the guest's. */
+START_TEST(test_vmx__tsc_deadline_ignores_the_offset)
+{
+    u64 value = 0;
+    start(LONG);
+    apic_mmio_write(R.cpu.apic, 0xf0, 0x1ff, 4);
+    apic_mmio_write(R.cpu.apic, 0x320, 2u << 17 | 0x40, 4);
+    u64 deadline = clock_tsc(&R.clock) + 1000000;
+    ck_assert_int_eq(msr_write(CPU, MSR_IA32_TSC_DEADLINE, deadline), CPU_OK);
+    put(VMCS_PRIMARY_CONTROLS, get(VMCS_PRIMARY_CONTROLS) | PROC_TSC_OFFSET);
+    put(VMCS_TSC_OFFSET, 0 - (u64)500000);
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_int_eq(R.cpu.arch.guest, GUEST_VMX);
+    clock_skip_to(&R.clock, clock_time_of_tsc(&R.clock, deadline - 10));
+    clock_fire_due(&R.clock);
+    ck_assert_int_eq(apic_pending(R.cpu.apic), -1);
+    clock_skip_to(&R.clock, clock_time_of_tsc(&R.clock, deadline));
+    clock_fire_due(&R.clock);
+    ck_assert_int_eq(apic_pending(R.cpu.apic), 0x40);
+    ck_assert_int_eq(msr_read(CPU, MSR_IA32_TSC, &value), CPU_OK);
+    ck_assert_uint_eq(value, clock_tsc(&R.clock) - 500000);
+    stop();
+}
+END_TEST
+
+/* [SDM3 "Sub-Page Write Permissions"]: 128 bytes each; what leads there may be missing or wrong. */
+START_TEST(test_vmx__sub_pages)
+{
+    enum { SPP = 0x120000, PT = 0x124000, LIN = 0x60000 };
+    u64 value = 1;
+    start(LONG);
+    /* The first 2 MiB by 4-KiB entries; the page at LIN leaves writes to its sub-pages. */
+    store_le64(ram(AT_EPT + 0x1000), (AT_EPT + 0x2000) | 7);
+    store_le64(ram(AT_EPT + 0x2000), PT | 7);
+    store_le64(ram(AT_EPT + 0x2008), 0x200000 | EPT_LARGE | 6 << 3 | 7);
+    for (u64 i = 0; i < 512; i++) {
+        store_le64(ram(PT + 8 * i), i << 12 | 6 << 3 | 7);
+    }
+    store_le64(ram(PT + 8 * (LIN >> 12)), LIN | 6 << 3 | EPT_R | EPT_SPP);
+    for (u64 level = 0; level < 3; level++) {
+        store_le64(ram(SPP + 0x1000 * level), (SPP + 0x1000 * (level + 1)) | 1);
+    }
+    store_le64(ram(SPP + 0x3000 + 8 * (LIN >> 12)), BIT(2 * 3)); /* only the fourth */
+    put(VMCS_SECONDARY_CONTROLS, get(VMCS_SECONDARY_CONTROLS) | PROC2_SPP);
+    put(VMCS_SPP_TABLE_POINTER, SPP);
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 3 * 128 + 8, 8, 77), CPU_OK);
+    ck_assert_int_eq(mem_read(CPU, SEG_DS, LIN + 3 * 128 + 8, 8, &value), CPU_OK);
+    ck_assert_uint_eq(value, 77);
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 4 * 128, 8, 77), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_EPT_VIOLATION);
+    store_le64(ram(SPP + 0x3000 + 8 * (LIN >> 12)), BIT(1));
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 3 * 128, 8, 77), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_SPP);
+    ck_assert_uint_eq(R.cpu.exit.qualification, 0);
+    store_le64(ram(SPP + 0x2000), 0);
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 3 * 128, 8, 77), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_SPP);
+    ck_assert_uint_eq(R.cpu.exit.qualification, SPPQ_MISS);
+    ck_assert_uint_eq(R.cpu.exit.linear, LIN + 3 * 128);
+    R.cpu.event.kind = EVENT_NONE;
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vmx");
@@ -518,6 +587,8 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(rows));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
+    tcase_add_test(tc, test_vmx__sub_pages);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
