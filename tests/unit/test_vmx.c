@@ -580,6 +580,43 @@ START_TEST(test_vmx__sub_pages)
 }
 END_TEST
 
+/* [SDM3 "IPI Virtualization"]: a fixed IPI to one physical destination is posted; others exit after the write. */
+START_TEST(test_vmx__virtual_ipi)
+{
+    enum { TABLE = 0x60000, DESC = 0x61000 };
+    bool done = false;
+    start(LONG);
+    put(VMCS_SECONDARY_CONTROLS,
+        get(VMCS_SECONDARY_CONTROLS) | PROC2_X2APIC | PROC2_APIC_REGISTER | PROC2_VIRT_INT_DELIVERY);
+    put(VMCS_TERTIARY_CONTROLS, PROC3_IPI_VIRT);
+    put(VMCS_PID_POINTER_TABLE, TABLE);
+    put(VMCS_LAST_PID_INDEX, 3);
+    store_le64(ram(TABLE + 8 * 3), DESC | 1);
+    store_le64(ram(DESC + 32), BIT(1)); /* suppressed: no notification */
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    u64 icr = (u64)3 << 32 | 0x4000 | 0x51;
+    ck_assert_int_eq(virt_msr(CPU, 0x830, true, &icr, &done), CPU_OK);
+    ck_assert(done && !R.cpu.arch.vmx.apic_write);
+    ck_assert_uint_eq(load_le64(ram(DESC + 8)), BIT(0x51 - 64));
+    ck_assert_uint_eq(load_le64(ram(DESC + 32)), BIT(1));
+    static const u64 others[] = {(u64)3 << 32 | 0x851, (u64)3 << 32 | 0x451, 0x40051, (u64)3 << 32 | 0x1,
+                                 (u64)2 << 32 | 0x51, (u64)9 << 32 | 0x51};
+    for (unsigned i = 0; i < ARRAY_LEN(others); i++) {
+        R.cpu.arch.vmx.apic_write = false;
+        icr = others[i];
+        ck_assert_int_eq(virt_msr(CPU, 0x830, true, &icr, &done), CPU_OK);
+        ck_assert_msg(R.cpu.arch.vmx.apic_write && R.cpu.arch.vmx.apic_offset == 0x300, "%u", i);
+    }
+    ck_assert_uint_eq(load_le64(ram(DESC + 8)), BIT(0x51 - 64));
+    icr = BIT(20) | 0x51;
+    ck_assert_int_eq(virt_msr(CPU, 0x830, true, &icr, &done), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.event.vector, VEC_GP);
+    R.cpu.event.kind = EVENT_NONE;
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vmx");
@@ -589,6 +626,7 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
     tcase_add_test(tc, test_vmx__sub_pages);
+    tcase_add_test(tc, test_vmx__virtual_ipi);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
