@@ -17,13 +17,15 @@ modules_of() { # kernel image -> its module tree
     version=$(basename "$(readlink -f "$1")" | sed 's/^vmlinuz-//')
     ls -d "$in"/root/lib/modules/"$version" "$in"/root/usr/lib/modules/"$version" 2>/dev/null | head -n 1
 }
-"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net
+"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net virtio_console
 "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules" \
     virtio_pci virtio_blk virtio_net ahci sd_mod crc32c_generic ext4
 "$here/make_initrd.sh" "$out/shell.cpio.gz" "$here/shell_commands"
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/root-cloud.cpio.gz"
 MODULES=$out/modules "$here/make_initrd.sh" "$out/root.cpio.gz"
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/net.cpio.gz" "$here/net_commands"
+MODULES=$out/modules "$here/make_initrd.sh" "$out/net-stock.cpio.gz" "$here/net_commands"
+"$here/make_initrd.sh" "$out/rogue.cpio.gz" "$here/rogue_commands"
 if [ -e "$in/busybox-i386" ]; then
     BUSYBOX=$in/busybox-i386 "$here/make_initrd.sh" "$out/shell32.cpio.gz" "$here/shell_commands"
 fi
