@@ -512,6 +512,38 @@ START_TEST(test_vmx__no_check_is_untested)
 }
 END_TEST
 
+/* ---- Capabilities ---- */
+
+/* Where a feature of a capability MSR shows: allowed-1 halves for the controls. */
+static bool shows(const struct feature_info *f, u32 msr)
+{
+    bool controls = (f->leaf >= MSR_IA32_VMX_PINBASED_CTLS && f->leaf <= MSR_IA32_VMX_ENTRY_CTLS) ||
+                    f->leaf == MSR_IA32_VMX_PROCBASED_CTLS2;
+    return ((vmx_capability(CPU, msr) >> (f->bit + (controls ? 32 : 0))) & 1) != 0;
+}
+
+/* Every capability that can be absent can be switched off, and then its control is refused. */
+START_TEST(test_vmx__capability_off)
+{
+    const struct feature_info *f = &feature_table[_i];
+    struct error err = {0};
+    char spec[80];
+    if (f->leaf < MSR_IA32_VMX_BASIC || f->leaf > MSR_IA32_VMX_PROCBASED_CTLS3) {
+        return;
+    }
+    rig_start();
+    ck_assert_msg(shows(f, f->leaf), "%s is not in max", f->name);
+    (void)snprintf(spec, sizeof spec, "max,-%s", f->name);
+    ck_assert_msg(cpu_model_parse(&R.model, spec, &err), "%s: %s", spec, err.text);
+    ck_assert_msg(!shows(f, f->leaf), "%s", spec);
+    if (f->leaf >= MSR_IA32_VMX_PINBASED_CTLS && f->leaf <= MSR_IA32_VMX_ENTRY_CTLS) {
+        u32 true_msr = f->leaf - MSR_IA32_VMX_PINBASED_CTLS + MSR_IA32_VMX_TRUE_PINBASED_CTLS;
+        ck_assert_msg(!shows(f, true_msr), "%s", spec);
+    }
+    rig_stop();
+}
+END_TEST
+
 /* ---- In the guest ---- */
 
 /* [SDM3 "TSC-Deadline Mode"]: the deadline is compared with the processor's TSC, not with the guest's. */
@@ -624,6 +656,7 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(rows));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_loop_test(tc, test_vmx__capability_off, 0, CPU_FEATURE_COUNT);
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
     tcase_add_test(tc, test_vmx__sub_pages);
     tcase_add_test(tc, test_vmx__virtual_ipi);
