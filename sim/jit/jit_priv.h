@@ -99,6 +99,7 @@ struct jit {
     u32 block_count, block_cap, block_free;
     struct jit_stats stats;
     struct lockstep *lockstep;
+    bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
 };
 
 void jit_make_thunks(struct jit *j);

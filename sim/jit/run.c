@@ -194,6 +194,22 @@ static void blocks_flushed(void *self)
     }
 }
 
+/* What OF means after shifts by more than one is the interpreter's to say: 60000000h << 2 overflows in the
+ * first step, not in the last. */
+static bool first_step_decides(const struct cpu *like)
+{
+    struct cpu *cpu = calloc(1, sizeof *cpu);
+    struct insn shl = {.id = INSN_SHL, .imm = 2, .len = 3, .osz = 4, .r = {RAX, OPR_IMM, OPR_NONE, OPR_NONE}};
+    bool first = false;
+    if (cpu != NULL) {
+        cpu->model = like->model;
+        cpu->arch.gpr[RAX] = 0x60000000u;
+        first = insn_rows[INSN_SHL].exec(cpu, &shl) == CPU_OK && flag_of(cpu);
+        free(cpu);
+    }
+    return first;
+}
+
 struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *log, const struct jit_config *config,
                     const char **why)
 {
@@ -210,6 +226,7 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->code = code;
     j->log = log;
     j->config = *config;
+    j->of_first_step = first_step_decides(set->cpu[0]);
     if (!code_memory_init(&j->memory, config->bytes)) {
         *why = "the host gives no executable memory (memfd_create and a second mapping)";
         jit_free(j);
