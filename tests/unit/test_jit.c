@@ -250,6 +250,7 @@ START_TEST(test_jit__random_programs)
                 }
             }
         }
+        (void)fflush(stdout);
         ck_assert(same);
     }
     const struct jit_stats *s = jit_stats(j);
