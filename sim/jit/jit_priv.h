@@ -100,6 +100,7 @@ struct jit {
     struct jit_stats stats;
     struct lockstep *lockstep;
     bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
+    bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
 };
 
 void jit_make_thunks(struct jit *j);

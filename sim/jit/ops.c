@@ -342,7 +342,8 @@ static void emit_shift(struct translation *t)
     if (memory) {
         m = memory_operand(t, size, true);
     }
-    u32 keeps = rotate ? t->live[t->i + 1] & (F_SF | F_ZF | F_AF | F_PF) : 0;
+    bool keep_of = rotate && !memory && n > 1 && t->j->of_kept;
+    u32 keeps = rotate ? t->live[t->i + 1] & (F_SF | F_ZF | F_AF | F_PF | (keep_of ? F_OF : 0u)) : 0;
     if (keeps != 0) {
         flags_need(t, keeps);
     }
@@ -350,7 +351,11 @@ static void emit_shift(struct translation *t)
     if (memory) {
         emit_mov_load(e, size, d, m);
     }
-    if (n > 1 && flags_matter(t)) {
+    if (keep_of && flags_matter(t)) {
+        save_of(t);
+        emit_shift_imm(e, shift, size, rm_reg(d), n);
+        save_shift_flags(t, true);
+    } else if (n > 1 && flags_matter(t)) {
         shift_by_steps(t, shift, d, n);
     } else {
         emit_shift_imm(e, shift, size, rm_reg(d), n);

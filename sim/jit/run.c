@@ -194,20 +194,28 @@ static void blocks_flushed(void *self)
     }
 }
 
-/* What OF means after shifts by more than one is the interpreter's to say: 60000000h << 2 overflows in the
- * first step, not in the last. */
-static bool first_step_decides(const struct cpu *like)
+/* OF after EAX = `value` was shifted or rotated to the left by 2, by the interpreter. */
+static bool of_after_two(const struct cpu *like, unsigned id, u64 value, bool of_before)
 {
     struct cpu *cpu = calloc(1, sizeof *cpu);
-    struct insn shl = {.id = INSN_SHL, .imm = 2, .len = 3, .osz = 4, .r = {RAX, OPR_IMM, OPR_NONE, OPR_NONE}};
-    bool first = false;
+    struct insn in = {.id = (u16)id, .imm = 2, .len = 3, .osz = 4, .r = {RAX, OPR_IMM, OPR_NONE, OPR_NONE}};
+    bool of = false;
     if (cpu != NULL) {
         cpu->model = like->model;
-        cpu->arch.gpr[RAX] = 0x60000000u;
-        first = insn_rows[INSN_SHL].exec(cpu, &shl) == CPU_OK && flag_of(cpu);
+        cpu->arch.gpr[RAX] = value;
+        flag_set_of(cpu, of_before);
+        of = insn_rows[id].exec(cpu, &in) == CPU_OK && flag_of(cpu);
         free(cpu);
     }
-    return first;
+    return of;
+}
+
+/* What OF means after shifts by more than one is the interpreter's to say, and depends on the model: 60000000h
+ * overflows in the first step and not in the last, 0 in none. */
+static void ask_for_of(struct jit *j, const struct cpu *cpu)
+{
+    j->of_first_step = of_after_two(cpu, INSN_SHL, 0x60000000u, false);
+    j->of_kept = of_after_two(cpu, INSN_ROL, 0, true);
 }
 
 struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *log, const struct jit_config *config,
@@ -226,7 +234,7 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->code = code;
     j->log = log;
     j->config = *config;
-    j->of_first_step = first_step_decides(set->cpu[0]);
+    ask_for_of(j, set->cpu[0]);
     if (!code_memory_init(&j->memory, config->bytes)) {
         *why = "the host gives no executable memory (memfd_create and a second mapping)";
         jit_free(j);

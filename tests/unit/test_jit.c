@@ -230,7 +230,7 @@ START_TEST(test_jit__random_programs)
         if (!same) {
             printf("program %u, budget %llu: rip %llx %llx flags %llx %llx used %llu %llu ist %llu %llu data %d stack %d\n",
                    n, (unsigned long long)p.budget, (unsigned long long)want.arch.rip,
-                   (unsigned long long)got.arch.rip, (unsigned long long)flags_get_arith(CPU),
+                   (unsigned long long)got.arch.rip, (unsigned long long)want.arch.rflags,
                    (unsigned long long)got.arch.rflags, (unsigned long long)want.used, (unsigned long long)got.used,
                    (unsigned long long)want.arch.ist_count, (unsigned long long)got.arch.ist_count,
                    memcmp(want.data, got.data, DATA_BYTES), memcmp(want.stack, got.stack, 256));
