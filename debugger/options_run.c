@@ -29,7 +29,7 @@ bool opt_trace(struct run_options *o, const char *v, struct error *err)
     o->host_side = true;
     if (!trace_parse_classes(v, &classes)) {
         return error_set(err, EXIT_STATUS_USAGE, "--trace %s: unknown class; known are "
-                         "input,mark,console,cpu,int,cr,msr,io,all", v);
+                         "input,mark,console,cpu,int,cr,msr,virt,io,all", v);
     }
     o->trace_classes |= classes;
     return true;

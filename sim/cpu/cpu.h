@@ -127,11 +127,13 @@ struct cpu_arch {
     u8 sipi_vector;
     bool int_shadow_sti;   /* interrupts blocked for one instruction */
     bool int_shadow_movss; /* also debug traps */
+    bool rep_partial;      /* the instruction at RIP has done some of its repetitions */
     u64 pending_db;        /* DR6 bits of debug traps waiting for the next boundary */
     bool monitor_armed, monitor_hit;
     bool mwait_irq_wakes; /* MWAIT with ECX[0]: an interrupt wakes even when IF = 0 */
     u64 monitor_spa;
     u64 rng_state[2]; /* RDRAND, RDSEED: from the machine's seed */
+    u32 pauses;       /* PAUSEs since the last one that gave up a turn */
     u64 ist_count;    /* instructions this processor retired: the PMU's, not position */
 };
 
@@ -152,8 +154,8 @@ struct cpu_jit {
 struct cpu_derived {
     /* Effective segmentation: base 0 and limit ~0 in 64-bit mode except FS and GS bases. */
     u64 seg_base[SEG_COUNT];
-    u64 seg_rlimit[SEG_COUNT]; /* last offset a fast read may touch; 0 with nothing allowed: slow path decides */
-    u64 seg_wlimit[SEG_COUNT];
+    u64 seg_rend[SEG_COUNT]; /* fast reads stay below this offset; 0: nothing allowed, the slow path decides */
+    u64 seg_wend[SEG_COUNT];
     u64 lin_mask; /* ~0 in 64-bit mode, else 0xffffffff */
     u64 sp_mask;  /* stack pointer width: 0xffff, 0xffffffff or ~0 */
     u8 code_size; /* 2, 4 or 8: default operand size class of CS (8: 64-bit mode) */
@@ -219,6 +221,7 @@ struct cpu {
     struct event event; /* meaningful only after CPU_EXIT */
     struct vm_exit exit; /* meaningful while event.kind is EVENT_VMEXIT */
     struct vmx_reason vmx_reason; /* derived */
+    struct svm_reason svm_reason; /* derived */
     struct timer vmx_timer;       /* the VMX-preemption timer; registered when VMX exists */
     unsigned index;     /* 0..n-1, also the initial APIC ID unless the model says otherwise */
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */

@@ -118,8 +118,8 @@ static cpu_rc step_slowly(struct cpu *cpu)
         return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
-    bool lbr = debug_lbr_on(cpu);
-    u64 from = cpu->arch.rip;
+    bool branches = (cpu->arch.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) != 0;
+    struct branch_from from = debug_branch_from(cpu);
     const struct insn op = b->ops[0];
     if (run_ops(cpu, b, 1) != CPU_OK) {
         return CPU_EXIT;
@@ -127,13 +127,11 @@ static cpu_rc step_slowly(struct cpu *cpu)
     if (cpu->d.switched) {
         return CPU_OK;
     }
-    if (lbr && insn_moves_rip(&op) && cpu->arch.rip != from && cpu->arch.rip != from + op.len) {
-        debug_record_branch(cpu, from);
-    }
+    bool branch = branches && debug_note_branch(cpu, &op, &from);
     if (shadow) {
         shadow_end(cpu);
     }
-    debug_after_insn(cpu, tf);
+    debug_after_insn(cpu, tf, branch);
     if (in_guest(cpu)) {
         virt_after_insn(cpu);
     }

@@ -196,6 +196,9 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
                                  : raise_pf(cpu, lin, res.error, res.why);
     }
+    if (in_guest(cpu)) {
+        virt_place_apic(cpu, &res);
+    }
     p->spa = res.spa;
     if (in_apic_page(cpu, res.spa.v & cpu->phys->a20_mask) ||
         (in_guest(cpu) && virt_is_apic_page(cpu, res.spa)) ||
@@ -212,7 +215,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return CPU_OK;
     }
     struct page_desc *page = &cpu->phys->pages[p->frame];
-    u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED);
+    u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED | PAGE_WATCHED);
     if (special == 0 && p->writable) {
         phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
@@ -562,5 +565,8 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
     }
     if ((flags & PAGE_MONITORED) != 0) {
         monitored_write(set, phys, frame, offset, size);
+    }
+    if ((flags & PAGE_WATCHED) != 0 && phys->watched_write != NULL) {
+        phys->watched_write(phys->watched_self, frame, offset, size);
     }
 }

@@ -12,6 +12,7 @@
 #include "machine/host/block.h"
 #include "machine/outside.h"
 #include "machine/script.h"
+#include "machine/travel.h"
 #include "trace/events.h"
 
 #include <stdlib.h>
@@ -25,6 +26,7 @@ void machine_config_init(struct machine_config *c)
     c->hpet = true;
     c->pit = true;
     c->vtd = VTD_OPTIONS_DEFAULT;
+    c->amdvi = AMDVI_OPTIONS_DEFAULT;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;
@@ -96,6 +98,15 @@ static void map_changed(void *self)
 static void deadline_moved(void *self)
 {
     machine_end_slice(self);
+}
+
+const struct console_config *machine_console_config(const struct machine *m, unsigned number)
+{
+    const struct machine_config *c = &m->config;
+    if (number < c->serial_count) {
+        return &c->serial[number];
+    }
+    return number == c->serial_count && c->debugcon.kind != CONSOLE_NONE ? &c->debugcon : &c->virtcon;
 }
 
 const char *machine_file(const struct machine *m, const char *path)
@@ -218,6 +229,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
     trace_init(&m->trace, &m->clock);
     gate_init(&m->gate, &m->clock, &m->trace);
     m->next_mark = ~(u64)0;
+    m->stop_at = ~(u64)0;
     m->ram_below_4g =
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
@@ -287,6 +299,7 @@ void machine_free(struct machine *m)
         jit_log_stats(m->jit);
     }
     outside_detach(m);
+    travel_stop(m);
     (void)trace_finish(&m->trace, &m->error);
     gate_free(&m->gate);
     script_free(m->script);
