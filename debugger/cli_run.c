@@ -18,7 +18,7 @@ static int run_machine(struct run_options *o, struct machine *m)
                  (unsigned long long)a->rip, (unsigned)a->activity);
     }
     int status = session_status(m, &r);
-    if (r.reason == STOP_ERROR) {
+    if (r.reason == STOP_ERROR || r.reason == STOP_DIFFERS) {
         (void)cli_fail(&m->error);
     }
     if (o->hash) {
