@@ -2,6 +2,8 @@
 /* vitrine run: boot a machine, show its consoles, report how it ended. */
 #include "debugger/cli.h"
 
+#include "machine/watching.h"
+
 static int run_machine(struct run_options *o, struct machine *m)
 {
     struct error err = {0};
@@ -17,6 +19,9 @@ static int run_machine(struct run_options *o, struct machine *m)
     int status = session_status(m, &r);
     if (r.reason == STOP_ERROR) {
         (void)cli_fail(&m->error);
+    }
+    if (status == EXIT_STATUS_OK && watching_violations(m) != 0) {
+        status = EXIT_STATUS_VIOLATION;
     }
     if (o->hash) {
         session_print_hash(m, &r);

@@ -212,7 +212,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return CPU_OK;
     }
     struct page_desc *page = &cpu->phys->pages[p->frame];
-    u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED);
+    u32 special = page->flags & ~(u32)PAGE_DIRTY;
     if (special == 0 && p->writable) {
         phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
@@ -554,6 +554,9 @@ static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u
 void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     u32 flags = phys->pages[frame].flags;
+    if ((flags & PAGE_WATCHED) != 0 && set->observer.before_write != NULL) {
+        set->observer.before_write(set->observer.self, frame, offset, size);
+    }
     if ((flags & PAGE_IS_TABLE) != 0) {
         tlb_table_write(set, phys, frame, offset, size);
     }

@@ -21,6 +21,7 @@
     X(CR, "cr", "writes of control registers")                                                     \
     X(MSR, "msr", "writes of model-specific registers")                                            \
     X(IOMMU, "iommu", "what IOMMUs block")                                                         \
+    X(WATCH, "watch", "guests, what they and devices reach and share, hypercalls")              \
     X(IO, "io", "ports and memory-mapped devices (many)")
 
 enum trace_class {
