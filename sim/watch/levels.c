@@ -224,10 +224,12 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
     w->guests[c->guest].entries++;
     if (root != 0) {
         w->roots[root].in_use++;
+        watch_begin_work(w);
         if (build) {
             watch_root_build(w, root, &m);
         }
         watch_root_used(w, root);
+        watch_end_work(w);
     }
     if (c->guest != c->last_guest) {
         trace_level(w->trace, cpu, c->guest, w->guests[c->guest].parent, e->control,
@@ -320,10 +322,12 @@ void watch_device(struct watch *w, u16 requester, const struct watch_route *rout
             if (r->in_use++ == 0) {
                 r->requester = requester;
             }
+            watch_begin_work(w);
             if (!r->live) {
                 watch_root_build(w, root, &m);
             }
             watch_root_used(w, root);
+            watch_end_work(w);
         }
     }
     d->direct = direct;

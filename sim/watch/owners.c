@@ -265,6 +265,25 @@ static void remove_page(struct watch *w, u32 root, u64 frame, u8 rights)
     }
 }
 
+void watch_disown(struct watch *w, u32 root)
+{
+    struct root *r = &w->roots[root];
+    for (u64 frame = 0; frame < w->phys->page_count; frame++) {
+        u32 *link = &w->frames[frame].owners;
+        while (*link != 0) {
+            u32 n = *link;
+            if (owner_at(w, n)->root == root) {
+                *link = owner_at(w, n)->next;
+                pool_give(&w->owners, n);
+                end_shares(w, frame, root);
+            } else {
+                link = &owner_at(w, n)->next;
+            }
+        }
+    }
+    r->mapped = r->reach[0] = r->reach[1] = r->reach[2] = 0;
+}
+
 /* Page by page, as far as it is RAM. */
 static bool ram_frame(const struct watch *w, u64 spa, u64 *frame)
 {
@@ -276,6 +295,9 @@ static bool ram_frame(const struct watch *w, u64 spa, u64 *frame)
 void watch_add_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights,
                      const struct watch_moment *m)
 {
+    if (!watch_spend(w, root, bytes >> PAGE_SHIFT)) {
+        return;
+    }
     for (u64 at = spa, frame; at - spa < bytes && at < w->phys->ram_bytes + GIB(4); at += PAGE_SIZE) {
         if (ram_frame(w, at, &frame)) {
             add_page(w, root, frame, rights, m);

@@ -210,12 +210,7 @@ static u32 build_node(struct watch *w, u32 root, u64 spa, unsigned level, u64 ba
     if (level == 0 || !phys_page(w->phys, SPA(spa), &frame, &host, &writable)) {
         return 0;
     }
-    if (w->nodes.count >= WATCH_NODES_MAX && w->nodes.free == 0) {
-        if (!w->roots[root].incomplete) {
-            log_line(w->log, LOG_WATCH, "tables at %#llx: too many; not all of them are followed",
-                     (unsigned long long)w->roots[root].tables.table);
-        }
-        w->roots[root].incomplete = true;
+    if (!watch_spend(w, root, 512)) {
         return 0;
     }
     u32 page = w->frames[frame].page;
@@ -263,6 +258,8 @@ static void set_pending(struct watch *w, u32 node, unsigned index, bool on)
     n->pending[index / 64] = bits_set(n->pending[index / 64], index % 64, 1, on ? 1 : 0);
 }
 
+static void free_node(struct watch *w, u32 node);
+
 static void drop_node(struct watch *w, u32 node)
 {
     struct node *n = node_at(w, node);
@@ -274,6 +271,13 @@ static void drop_node(struct watch *w, u32 node)
             remove_entry(w, node, i, entry);
         }
     }
+    free_node(w, node);
+}
+
+static void free_node(struct watch *w, u32 node)
+{
+    struct node *n = node_at(w, node);
+    struct page *p = page_at(w, n->page);
     u32 *link = &p->nodes;
     while (*link != node) {
         link = &node_at(w, *link)->next_on_page;
@@ -298,7 +302,7 @@ static void add_entry(struct watch *w, u32 node, unsigned index, u64 entry, cons
     enum watch_format format = w->roots[n.root].tables.format;
     struct decoded d = watch_decode(format, n.level, entry);
     u8 rights = d.rights & n.rights;
-    if (d.kind == DECODED_NONE || rights == 0) {
+    if (d.kind == DECODED_NONE || rights == 0 || w->roots[n.root].too_large) {
         return;
     }
     if (d.kind == DECODED_LEAF) {
@@ -330,7 +334,7 @@ static void remove_entry(struct watch *w, u32 node, unsigned index, u64 entry)
     enum watch_format format = w->roots[n->root].tables.format;
     struct decoded d = watch_decode(format, n->level, entry);
     u8 rights = d.rights & n->rights;
-    if (d.kind == DECODED_NONE || rights == 0) {
+    if (d.kind == DECODED_NONE || rights == 0 || w->roots[n->root].too_large) {
         return;
     }
     if (d.kind == DECODED_LEAF) {
@@ -341,6 +345,57 @@ static void remove_entry(struct watch *w, u32 node, unsigned index, u64 entry)
         u32 child = n->child[index];
         n->child[index] = 0;
         drop_node(w, child);
+    }
+}
+
+/* ---- too much ----
+ *
+ * Tables are hostile input: entries that lead back to their own table, or all to one, are a tree of more
+ * nodes than memory holds. An event may cause so much work; a root that wants more is given up: reported,
+ * and not followed until its guest comes with other tables. */
+
+void watch_begin_work(struct watch *w)
+{
+    w->work = WATCH_WORK(w->phys->page_count);
+}
+
+bool watch_spend(struct watch *w, u32 root, u64 work)
+{
+    struct root *r = &w->roots[root];
+    if (w->work < work || r->too_large) {
+        r->too_large = true;
+        w->exhausted = true;
+        return false;
+    }
+    w->work -= work;
+    return true;
+}
+
+static void give_up(struct watch *w, u32 root)
+{
+    for (u32 i = 1; i < w->nodes.count; i++) {
+        struct node *n = node_at(w, i);
+        if (n->serial != 0 && n->root == root) {
+            free_node(w, i);
+        }
+    }
+    watch_disown(w, root);
+    w->roots[root].node = 0;
+    w->roots[root].given_up = true;
+    log_line(w->log, LOG_WATCH, "tables at %#llx are a tree too large to follow",
+             (unsigned long long)w->roots[root].tables.table);
+}
+
+void watch_end_work(struct watch *w)
+{
+    if (!w->exhausted) {
+        return;
+    }
+    w->exhausted = false;
+    for (u32 i = 1; i <= w->root_count; i++) {
+        if (w->roots[i].too_large && !w->roots[i].given_up) {
+            give_up(w, i);
+        }
     }
 }
 
@@ -475,8 +530,10 @@ void watch_settle(struct watch *w)
         return;
     }
     w->written = false;
+    watch_begin_work(w);
     account(w, w->written_frame, w->written_offset, w->written_size, &w->written_at);
     retire_idle_roots(w);
+    watch_end_work(w);
 }
 
 void watch_before_write(struct watch *w, u64 frame, u64 offset, u64 size)

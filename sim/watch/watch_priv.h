@@ -7,7 +7,8 @@
 #include "watch/watch.h"
 
 #define WATCH_CPUS 16
-#define WATCH_NODES_MAX (1u << 20)
+/* Work that one event may cause, in entries and pages looked at: what honest tables never need. */
+#define WATCH_WORK(pages) (16 * (pages) + (1u << 20))
 #define WATCH_PENDING_MAX 65536u
 
 /* A growing array of records with a list of free ones. */
@@ -63,7 +64,8 @@ struct pending {
 };
 
 struct root {
-    bool live, device, incomplete;
+    bool live, device;
+    bool too_large, given_up; /* its tables take more work than any honest ones: not followed */
     struct watch_tables tables;
     u8 rights;
     u32 guest; /* the guest it belongs to, 0: none (yet) */
@@ -149,6 +151,8 @@ struct watch {
     u64 written_frame, written_offset, written_size;
     struct watch_moment written_at;
     u64 share_open, share_confirmed, reported;
+    u64 work; /* left for the running event */
+    bool exhausted; /* a root is too_large and not given up yet */
 };
 
 /* ---- tables.c ---- */
@@ -169,6 +173,11 @@ void watch_root_drop(struct watch *w, u32 root);
 void watch_root_used(struct watch *w, u32 root);
 /* Account for the last write. */
 void watch_settle(struct watch *w);
+/* An event of the machine begins; one that began ends. */
+void watch_begin_work(struct watch *w);
+void watch_end_work(struct watch *w);
+/* False: too much for this event; the root will be given up. */
+bool watch_spend(struct watch *w, u32 root, u64 work);
 void watch_mark_page(struct watch *w, u64 frame);
 
 /* ---- owners.c ---- */
@@ -177,6 +186,8 @@ void watch_add_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights,
                      const struct watch_moment *m);
 void watch_remove_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights);
 void watch_open_shares_used(struct watch *w, u32 root);
+/* It reaches nothing any more, whatever was accounted for. */
+void watch_disown(struct watch *w, u32 root);
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
 
 /* ---- levels.c ---- */
