@@ -47,6 +47,8 @@ struct run_options {
     bool as_qemu; /* called as qemu-system-vitrine */
     bool hash;
     bool strict;
+    bool watch;
+    enum violation_policy on_violation;
     bool help;
     u32 log_classes;
     const char *log_file, *script;

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "machine/watching.h"
+
 static int run_machine(struct run_options *o, struct machine *m)
 {
     struct error err = {0};
@@ -20,6 +22,9 @@ static int run_machine(struct run_options *o, struct machine *m)
     int status = session_status(m, &r);
     if (r.reason == STOP_ERROR || r.reason == STOP_DIFFERS) {
         (void)cli_fail(&m->error);
+    }
+    if (status == EXIT_STATUS_OK && watching_violations(m) != 0) {
+        status = EXIT_STATUS_VIOLATION;
     }
     if (o->hash) {
         session_print_hash(m, &r);

@@ -3,6 +3,7 @@
 #include "debugger/cli.h"
 
 #include "machine/boot/boot.h"
+#include "machine/watching.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -65,8 +66,14 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
         outside_detach(m);
         return false;
     }
+    if (o->watch) {
+        watching_start(m, o->on_violation);
+    }
     catch_signals(m);
     *result = machine_run(m);
+    if (o->watch) {
+        watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
+    }
     outside_detach(m);
     interrupt_flag = NULL;
     if (m->log.out != NULL) {
@@ -101,6 +108,8 @@ int session_status(const struct machine *m, const struct run_result *r)
     case STOP_ERROR:
     case STOP_DIFFERS:
         return (int)m->error.status;
+    case STOP_VIOLATION:
+        return EXIT_STATUS_VIOLATION;
     case STOP_POSITION: /* of the debugger; the command line asks for none */
     case STOP_STRICT:
     case STOP_NONE:

@@ -75,7 +75,7 @@ static bool add(struct loaded_recording *l, const struct trace_record *r)
     }
     if (r->event == TRACE_EVENT_stop && !l->has_stop) {
         l->has_stop = true;
-        l->reason = r->args[0] <= STOP_DIFFERS ? (enum stop_reason)r->args[0] : STOP_NONE;
+        l->reason = r->args[0] <= STOP_REASON_LAST ? (enum stop_reason)r->args[0] : STOP_NONE;
         l->code = (u32)r->args[1];
         return make_mark(l, r, r->args[2], r->args[3], &l->stop);
     }

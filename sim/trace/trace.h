@@ -22,6 +22,7 @@
     X(MSR, "msr", "writes of model-specific registers")                                            \
     X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \
     X(IOMMU, "iommu", "what IOMMUs block")                                                         \
+    X(WATCH, "watch", "guests, what they and devices reach and share, hypercalls")              \
     X(IO, "io", "ports and memory-mapped devices (many)")
 
 enum trace_class {
