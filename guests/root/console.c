@@ -203,13 +203,13 @@ static void run_line(char *text)
 static bool run_script(void)
 {
     u32 n = 0;
-    while (*script == ' ' || *script == ';') {
+    while (*script == ' ' || *script == ';' || *script == '&') {
         script++;
     }
     if (*script == 0) {
         return false;
     }
-    while (*script != 0 && *script != ';') {
+    while (*script != 0 && *script != ';' && *script != '&') {
         if (n + 1 < LINE) {
             line[n++] = *script;
         }
