@@ -48,7 +48,7 @@ if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
     done
     MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/nested.cpio" "$here/nested_commands"
 fi
-# Xen, with a dom0 of the stock kernel that creates guests of each kind from the same kernel.
+# Xen, with a dom0 of the stock kernel that creates guests of each kind from the cloud kernel.
 if [ -e "$in/xen/complete" ]; then
     xen=$in/xen/root
     tools=$(ls -d "$xen"/usr/lib/xen-*/ | head -n 1)
@@ -68,7 +68,7 @@ if [ -e "$in/xen/complete" ]; then
     for f in kvmvapic.bin linuxboot_dma.bin; do
         cp -L "$xen/usr/share/qemu/$f" "$out/xen/qemu/"
     done
-    cp -L "$in/vmlinuz" "$out/xen/vmlinuz"
+    cp -L "$in/vmlinuz-cloud" "$out/xen/vmlinuz"
     "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
     MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen.cpio.gz" "$here/xen_commands"
 fi
