@@ -21,7 +21,7 @@ static int run_machine(struct run_options *o, struct machine *m)
     if (o->hash) {
         session_print_hash(m, &r);
     }
-    if (!record_finish(m, &r, &err) || !machine_commit(m, &err)) {
+    if (!record_finish(m, &r, true, &err)) {
         status = cli_fail(&err);
     }
     return status;
