@@ -276,7 +276,7 @@ static bool scalable_mode(struct vtd_options *vtd, const char *value, struct err
     return true;
 }
 
-static bool iommu_property(struct vtd_options *vtd, const char *key, const char *value,
+static bool vtd_property(struct vtd_options *vtd, const char *key, const char *value,
                            struct error *err)
 {
     const struct {
@@ -315,13 +315,67 @@ static bool iommu_property(struct vtd_options *vtd, const char *key, const char 
                      "x-verify-ioapic are known", key);
 }
 
-static bool add_iommu(struct run_options *o, char *text, struct error *err)
+static bool add_intel_iommu(struct run_options *o, char *text, struct error *err)
 {
     char *key;
     char *value;
-    o->machine.iommu = true;
+    o->machine.iommu = IOMMU_INTEL;
     while (options_next_property(&text, &key, &value)) {
-        if (!iommu_property(&o->machine.vtd, key, value, err)) {
+        if (!vtd_property(&o->machine.vtd, key, value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* dma-remap, pt and device-iotlb are QEMU's; translation always is, passing through too, and there are
+ * no device TLBs. */
+static bool amdvi_property(struct amdvi_options *amdvi, const char *key, const char *value,
+                           struct error *err)
+{
+    bool unused;
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"intremap", &amdvi->intremap},
+                 {"xtsup", &amdvi->xtsup},
+                 {"dma-remap", &unused},
+                 {"pt", &unused},
+                 {"x-ga", &amdvi->ga},
+                 {"x-guest-apic", &amdvi->guest_apic},
+                 {"x-guest-tables", &amdvi->guest_tables},
+                 {"x-gio", &amdvi->gio},
+                 {"x-ppr", &amdvi->ppr},
+                 {"x-np-cache", &amdvi->np_cache}};
+    if (is_common(key) || (value != NULL && strcmp(value, "auto") == 0)) {
+        return true;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(flags); i++) {
+        if (strcmp(key, flags[i].name) == 0) {
+            return options_on_off(key, value, flags[i].flag, err);
+        }
+    }
+    if (strcmp(key, "x-levels") == 0) {
+        u64 levels = 0;
+        if (!options_parse_number(value != NULL ? value : "", &levels) || levels < 4 || levels > 6) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device amd-iommu,x-levels: 4, 5 or 6 is wanted");
+        }
+        amdvi->host_levels = (unsigned)levels;
+        return true;
+    }
+    return error_set(err, EXIT_STATUS_USAGE,
+                     "--device amd-iommu: no property '%s'; intremap, xtsup, dma-remap, pt, x-ga, "
+                     "x-guest-apic, x-guest-tables, x-gio, x-ppr, x-np-cache and x-levels are known",
+                     key);
+}
+
+static bool add_amd_iommu(struct run_options *o, char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    o->machine.iommu = IOMMU_AMD;
+    while (options_next_property(&text, &key, &value)) {
+        if (!amdvi_property(&o->machine.amdvi, key, value, err)) {
             return false;
         }
     }

@@ -63,6 +63,7 @@ static const char *word_for(const struct trace_field *f, u64 v)
     static const char *const events[] = {"none", "exception", "int-n", "int3",
                                          "int1", "interrupt", "nmi",   "shutdown"};
     static const char *const changes[] = {"reset", "init", "sipi", "smi", "shutdown"};
+    static const char *const accesses[] = {"read", "write", "interrupt"};
     if (is_kind(f, "event_kind")) {
         return v < ARRAY_LEN(events) ? events[v] : NULL;
     }
@@ -74,6 +75,9 @@ static const char *word_for(const struct trace_field *f, u64 v)
     }
     if (is_kind(f, "vmx_exit")) {
         return vmx_exit_word(v);
+    }
+    if (is_kind(f, "iommu_access")) {
+        return v < ARRAY_LEN(accesses) ? accesses[v] : NULL;
     }
     if (is_kind(f, "gate_source")) {
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;
@@ -94,6 +98,9 @@ static void put_number(FILE *out, const struct trace_record *r, const struct tra
     }
     if (word != NULL) {
         (void)fprintf(out, json ? "\"%s\"" : "%s", word);
+    } else if (is_kind(f, "pci")) {
+        (void)fprintf(out, json ? "\"%02x:%02x.%x\"" : "%02x:%02x.%x", (unsigned)(v >> 8 & 0xff),
+                      (unsigned)(v >> 3 & 31), (unsigned)(v & 7));
     } else if (is_kind(f, "dec")) {
         (void)fprintf(out, "%" PRIu64, v);
     } else {

@@ -15,8 +15,10 @@
 #include "cpu/tlb.h"
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/iommu/amdvi.h"
 #include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
+#include "jit/jit.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
 #include "trace/gate.h"
@@ -33,6 +35,8 @@
  * Registers"]: on a bus of their own. */
 #define BOARD_IOAPIC_REQUESTER 0xf0f8
 #define BOARD_HPET_REQUESTER 0xf078
+/* On boards with an AMD IOMMU both are where software expects the southbridge: 00:14.0. */
+#define BOARD_AMD_SOUTHBRIDGE_REQUESTER 0x00a0
 #define BOARD_APIC_BASE 0xfee00000u
 #define BOARD_RAM_MIN 0x1000000u          /* 16 MiB */
 #define BOARD_RAM_BELOW_4G_MAX 0xb0000000u /* up to the ECAM window; the rest of RAM starts at 4 GiB */
@@ -47,6 +51,8 @@ struct console_config {
 
 /* How a bzImage is entered. */
 enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
+
+enum iommu_kind { IOMMU_NONE, IOMMU_INTEL, IOMMU_AMD };
 
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
@@ -66,6 +72,9 @@ struct module_config {
 struct file_map {
     const char *from, *to;
 };
+
+/* How instructions are executed; no guest can tell. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
 
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
@@ -90,8 +99,9 @@ struct machine_config {
     bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
     struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
-    bool iommu;     /* an Intel IOMMU, with these options */
+    enum iommu_kind iommu; /* with the options of its kind */
     struct vtd_options vtd;
+    struct amdvi_options amdvi;
     bool virtio_access_platform; /* virtio devices offer ACCESS_PLATFORM: they go through the IOMMU */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
@@ -106,6 +116,9 @@ struct machine_config {
     bool disks_stay; /* no drive's file is written to */
     u64 tlb_entries;
     u64 code_cache_bytes;
+    enum engine engine;
+    u64 jit_bytes;
+    u32 jit_threshold;
     u64 epoch; /* counts between state hashes of a recording */
 };
 
@@ -149,7 +162,6 @@ struct mch;
 struct ich9_lpc;
 struct rtc;
 struct hpet;
-struct vtd;
 struct fw_cfg;
 struct uart16550;
 struct block_disk;
@@ -180,6 +192,7 @@ struct machine {
     struct cpu_set set;
     struct use_pool uses;
     struct code_cache code;
+    struct jit *jit; /* NULL: interpreter only */
     struct cpu *cpus; /* array of config.cpus */
     struct cpu_model model;
     /* Deterministic turns: whose it is and what is left of it. Saved. */
@@ -197,7 +210,7 @@ struct machine {
     struct ich9_lpc *lpc;
     struct rtc *rtc;
     struct hpet *hpet;
-    struct vtd *vtd; /* NULL: no IOMMU */
+    struct iommu *iommu; /* NULL: none */
     struct irq_line ferr; /* IRQ 13 */
     struct fw_cfg *fw_cfg;
     struct uart16550 *uart[MACHINE_MAX_SERIAL];
@@ -236,7 +249,6 @@ u64 machine_hash(struct machine *m);
 bool machine_commit(struct machine *m, struct error *err);
 
 /* For board.c and boot/: */
-struct vtd_config board_vtd_config(const struct machine *m);
 bool board_build(struct machine *m, struct error *err);
 void board_reset(struct machine *m, bool power);
 int board_int_ack(void *machine);

@@ -20,7 +20,8 @@
     X(INT, "int", "exceptions and interrupts as they are delivered")                               \
     X(CR, "cr", "writes of control registers")                                                     \
     X(MSR, "msr", "writes of model-specific registers")                                            \
-    X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")         \
+    X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \
+    X(IOMMU, "iommu", "what IOMMUs block")                                                         \
     X(IO, "io", "ports and memory-mapped devices (many)")
 
 enum trace_class {

@@ -24,6 +24,8 @@ modules_of() { # kernel image -> its module tree
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/root-cloud.cpio.gz"
 MODULES=$out/modules "$here/make_initrd.sh" "$out/root.cpio.gz"
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/net.cpio.gz" "$here/net_commands"
+MODULES=$out/modules "$here/make_initrd.sh" "$out/net-stock.cpio.gz" "$here/net_commands"
+"$here/make_initrd.sh" "$out/rogue.cpio.gz" "$here/rogue_commands"
 if [ -e "$in/busybox-i386" ]; then
     BUSYBOX=$in/busybox-i386 "$here/make_initrd.sh" "$out/shell32.cpio.gz" "$here/shell_commands"
 fi
