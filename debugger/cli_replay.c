@@ -25,7 +25,8 @@ static void help(FILE *out)
                   "  --file OLD=NEW      a recorded file is at NEW now; repeatable\n"
                   "  --quiet             do not show what the guest prints\n"
                   "  --record FILE       record the replay, with --trace CLASSES more than the first time\n"
-                  "  --hash, --log CLASSES, -D FILE, --epoch N, --tlb-entries N   as for `run`\n\n"
+                  "  --hash, --log CLASSES, -D FILE, --epoch N, --tlb-entries N, --engine E\n"
+                  "                 as for `run`\n\n"
                   "Exit status: 0 when the replay is the recorded run, 73 at the first difference.\n");
 }
 
@@ -109,7 +110,7 @@ static int replay(struct run_options *o, struct machine *m, const struct loaded_
 {
     struct error err = {0};
     struct run_result r;
-    if (!record_start(o, m, &err)) {
+    if ((o->load != NULL && !record_load(o, m, &err)) || !record_start(o, m, &err)) {
         return cli_fail(&err);
     }
     evidence_start_replay(m, &l->recording);

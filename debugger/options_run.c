@@ -64,6 +64,24 @@ bool opt_hash(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+bool opt_save(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->host_side = true;
+    o->save = v;
+    return true;
+}
+
+/* What ended the run that was saved is no end of this one. */
+bool opt_load(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->load = v;
+    o->machine.max_instructions = 0;
+    o->machine.stop_on = NULL;
+    return true;
+}
+
 bool opt_log(struct run_options *o, const char *v, struct error *err)
 {
     u32 classes;

@@ -18,6 +18,7 @@
 #include "machine/host/block.h"
 #include "trace/events.h"
 #include "traces/load.h"
+#include "traces/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -70,7 +71,7 @@ static bool digest_file(const char *path, struct digest *d, struct error *err)
     return true;
 }
 
-#define MAX_FILES (MACHINE_MAX_MODULES + MACHINE_MAX_DRIVES + 2)
+#define MAX_FILES (MACHINE_MAX_MODULES + MACHINE_MAX_DRIVES + 3)
 
 /* Names of the files that a configuration reads, as it has them. */
 static unsigned list_files(const struct machine_config *c, const char *paths[MAX_FILES])
@@ -119,11 +120,14 @@ static void put_number(FILE *out, const char *name, u64 value, const char *unit)
     (void)fprintf(out, "option %s %" PRIu64 "%s\n", name, value, unit);
 }
 
-static bool put_files(FILE *out, const struct run_options *o, const struct machine *m,
+static bool put_files(FILE *out, const struct run_options *o, const struct machine *m, bool for_snapshot,
                       struct error *err)
 {
     const char *paths[MAX_FILES];
     unsigned n = list_files(&o->machine, paths);
+    if (o->load != NULL && !for_snapshot) {
+        paths[n++] = o->load;
+    }
     for (unsigned i = 0; i < n; i++) {
         struct digest d;
         if (!digest_file(machine_file(m, paths[i]), &d, err)) {
@@ -138,7 +142,8 @@ static bool put_files(FILE *out, const struct run_options *o, const struct machi
     return true;
 }
 
-static bool put_config(FILE *out, const struct run_options *o, const struct machine *m,
+/* for_snapshot: what a snapshot was itself loaded from does not matter to it. */
+static bool put_config(FILE *out, const struct run_options *o, const struct machine *m, bool for_snapshot,
                        struct error *err)
 {
     const struct machine_config *c = &o->machine;
@@ -151,7 +156,9 @@ static bool put_config(FILE *out, const struct run_options *o, const struct mach
     }
     (void)fprintf(out, "qemu %d\n", o->as_qemu ? 1 : 0);
     for (unsigned i = 0; i < o->given_count; i++) {
-        put_option(out, o->given[i].name, o->given[i].value);
+        if (!for_snapshot || strcmp(o->given[i].name, "load") != 0) {
+            put_option(out, o->given[i].name, o->given[i].value);
+        }
     }
     /* Defaults may change from build to build. */
     put_number(out, "memory", c->ram_bytes, "B");
@@ -172,7 +179,55 @@ static bool put_config(FILE *out, const struct run_options *o, const struct mach
         put_value(out, c->script);
         (void)fputc('\n', out);
     }
-    return put_files(out, o, m, err);
+    return put_files(out, o, m, for_snapshot, err);
+}
+
+/* The configuration as text, to be freed; NULL with a line in *err. */
+static char *config_text(const struct run_options *o, const struct machine *m, bool for_snapshot,
+                         struct error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        (void)error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+        return NULL;
+    }
+    bool ok = put_config(out, o, m, for_snapshot, err);
+    if (fclose(out) != 0 || !ok) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static bool create(const char *path, int *fd, struct error *err)
+{
+    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return *fd >= 0 ||
+           error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+bool record_save(const struct run_options *o, struct machine *m, struct error *err)
+{
+    int fd;
+    char *text = config_text(o, m, true, err);
+    bool ok = text != NULL && create(o->save, &fd, err) && snapshot_write(m, fd, text, err);
+    free(text);
+    return ok;
+}
+
+bool record_load(const struct run_options *o, struct machine *m, struct error *err)
+{
+    struct snapshot s;
+    const char *path = machine_file(m, o->load);
+    if (!snapshot_read(&s, path, err)) {
+        return false;
+    }
+    struct error inner = {0};
+    bool ok = snapshot_apply(&s, m, &inner) || error_set(err, inner.status, "%s: %s", path, inner.text);
+    snapshot_free(&s);
+    return ok;
 }
 
 bool record_start(struct run_options *o, struct machine *m, struct error *err)
@@ -181,18 +236,9 @@ bool record_start(struct run_options *o, struct machine *m, struct error *err)
         return o->trace_classes == 0 ||
                error_set(err, EXIT_STATUS_USAGE, "--trace wants --record FILE to write to");
     }
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL) {
-        return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
-    }
-    bool ok = put_config(out, o, m, err);
-    ok = fclose(out) == 0 && ok;
-    int fd = ok ? open(o->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    if (ok && fd < 0) {
-        ok = error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", o->record, strerror(errno));
-    }
+    int fd;
+    char *text = config_text(o, m, false, err);
+    bool ok = text != NULL && create(o->record, &fd, err);
     ok = ok && trace_start(&m->trace, fd, o->trace_classes, text, err);
     free(text);
     if (ok) {

@@ -136,6 +136,9 @@ static bool load(struct loaded_recording *l, struct trace_reader *r, struct erro
         record.time = time;
         ok = add(l, &record);
     }
+    if (r->is_snapshot) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s", r->end.text);
+    }
     bool by_itself = l->has_stop && !is_ordered(l->reason);
     ok = ok && add_input(l, (struct gate_entry){.source = GATE_END,
                                                 .position = position,

@@ -206,7 +206,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         p->host = NULL;
         return CPU_OK;
     }
-    if (!plain || !tables_in_ram(cpu, &res)) {
+    if (!plain || res.spp_used || !tables_in_ram(cpu, &res)) {
         return CPU_OK;
     }
     note_uses(cpu, ctx, &root, &res, lin);

@@ -73,7 +73,8 @@ struct jit_block {
 };
 
 struct jit_thunks {
-    const u8 *enter, *op, *out, *link, *indirect, *check;
+    const u8 *enter, *op, *out, *link, *indirect;
+    const u8 *begin, *end, *store, *stop; /* lockstep */
 };
 
 enum jit_reason {
@@ -99,14 +100,17 @@ struct jit {
     u32 block_count, block_cap, block_free;
     struct jit_stats stats;
     struct lockstep *lockstep;
+    bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
+    bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
 };
 
 void jit_make_thunks(struct jit *j);
 
 /* Translate b; false when it cannot be. May evict others. */
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);
-/* Translate the first `ops` of b as code that runs once and ends at the check thunk. */
-const u8 *jit_translate_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned ops);
+/* Translate ops `from` to `to` - 1 of b and run that once, with the processor's state as it stands. JIT_DIFFERS:
+ * it ran to the end. */
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to);
 
 u32 jit_block_take(struct jit *j);
 void jit_unlink_block(struct jit *j, u32 n);
@@ -114,13 +118,27 @@ void jit_link(struct jit *j, u32 exit, u32 target);
 void jit_evict_region(struct jit *j, unsigned region);
 
 /* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
-unsigned jit_op(struct cpu *cpu, u32 where);
+unsigned jit_op(struct cpu *cpu, u64 where, u32 unused);
+typedef unsigned jit_enter_fn(struct cpu *cpu, const u8 *code);
+jit_enter_fn *jit_enter_of(const struct jit *j);
 
 u64 jit_pack_flags(const struct cpu *cpu);
 void jit_unpack_flags(struct cpu *cpu, u64 packed);
 
 /* ---- Lockstep (lockstep.c) ---- */
+
 struct lockstep *lockstep_new(void);
 void lockstep_free(struct lockstep *l);
+const char *lockstep_text(const struct lockstep *l); /* NULL: no difference so far */
+bool lockstep_is_searching(const struct lockstep *l);
+/* A stretch of translated code begins at op `from` of a block; flags as in cpu->arch. */
+void lockstep_begin(struct cpu *cpu, u32 block, unsigned from);
+/* It ends before op `to`: registers and RIP of translated code stand in cpu->arch, flags in d.jit.flags. False:
+ * it differs. */
+bool lockstep_end(struct cpu *cpu, unsigned to);
+/* Called by translated code: a block begins, ends before op `to`, is about to store. */
+unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused);
+unsigned lockstep_leave_block(struct cpu *cpu, u64 to, u32 unused);
+unsigned lockstep_store(struct cpu *cpu, u64 host, u32 size);
 
 #endif

@@ -284,17 +284,66 @@ static void emit_cmpxchg(struct translation *t)
 
 /* ---- Shifts ---- */
 
+/* The host's flags into rax; OF stands in al already. */
+static void save_shift_flags(struct translation *t, bool rotate)
+{
+    emit_u8(&t->e, 0x9f); /* lahf */
+    if (!rotate) {
+        emit_u8(&t->e, 0x25); /* and eax: AF = 0 */
+        emit_u32(&t->e, (0xffu & ~(u32)F_AF) << 8 | 0xff);
+    }
+    t->flags = IN_RAX;
+}
+
+static void save_of(struct translation *t)
+{
+    emit_op(&t->e, OP_0F(0x90), 1, 0, rm_reg(H_RAX)); /* seto al */
+}
+
+/* By n > 1, with flags that matter: steps of one where the flags come from, so that none is undefined. */
+static void shift_by_steps(struct translation *t, unsigned shift, unsigned d, unsigned n)
+{
+    struct emit *e = &t->e;
+    unsigned size = t->in->osz;
+    struct host_rm rm = rm_reg(d);
+    bool rotate = shift <= HS_ROR;
+    bool narrow = size < 4 && n > 2;
+    if (t->j->of_first_step && shift != HS_SAR) {
+        emit_shift_imm(e, shift, size, rm, 1);
+        save_of(t);
+        emit_shift_imm(e, shift, size, rm, narrow ? n - 2 : n - 1);
+        if (narrow) { /* more than the width: only single steps define CF */
+            emit_shift_imm(e, shift, size, rm, 1);
+        }
+        save_shift_flags(t, rotate);
+        return;
+    }
+    bool split = size < 4 || rotate || shift == HS_SHL;
+    if (split) {
+        emit_shift_imm(e, shift, size, rm, n - 1);
+    }
+    emit_shift_imm(e, shift, size, rm, split ? 1 : n);
+    if (rotate) {
+        flags_set(t, 0, 0);
+    } else {
+        /* Shifted right by more than one, the last step finds the sign at rest: OF = 0. */
+        u32 undefined = F_AF | (split ? 0 : F_OF);
+        flags_set(t, undefined, undefined);
+    }
+}
+
 static void emit_shift(struct translation *t)
 {
     struct emit *e = &t->e;
     unsigned size = t->in->osz, shift = facts_of(t)->number;
     unsigned n = (unsigned)t->in->imm & (size == 8 ? 63u : 31u);
-    bool rotate = facts_of(t)->kind == OP_ROTATE, memory = in_memory(t, 0), matter = flags_matter(t);
+    bool rotate = facts_of(t)->kind == OP_ROTATE, memory = in_memory(t, 0);
     struct host_rm m = {0};
     if (memory) {
         m = memory_operand(t, size, true);
     }
-    u32 keeps = rotate ? t->live[t->i + 1] & (F_SF | F_ZF | F_AF | F_PF) : 0;
+    bool keep_of = rotate && !memory && n > 1 && t->j->of_kept;
+    u32 keeps = rotate ? t->live[t->i + 1] & (F_SF | F_ZF | F_AF | F_PF | (keep_of ? F_OF : 0u)) : 0;
     if (keeps != 0) {
         flags_need(t, keeps);
     }
@@ -302,22 +351,20 @@ static void emit_shift(struct translation *t)
     if (memory) {
         emit_mov_load(e, size, d, m);
     }
-    bool split = n > 1 && matter && (size < 4 || rotate || shift == HS_SHL);
-    if (split) {
-        emit_shift_imm(e, shift, size, rm_reg(d), n - 1);
+    if (keep_of && flags_matter(t)) {
+        save_of(t);
+        emit_shift_imm(e, shift, size, rm_reg(d), n);
+        save_shift_flags(t, true);
+    } else if (n > 1 && flags_matter(t)) {
+        shift_by_steps(t, shift, d, n);
+    } else {
+        emit_shift_imm(e, shift, size, rm_reg(d), n);
+        flags_set(t, rotate ? 0 : F_AF, rotate ? 0 : F_AF);
     }
-    emit_shift_imm(e, shift, size, rm_reg(d), split ? 1 : n);
     if (memory) {
         emit_mov_store(e, size, d, m);
     } else {
         reg_out(t, t->in->r[0], d);
-    }
-    if (rotate) {
-        flags_set(t, 0, 0);
-    } else {
-        /* Shifted right by more than one, the last step finds the sign at rest: OF = 0. */
-        u32 undefined = F_AF | (n > 1 && !split ? F_OF : 0);
-        flags_set(t, undefined, undefined);
     }
 }
 
@@ -340,12 +387,19 @@ static void emit_shift_cl_op(struct translation *t)
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_RCX), size == 8 ? 63 : 31);
     u8 *none = emit_jcc(e, 4);
     emit_lea(e, 4, H_RCX, rm_mem(H_RCX, -1));
-    emit_shift_cl(e, shift, size, rm_reg(d));
-    emit_shift_imm(e, shift, size, rm_reg(d), 1);
-    emit_op(e, OP_0F(0x90), 1, 0, rm_reg(H_RAX)); /* seto al */
-    emit_u8(e, 0x9f);                             /* lahf */
-    emit_u8(e, 0x25);                             /* and eax: AF = 0 */
-    emit_u32(e, (0xffu & ~(u32)F_AF) << 8 | 0xff);
+    if (t->j->of_first_step) {
+        emit_shift_imm(e, shift, size, rm_reg(d), 1);
+        save_of(t);
+        if (shift == HS_SAR) {
+            emit_op_imm8(e, OP(0xc6), 1, 0, rm_reg(H_RAX), 0); /* mov al, 0 */
+        }
+        emit_shift_cl(e, shift, size, rm_reg(d)); /* by 0: the flags are those of the first step */
+    } else {
+        emit_shift_cl(e, shift, size, rm_reg(d));
+        emit_shift_imm(e, shift, size, rm_reg(d), 1);
+        save_of(t);
+    }
+    save_shift_flags(t, false);
     if (!e->full) {
         emit_patch(none, e->at);
     }
@@ -354,7 +408,6 @@ static void emit_shift_cl_op(struct translation *t)
         emit_mov_load(e, 4, d, rm_reg(d));
     }
     reg_out(t, g, d);
-    t->flags = IN_RAX;
 }
 
 /* ---- Conditions ---- */

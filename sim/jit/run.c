@@ -50,8 +50,9 @@ static unsigned end_block(struct cpu *cpu, unsigned done, enum jit_reason reason
     return reason;
 }
 
-unsigned jit_op(struct cpu *cpu, u32 where)
+unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
 {
+    UNUSED(unused);
     struct jit *j = cpu->engine.jit;
     struct cpu_derived *d = &cpu->d;
     struct jit_block *jb = &j->blocks[where >> 5];
@@ -60,6 +61,12 @@ unsigned jit_op(struct cpu *cpu, u32 where)
     const struct insn *in = &b->ops[i];
     bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
+    if (UNLIKELY(j->lockstep != NULL)) {
+        cpu->arch.rip = b->lin + jb->offset[i];
+        if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, i)) {
+            return JIT_LEAVE;
+        }
+    }
     begin_handler(cpu, jb, i);
     i64 before = d->left;
     cpu_rc rc = in->exec(cpu, in);
@@ -76,12 +83,13 @@ unsigned jit_op(struct cpu *cpu, u32 where)
     d->left -= count;
     d->block_start = NULL;
     d->jit.flags = jit_pack_flags(cpu);
+    if (UNLIKELY(j->lockstep != NULL)) {
+        lockstep_begin(cpu, (u32)(where >> 5), i + 1);
+    }
     return JIT_GO_ON;
 }
 
-typedef unsigned jit_enter_fn(struct cpu *cpu, const u8 *code);
-
-static jit_enter_fn *enter_of(const struct jit *j)
+jit_enter_fn *jit_enter_of(const struct jit *j)
 {
     jit_enter_fn *fn;
     memcpy(&fn, &j->thunk.enter, sizeof fn); /* data to function pointer */
@@ -100,7 +108,7 @@ static enum jit_reason run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     d->jit.mark = left;
     j->stats.enters++;
     u64 ist = cpu->arch.ist_count;
-    enum jit_reason reason = enter_of(j)(cpu, code);
+    enum jit_reason reason = jit_enter_of(j)(cpu, code);
     if (reason != JIT_FAULT && reason != JIT_LEAVE) {
         jit_unpack_flags(cpu, d->jit.flags);
         cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
@@ -148,7 +156,9 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
         exit = 0;
         switch (run_code(j, cpu, b->code)) {
         case JIT_FAULT: return CPU_EXIT;
-        case JIT_LEAVE: return CPU_OK;
+        case JIT_LEAVE:
+            d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
+            return CPU_OK;
         case JIT_OUT:
             if (d->left <= 0) {
                 return CPU_OK;
@@ -174,7 +184,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             }
             break;
         case JIT_GO_ON:
-        case JIT_DIFFERS: break;
+        case JIT_DIFFERS: d->stop = true; return CPU_OK;
         }
     }
 }
@@ -194,6 +204,30 @@ static void blocks_flushed(void *self)
     }
 }
 
+/* OF after EAX = `value` was shifted or rotated to the left by 2, by the interpreter. */
+static bool of_after_two(const struct cpu *like, unsigned id, u64 value, bool of_before)
+{
+    struct cpu *cpu = calloc(1, sizeof *cpu);
+    struct insn in = {.id = (u16)id, .imm = 2, .len = 3, .osz = 4, .r = {RAX, OPR_IMM, OPR_NONE, OPR_NONE}};
+    bool of = false;
+    if (cpu != NULL) {
+        cpu->model = like->model;
+        cpu->arch.gpr[RAX] = value;
+        flag_set_of(cpu, of_before);
+        of = insn_rows[id].exec(cpu, &in) == CPU_OK && flag_of(cpu);
+        free(cpu);
+    }
+    return of;
+}
+
+/* What OF means after shifts by more than one is the interpreter's to say, and depends on the model: 60000000h
+ * overflows in the first step and not in the last, 0 in none. */
+static void ask_for_of(struct jit *j, const struct cpu *cpu)
+{
+    j->of_first_step = of_after_two(cpu, INSN_SHL, 0x60000000u, false);
+    j->of_kept = of_after_two(cpu, INSN_ROL, 0, true);
+}
+
 struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *log, const struct jit_config *config,
                     const char **why)
 {
@@ -210,8 +244,16 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->code = code;
     j->log = log;
     j->config = *config;
+    ask_for_of(j, set->cpu[0]);
     if (!code_memory_init(&j->memory, config->bytes)) {
         *why = "the host gives no executable memory (memfd_create and a second mapping)";
+        jit_free(j);
+        return NULL;
+    }
+    if (config->lockstep) {
+        j->lockstep = lockstep_new();
+    }
+    if (config->lockstep && j->lockstep == NULL) {
         jit_free(j);
         return NULL;
     }
@@ -230,6 +272,7 @@ void jit_free(struct jit *j)
     if (j != NULL) {
         code_memory_free(&j->memory);
         free(j->blocks);
+        lockstep_free(j->lockstep);
         free(j);
     }
 }
@@ -237,6 +280,11 @@ void jit_free(struct jit *j)
 const struct jit_stats *jit_stats(const struct jit *j)
 {
     return &j->stats;
+}
+
+const char *jit_difference(const struct jit *j)
+{
+    return lockstep_text(j->lockstep);
 }
 
 void jit_log_stats(struct jit *j)
@@ -252,4 +300,8 @@ void jit_log_stats(struct jit *j)
     log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu killed, %llu regions emptied",
              (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
              (unsigned long long)s->killed, (unsigned long long)s->evictions);
+    if (j->lockstep != NULL) {
+        log_line(j->log, LOG_JIT, "%llu instructions compared with the interpreter",
+                 (unsigned long long)s->checked);
+    }
 }

@@ -70,22 +70,24 @@ static void make_exit(struct emit *e, enum jit_reason reason)
     make_tail(e);
 }
 
-/* Called with `where` in r14d and the flags in rax: rsp is 8 below a multiple of 16. */
-static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u32))
+/* Called with arguments in r14 and r15d and the flags in rax: rsp is 8 below a multiple of 16. r14 and r15 are
+ * kept. */
+static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
 {
     emit_registers(e, true);
     emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8);
     emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
-    emit_mov_load(e, 4, H_RSI, rm_reg(H_ADDR));
+    emit_mov_load(e, 8, H_RSI, rm_reg(H_ADDR));
+    emit_mov_load(e, 4, H_RDX, rm_reg(H_TMP));
     emit_mov_const(e, H_RAX, (u64)(uintptr_t)fn);
     emit_op(e, OP(0xff), 4, 2, rm_reg(H_RAX)); /* call rax */
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8);
-    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     emit_op(e, OP(0x85), 4, H_RAX, rm_reg(H_RAX)); /* test eax, eax */
     u8 *leave = emit_jcc(e, 5);
     emit_registers(e, false);
     emit_u8(e, 0xc3);
     emit_patch(leave, e->at);
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8); /* the return address */
     make_tail(e);
 }
@@ -149,7 +151,15 @@ void jit_make_thunks(struct jit *j)
     make_exit(&e, JIT_LINK);
     j->thunk.indirect = begin(j, &e);
     make_indirect(&e);
-    begin(j, &e);
+    j->thunk.begin = begin(j, &e);
+    make_call(&e, lockstep_enter_block);
+    j->thunk.end = begin(j, &e);
+    make_call(&e, lockstep_leave_block);
+    j->thunk.store = begin(j, &e);
+    make_call(&e, lockstep_store);
+    j->thunk.stop = begin(j, &e);
+    make_exit(&e, JIT_DIFFERS);
+    (void)begin(j, &e);
     sim_assert(!e.full);
     m->at[0] = m->start = e.at;
 }

@@ -161,6 +161,16 @@ void to_slow_path(struct translation *t, u8 *jump)
     s->from[s->count++] = jump;
 }
 
+static void jump_thunk(struct translation *t, const u8 *thunk)
+{
+    emit_jmp_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
+}
+
+static void call_thunk(struct translation *t, const u8 *thunk)
+{
+    emit_call_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
+}
+
 /* The slot's address is that of tlb_slot(): page ^ page >> 10. */
 void check_access(struct translation *t, unsigned size, bool write)
 {
@@ -178,6 +188,10 @@ void check_access(struct translation *t, unsigned size, bool write)
     to_slow_path(t, emit_jcc(e, 7)); /* above */
     emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
     emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, delta)));
+    if (write && t->j->lockstep != NULL) {
+        emit_mov_const(e, H_TMP, size);
+        call_thunk(t, t->j->thunk.store);
+    }
 }
 
 struct host_rm memory_operand(struct translation *t, unsigned size, bool write)
@@ -200,22 +214,46 @@ void check_canonical(struct translation *t, unsigned reg, unsigned scratch)
 
 /* ---- Ways out ---- */
 
+/* Lockstep: compare before leaving to the address in r14. False: there is no leaving from a prefix. */
+static bool leave_checked(struct translation *t)
+{
+    if (t->j->lockstep == NULL) {
+        return true;
+    }
+    emit_mov_store(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+    if (t->prefix) {
+        jump_thunk(t, t->j->thunk.stop);
+        return false;
+    }
+    emit_mov_const(&t->e, H_ADDR, t->end);
+    call_thunk(t, t->j->thunk.end);
+    emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+    return true;
+}
+
 void leave_indirect(struct translation *t)
 {
-    emit_jmp_to(&t->e, t->j->memory.rw + (t->j->thunk.indirect - t->j->memory.rx));
+    if (leave_checked(t)) {
+        jump_thunk(t, t->j->thunk.indirect);
+    }
 }
 
 void leave_to(struct translation *t, u64 target)
 {
     flags_settle(t);
-    if (((target ^ t->b->lin) & ~PAGE_MASK) == 0) {
-        t->exit[t->exit_count].site = emit_jmp(&t->e);
-        t->exit[t->exit_count].target = target;
-        t->exit_count++;
-    } else {
+    if (((target ^ t->b->lin) & ~PAGE_MASK) != 0) {
         emit_mov_const(&t->e, H_ADDR, target);
         leave_indirect(t);
+        return;
     }
+    if (t->j->lockstep != NULL) {
+        emit_mov_const(&t->e, H_ADDR, target);
+        if (!leave_checked(t)) {
+            return;
+        }
+    }
+    t->exit[t->exit_count].site = emit_jmp(&t->e);
+    t->exit[t->exit_count++].target = target;
 }
 
 /* ---- Handlers ---- */
@@ -223,7 +261,7 @@ void leave_to(struct translation *t, u64 target)
 static void call_handler(struct translation *t, unsigned op)
 {
     emit_mov_const(&t->e, H_ADDR, (u64)t->number << 5 | op);
-    emit_call_to(&t->e, t->j->memory.rw + (t->j->thunk.op - t->j->memory.rx));
+    call_thunk(t, t->j->thunk.op);
 }
 
 static void emit_handler(struct translation *t)
@@ -248,6 +286,7 @@ static void emit_slow_paths(struct translation *t)
         call_handler(t, s->op);
         if (s->back == NULL) {
             emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+            t->end = s->op + 1;
             leave_indirect(t);
             continue;
         }
@@ -262,10 +301,10 @@ static void emit_slow_paths(struct translation *t)
 
 /* ---- A block ---- */
 
-static void find_liveness(struct translation *t, unsigned ops)
+static void find_liveness(struct translation *t, unsigned from, unsigned to)
 {
-    t->live[ops] = F_ALL;
-    for (unsigned i = ops; i-- > 0;) {
+    t->live[to] = F_ALL;
+    for (unsigned i = to; i-- > from;) {
         struct op_facts *f = &t->facts[i];
         *f = (struct op_facts){.exits = true};
         find_facts(t, &t->b->ops[i], f);
@@ -273,11 +312,12 @@ static void find_liveness(struct translation *t, unsigned ops)
     }
 }
 
-static void emit_ops(struct translation *t, unsigned ops)
+static void emit_ops(struct translation *t, unsigned from, unsigned to)
 {
     struct jit_block *jb = &t->j->blocks[t->number];
-    for (unsigned i = 0; i < ops; i++) {
+    for (unsigned i = from; i < to; i++) {
         t->i = i;
+        t->end = i + 1;
         t->in = &t->b->ops[i];
         jb->offset[i] = (u16)(t->rip - t->b->lin);
         unsigned kind = t->facts[i].kind;
@@ -296,7 +336,7 @@ static void emit_ops(struct translation *t, unsigned ops)
         t->rip += t->in->len;
     }
     if (!t->ended) {
-        t->i = ops;
+        t->i = to;
         leave_to(t, t->rip);
     }
 }
@@ -318,15 +358,12 @@ static void emit_exits(struct translation *t, u8 *out)
         emit_patch(t->exit[k].site, e->at);
         emit_mov_const(e, H_ADDR, t->exit[k].target);
         emit_mov_const(e, H_TMP, (u64)2 * t->number + k);
-        emit_jmp_to(e, j->memory.rw + (j->thunk.link - j->memory.rx));
-    }
-    if (out == NULL) {
-        return;
+        jump_thunk(t, j->thunk.link);
     }
     emit_patch(out, e->at);
     emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), t->b->count);
     emit_mov_const(e, H_ADDR, t->b->lin);
-    emit_jmp_to(e, j->memory.rw + (j->thunk.out - j->memory.rx));
+    jump_thunk(t, j->thunk.out);
 }
 
 static bool is_taken(const struct block *b)
@@ -348,21 +385,26 @@ static void make_room(struct jit *j, unsigned ops, struct emit *e)
     *e = (struct emit){.at = m->at[m->current], .end = end};
 }
 
+static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct block *b)
+{
+    memset(t, 0, offsetof(struct translation, live));
+    t->slow_count = t->exit_count = t->end = 0;
+    t->ended = t->refused = t->prefix = false;
+    t->j = j;
+    t->cpu = cpu;
+    t->b = b;
+    t->rip = b->lin;
+    t->flags = IN_RAX;
+    make_room(j, b->count, &t->e);
+}
+
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
 {
+    struct translation t;
     if (!is_taken(b)) {
         return false;
     }
-    struct translation t;
-    memset(&t, 0, offsetof(struct translation, live));
-    t.slow_count = t.exit_count = 0;
-    t.ended = t.refused = false;
-    t.j = j;
-    t.cpu = cpu;
-    t.b = b;
-    t.rip = b->lin;
-    t.flags = IN_RAX;
-    make_room(j, b->count, &t.e);
+    begin(&t, j, cpu, b);
     t.number = jit_block_take(j);
     if (t.number == 0) {
         return false;
@@ -370,10 +412,14 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     struct code_memory *m = &j->memory;
     struct jit_block *jb = &j->blocks[t.number];
     u8 *start = t.e.at;
-    find_liveness(&t, b->count);
+    find_liveness(&t, 0, b->count);
     emit_alu_imm(&t.e, HA_SUB, 8, CPU_AT(d.left), b->count);
     u8 *out = emit_jcc(&t.e, 8); /* sign */
-    emit_ops(&t, b->count);
+    if (j->lockstep != NULL) {
+        emit_mov_const(&t.e, H_ADDR, t.number);
+        call_thunk(&t, j->thunk.begin);
+    }
+    emit_ops(&t, 0, b->count);
     emit_slow_paths(&t);
     emit_exits(&t, out);
     if (t.refused || t.e.full) {
@@ -391,4 +437,25 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     j->stats.ops += b->count;
     j->stats.bytes += (u64)(t.e.at - start);
     return true;
+}
+
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to)
+{
+    struct translation t;
+    u32 number = b->jit; /* before room is made */
+    begin(&t, j, cpu, b);
+    u8 *start = t.e.at;
+    t.number = number;
+    t.prefix = true;
+    for (unsigned i = 0; i < from; i++) {
+        t.rip += b->ops[i].len;
+    }
+    find_liveness(&t, from, to);
+    emit_ops(&t, from, to);
+    emit_slow_paths(&t);
+    if (t.refused || t.e.full) {
+        return JIT_LEAVE;
+    }
+    cpu->d.jit.flags = jit_pack_flags(cpu);
+    return jit_enter_of(j)(cpu, j->memory.rx + (start - j->memory.rw));
 }

@@ -51,6 +51,8 @@ struct translation {
     unsigned exit_count;
     bool ended; /* the last instruction has left the block */
     bool refused; /* an emitter found that it cannot */
+    bool prefix;  /* made for one run by jit_run_prefix() */
+    unsigned end; /* lockstep: ops done when the block is left here */
 };
 
 /* ---- Flags ---- */
