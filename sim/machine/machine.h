@@ -113,6 +113,7 @@ struct machine_config {
     const struct file_map *files; /* host-side: where files have moved to */
     unsigned file_count;
     /* Host-side only, without effect on what the guest sees: */
+    bool disks_stay; /* no drive's file is written to */
     u64 tlb_entries;
     u64 code_cache_bytes;
     enum engine engine;
