@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitrine run: boot a machine, show its consoles, report how it ended. */
 #include "debugger/cli.h"
+#include "machine/watching.h"
+#include "traces/load.h"
 #include "traces/snapshot.h"
 
 #include <string.h>
-
-#include "machine/watching.h"
 
 static int run_machine(struct run_options *o, struct machine *m)
 {
     struct error err = {0};
     struct run_result r;
-    if ((o->load != NULL && !record_load(o, m, &err)) || !record_start(o, m, &err) || !session_run(o, m, true, &r, &err)) {
+    if ((o->load != NULL && !record_load(o, m, &err)) || !record_start(o, m, &err) ||
+        !session_run(o, m, true, &r, &err)) {
         return cli_fail(&err);
     }
     for (unsigned i = 0; i < m->set.count; i++) {
@@ -58,7 +59,8 @@ static bool take_saved_options(struct run_options *o, const char *path, struct e
     if (!snapshot_read(&s, path, err)) {
         return false;
     }
-    bool ok = record_restore(o, s.config, NULL, 0, err);
+    struct loaded_recording none = {.config = s.config};
+    bool ok = record_restore(o, &none, NULL, 0, err);
     snapshot_free(&s);
     o->host_side_only = o->going_on = true;
     return ok;
