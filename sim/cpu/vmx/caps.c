@@ -33,6 +33,12 @@ static bool has_true(const struct cpu *cpu)
     return cpu_has(cpu, CPU_FEATURE_VMX_TRUE_CTLS);
 }
 
+/* May the debug controls' bit, which is 1 by default, be 0? Without the feature it is what it is by default. */
+static bool free_default1(const struct cpu *cpu, enum cpu_feature feature)
+{
+    return has_true(cpu) && cpu_has(cpu, feature);
+}
+
 u64 vmx_cr0_fixed1(const struct cpu *cpu)
 {
     UNUSED(cpu);
@@ -63,10 +69,13 @@ u64 vmx_capability(const struct cpu *cpu, u32 msr)
                         has_true(cpu) ? PROC_DEFAULT1_TRUE : PROC_DEFAULT1, PROC_DEFAULT1);
     case MSR_IA32_VMX_TRUE_EXIT_CTLS:
         return controls(cpu, MSR_IA32_VMX_EXIT_CTLS,
-                        has_true(cpu) ? EXIT_DEFAULT1_TRUE : EXIT_DEFAULT1, EXIT_DEFAULT1);
+                        free_default1(cpu, CPU_FEATURE_VMX_EXIT_SAVE_DEBUGCTL) ? EXIT_DEFAULT1_TRUE : EXIT_DEFAULT1,
+                        EXIT_DEFAULT1);
     case MSR_IA32_VMX_TRUE_ENTRY_CTLS:
         return controls(cpu, MSR_IA32_VMX_ENTRY_CTLS,
-                        has_true(cpu) ? ENTRY_DEFAULT1_TRUE : ENTRY_DEFAULT1, ENTRY_DEFAULT1);
+                        free_default1(cpu, CPU_FEATURE_VMX_ENTRY_LOAD_DEBUGCTL) ? ENTRY_DEFAULT1_TRUE
+                                                                                : ENTRY_DEFAULT1,
+                        ENTRY_DEFAULT1);
     case MSR_IA32_VMX_MISC:
         return MISC_TIMER_RATE | MISC_CR3_TARGETS << 16 | bits(cpu, msr);
     case MSR_IA32_VMX_CR0_FIXED0:
