@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The checks of VM entry: from a good VMCS each row of entry_checks.def is broken alone, and the failure names
- * that row, its field and its value. [SDM3 "VM Entries"] Then rules of the running guest. */
+ * that row, its field and its value. [SDM3 "VM Entries"] Then VMfail, capabilities, the guest. */
 #include "sys_rig.h"
 
 #include "cpu/flags.h"
@@ -512,6 +512,32 @@ START_TEST(test_vmx__no_check_is_untested)
 }
 END_TEST
 
+/* ---- VMfail ---- */
+
+/* [SDM3 "VM-Instruction Error Numbers"]: the error is in the current VMCS, the operand in what is kept. */
+START_TEST(test_vmx__vmfail_says_why)
+{
+    struct insn in = {.len = 3, .base = REG_NONE, .index = REG_NONE, .sib = 2 << 5, .osz = 8,
+                      .r = {RAX, RCX, OPR_NONE, OPR_NONE}};
+    start(LONG);
+    R.cpu.arch.gpr[RCX] = 0x7ffe;
+    ck_assert_int_eq(exec_vmread(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), VM_ERROR_UNSUPPORTED_FIELD);
+    ck_assert_uint_eq(cpu_rflags(CPU) & (RFLAGS_ZF | RFLAGS_CF), RFLAGS_ZF);
+    ck_assert_str_eq(R.cpu.vmx_reason.what, "VMfail");
+    ck_assert_str_eq(R.cpu.vmx_reason.id, "UNSUPPORTED_FIELD");
+    ck_assert_uint_eq(R.cpu.vmx_reason.qualification, 0x7ffe);
+    ck_assert_int_eq(exec_vmcall(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), VM_ERROR_VMCALL_IN_ROOT);
+    ck_assert_str_eq(R.cpu.vmx_reason.why, "no dual-monitor treatment of SMM");
+    R.cpu.arch.vmx.current = VMX_NO_VMCS;
+    ck_assert_int_eq(exec_vmread(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(cpu_rflags(CPU) & (RFLAGS_ZF | RFLAGS_CF), RFLAGS_CF);
+    ck_assert_str_eq(R.cpu.vmx_reason.id, "INVALID");
+    stop();
+}
+END_TEST
+
 /* ---- Capabilities ---- */
 
 /* A feature of the controls: both values are allowed. Of the other registers: a bit. */
@@ -655,6 +681,7 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(rows));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_test(tc, test_vmx__vmfail_says_why);
     tcase_add_loop_test(tc, test_vmx__capability_off, 0, CPU_FEATURE_COUNT);
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
     tcase_add_test(tc, test_vmx__sub_pages);
