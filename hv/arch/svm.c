@@ -166,6 +166,7 @@ static const struct field fields[] = {
     FIELD(cr0, cr0),
     FIELD(cr3, cr3),
     FIELD(cr4, cr4),
+    FIELD(dr6, dr6),
     FIELD(dr7, dr7),
     FIELD(g_pat, pat),
     FIELD(star, star),

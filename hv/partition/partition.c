@@ -54,6 +54,7 @@ static void map_root(struct partition *root)
             }
             same++;
         }
+        /* The local APIC is hv's: the 2 MiB around it stay unmapped, the root uses x2APIC MSRs. */
         bool apic = at == align_down(0xfee00000, LARGE_SIZE);
         if (same == 512 && state != PAGE_HV && !apic) {
             ok = slat_map_large(root, first, first, SLAT_RWX, state == PAGE_ROOT ? SLAT_WB : SLAT_UC);

@@ -166,11 +166,23 @@ static bool write_efer(struct vp *vp, u64 value)
     return true;
 }
 
+/* Types 2 and 3 and those above 7 do not exist. [SDM3 "Programming the PAT"] */
+static bool is_pat(u64 value)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        u8 type = (u8)(value >> (8 * i));
+        if (type > 7 || type == 2 || type == 3) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What the machine has and hv does not care about is the root's. */
 static bool is_roots(const struct vp *vp, u32 msr)
 {
     return vp->partition == root_partition && msr != MSR_IA32_FEATURE_CONTROL && msr != MSR_AMD_VM_CR &&
-           msr != MSR_AMD_VM_HSAVE_PA && msr != MSR_IA32_TSC_DEADLINE && !(msr >= 0x480 && msr <= 0x4ff);
+           msr != MSR_AMD_VM_HSAVE_PA && msr != MSR_IA32_TSC_DEADLINE && msr != MSR_IA32_TSC && msr != MSR_IA32_XSS && !(msr >= 0x480 && msr <= 0x4ff);
 }
 
 bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
@@ -231,8 +243,8 @@ bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
         return write_efer(vp, value);
     case MSR_IA32_PAT:
         vp_modify(vp);
-        vp->r.pat = value;
-        return true;
+        vp->r.pat = is_pat(value) ? value : vp->r.pat;
+        return is_pat(value);
     case MSR_IA32_MISC_ENABLE:
     case MSR_IA32_BIOS_SIGN_ID:
     case MSR_IA32_DEBUGCTL:

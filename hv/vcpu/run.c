@@ -94,6 +94,7 @@ static void leave(struct cpu *c)
     if (old != NULL) {
         vp_fetch(old);
         fpu_save(old);
+        debug_save(old);
         arch->vp_leave_cpu(old);
         c->last_vp = NULL;
     }
@@ -105,6 +106,7 @@ static void become(struct cpu *c, struct vp *vp)
         leave(c);
         arch->vp_enter_cpu(vp);
         fpu_load(vp);
+        debug_load(vp);
         vp->dirty = true;
         c->last_vp = vp;
     }

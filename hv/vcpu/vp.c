@@ -27,6 +27,7 @@ void vp_reset(struct vp *vp)
     vp->gpr[X86_RDX] = insn_cpuid(1, 0).eax;
     r->rflags = RFLAGS_ONE;
     r->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    r->dr6 = DR6_FIXED;
     r->dr7 = DR7_FIXED;
     for (unsigned i = 0; i < SEG_LDTR; i++) {
         r->segment[i] = real_segment(0, SEG_P | SEG_S | SEG_TYPE_WRITE | SEG_TYPE_ACCESSED);

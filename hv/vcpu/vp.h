@@ -20,7 +20,7 @@ enum segment_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, S
 struct vp_registers {
     u64 rip, rflags;
     u64 cr0, cr2, cr3, cr4, efer;
-    u64 dr7;
+    u64 dr[4], dr6, dr7;
     struct segment segment[SEG_COUNT];
     struct segment gdtr, idtr;
     u64 pat;
@@ -94,5 +94,8 @@ u64 fpu_xcr0_allowed(void);
 /* XSAVE area and XCR0 between VP and processor. */
 void fpu_save(struct vp *vp);
 void fpu_load(struct vp *vp);
+/* DR0 to DR3 and DR6, which stay in the processor while it runs one VP. DR7 is in the control block. */
+void debug_save(struct vp *vp);
+void debug_load(struct vp *vp);
 
 #endif
