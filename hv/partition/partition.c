@@ -9,6 +9,7 @@
 #include "hv/core/console.h"
 #include "hv/core/string.h"
 #include "hv/vcpu/vp.h"
+#include "hv/vcpu/vtl.h"
 
 #define NO_OVERLAY (~0ull)
 #define GPA_LIMIT (1ull << 48)
@@ -76,6 +77,7 @@ void partition_make_root(void)
 {
     memset(hypercall_page, 0xcc, sizeof hypercall_page);
     memcpy(hypercall_page, arch->hypercall_code, sizeof arch->hypercall_code);
+    vtl_fill_hypercall_page(hypercall_page);
     struct partition *root = new_partition();
     root_partition = root;
     root->state = HV_PARTITION_ACTIVE;

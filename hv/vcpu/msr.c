@@ -33,12 +33,12 @@ static const struct synthetic synthetics[] = {
     {HV_MSR_CRASH_P0, HV_MSR_CRASH_CTL, 0},
 };
 
-static bool may_access(const struct partition *p, u32 msr)
+static bool may_access(const struct vp *vp, u32 msr)
 {
     for (unsigned i = 0; i < ARRAY_LEN(synthetics); i++) {
         const struct synthetic *s = &synthetics[i];
         if (msr >= s->first && msr <= s->last) {
-            return (p->privileges & s->privilege) == s->privilege;
+            return (vp_privileges(vp) & s->privilege) == s->privilege && vp_privileges(vp) != 0;
         }
     }
     return false;
@@ -188,7 +188,7 @@ static bool is_roots(const struct vp *vp, u32 msr)
 bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
 {
     if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
-        return may_access(vp->partition, msr) && read_synthetic(vp, msr, value);
+        return may_access(vp, msr) && read_synthetic(vp, msr, value);
     }
     if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
         return lapic_read(vp, msr - MSR_X2APIC_FIRST, value);
@@ -231,7 +231,7 @@ bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
 bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
 {
     if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
-        return may_access(vp->partition, msr) && write_synthetic(vp, msr, value);
+        return may_access(vp, msr) && write_synthetic(vp, msr, value);
     }
     if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
         return lapic_write(vp, msr - MSR_X2APIC_FIRST, value);

@@ -10,6 +10,7 @@
 #include "hv/core/string.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/external.h"
+#include "hv/vcpu/vtl.h"
 
 #define SLICES_PER_SECOND 200
 
@@ -168,6 +169,7 @@ _Noreturn void cpu_loop(void)
         __atomic_store_n(&c->work, 0, __ATOMIC_SEQ_CST);
         external_deliver();
         u64 next_timer = poll_timers(c);
+        vtl_poll(c);
         u64 now = insn_rdtsc();
         struct vp *vp = choose(c, now >= slice_end);
         if (vp != c->running_turn || now >= slice_end) {

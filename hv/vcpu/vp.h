@@ -34,6 +34,7 @@ enum vp_suspend {
     VP_SUSPEND_INTERCEPT = 2, /* the parent handles an intercept */
     VP_SUSPEND_STARTUP = 4,   /* waits for SIPI */
     VP_SUSPEND_HALT = 8,      /* HLT, until an interrupt */
+    VP_SUSPEND_VTL = 16,      /* the other trust level is active */
 };
 
 enum event_kind { EVENT_NONE, EVENT_INTERRUPT, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFT_INTERRUPT };
@@ -50,6 +51,8 @@ struct vp {
     struct cpu *cpu;
     struct vp *next_here;
     u32 index;
+    u8 vtl;
+    struct vp *other; /* the same VP's other trust level, NULL none */
     u32 suspend; /* enum vp_suspend */
     u64 gpr[16];
     struct vp_registers r;
@@ -64,6 +67,7 @@ struct vp {
     void *control;       /* VMCS or VMCB */
     bool launched;
     void *fpu;           /* XSAVE area, one page */
+    bool shares_fpu;     /* with the other level, whose it is */
     u64 runtime_start, runtime; /* TSC */
     struct lapic lapic;
     struct synic synic;
@@ -85,6 +89,8 @@ void vp_advance(struct vp *vp, unsigned length);
 void vp_inject_exception(struct vp *vp, u8 vector, bool has_error, u32 error);
 /* Something happened that the VP may wait for. */
 void vp_wake(struct vp *vp);
+/* What this trust level may. */
+u64 vp_privileges(const struct vp *vp);
 bool vp_is_runnable(const struct vp *vp);
 /* Fills vp->event and vp->want_window before an entry. */
 void vp_choose_event(struct vp *vp);
