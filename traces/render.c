@@ -37,23 +37,57 @@ static const char *vector_name(u64 vector)
     return vector < ARRAY_LEN(names) ? names[vector] : NULL;
 }
 
+static const char *svm_exit_word(u64 v)
+{
+#define SVM_EXIT(code, name, meaning)                                                              \
+    if (v == (code)) {                                                                             \
+        return #name;                                                                              \
+    }
+#include "abi/x86/exit_codes.def"
+    return NULL;
+}
+
+static const char *vmx_exit_word(u64 v)
+{
+    switch (v & 0xffff) {
+#define EXIT_REASON(name, number, words) case number: return #name;
+#include "abi/x86/exit_reasons.def"
+#undef EXIT_REASON
+    default: return NULL;
+    }
+}
+
 /* The word for a value of an enumerated kind, or NULL: print the number. */
 static const char *word_for(const struct trace_field *f, u64 v)
 {
     static const char *const events[] = {"none", "exception", "int-n", "int3",
                                          "int1", "interrupt", "nmi",   "shutdown"};
     static const char *const changes[] = {"reset", "init", "sipi", "smi", "shutdown"};
+    static const char *const routes[] = {"nothing", "everything", "tables"};
+    static const char *const accesses[] = {"read", "write", "interrupt"};
     if (is_kind(f, "event_kind")) {
         return v < ARRAY_LEN(events) ? events[v] : NULL;
     }
     if (is_kind(f, "cpu_change")) {
         return v < ARRAY_LEN(changes) ? changes[v] : NULL;
     }
+    if (is_kind(f, "svm_exit")) {
+        return svm_exit_word(v);
+    }
+    if (is_kind(f, "vmx_exit")) {
+        return vmx_exit_word(v);
+    }
+    if (is_kind(f, "device_route")) {
+        return v < ARRAY_LEN(routes) ? routes[v] : NULL;
+    }
+    if (is_kind(f, "iommu_access")) {
+        return v < ARRAY_LEN(accesses) ? accesses[v] : NULL;
+    }
     if (is_kind(f, "gate_source")) {
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;
     }
     if (is_kind(f, "stop")) {
-        return v <= STOP_DIFFERS ? stop_reason_name((enum stop_reason)v) : NULL;
+        return v <= STOP_REASON_LAST ? stop_reason_name((enum stop_reason)v) : NULL;
     }
     return NULL;
 }
@@ -68,6 +102,9 @@ static void put_number(FILE *out, const struct trace_record *r, const struct tra
     }
     if (word != NULL) {
         (void)fprintf(out, json ? "\"%s\"" : "%s", word);
+    } else if (is_kind(f, "pci")) {
+        (void)fprintf(out, json ? "\"%02x:%02x.%x\"" : "%02x:%02x.%x", (unsigned)(v >> 8 & 0xff),
+                      (unsigned)(v >> 3 & 31), (unsigned)(v & 7));
     } else if (is_kind(f, "dec")) {
         (void)fprintf(out, "%" PRIu64, v);
     } else {

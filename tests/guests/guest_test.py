@@ -1,22 +1,28 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot a guest twice and compare. The second run has other translation-cache sizes and epochs; console
-bytes, position and state hash must be equal, and the texts asked for must appear (or not).
+"""Boot a guest three times and compare: a plain run; a recorded one with other translation-cache sizes and
+epochs; the replay of that recording with other sizes again, by the translator where the host can. Console bytes, position and state hash must be
+equal, and the texts asked for must appear (or not).
 
 usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
                      [--once] -- RUN_ARGUMENTS
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import os
+import platform
 import re
 import subprocess
 import sys
+import tempfile
 
-SECOND_RUN = ["--tlb-entries", "16"]
+RECORDED = ["--tlb-entries", "16", "--epoch", "77000000"]
+REPLAYED = ["--tlb-entries", "512"]
+if platform.machine() in ("x86_64", "AMD64"):
+    REPLAYED += ["--engine", "jit", "--jit-threshold", "2"]
 
 
-def run(vitrine, arguments, extra, seconds):
-    command = [vitrine, "run", *arguments, "--hash", *extra]
+def run(vitrine, arguments, seconds):
+    command = [vitrine, *arguments, "--hash"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired as e:
@@ -41,7 +47,7 @@ def main():
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
             return 77
-    status, out, err = run(a.vitrine, arguments, [], a.timeout)
+    status, out, err = run(a.vitrine, ["run", *arguments], a.timeout)
     text = out.decode("latin1")
     problems = []
     if status != a.status:
@@ -52,9 +58,14 @@ def main():
         if found:
             problems.append(f"console shows {found.group(0)!r}")
     if not a.once and not problems:
-        status2, out2, _ = run(a.vitrine, arguments, SECOND_RUN, a.timeout)
-        if (status2, out2) != (status, out):
-            problems.append(f"the second run differs: {out2.splitlines()[-1:]} against {out.splitlines()[-1:]}")
+        with tempfile.TemporaryDirectory() as folder:
+            trace = os.path.join(folder, "trace")
+            for name, again in (("recorded run", ["run", *arguments, *RECORDED, "--record", trace]),
+                                ("replay", ["replay", trace, *REPLAYED])):
+                status2, out2, err2 = run(a.vitrine, again, a.timeout)
+                if (status2, out2) != (status, out):
+                    problems.append(f"the {name} differs: {status2} {out2.splitlines()[-1:]} against {status} "
+                                    f"{out.splitlines()[-1:]}; {err2.decode('latin1').strip()}")
     print(text[-4000:] if problems else text.splitlines()[-1])
     for p in problems:
         print("FAIL:", p)

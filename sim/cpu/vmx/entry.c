@@ -9,6 +9,7 @@
 #undef TRY
 #include "cpu/vmx/entry_checks.h"
 #include "cpu/vmx/vmx_insn.h"
+#include "trace/events.h"
 
 #include <string.h>
 
@@ -88,6 +89,7 @@ static void copy_controls(struct cpu *cpu, const struct vmx_check *c)
     k->cr0_shadow = vmcs_read(cpu, VMCS_CR0_READ_SHADOW);
     k->cr4_shadow = vmcs_read(cpu, VMCS_CR4_READ_SHADOW);
     k->eptp = vmcs_read(cpu, VMCS_EPT_POINTER);
+    k->spp_table = vmcs_read(cpu, VMCS_SPP_TABLE_POINTER);
     k->apic_access = vmcs_read(cpu, VMCS_APIC_ACCESS_ADDRESS);
     k->virtual_apic = vmcs_read(cpu, VMCS_VIRTUAL_APIC_ADDRESS);
     k->msr_bitmaps = vmcs_read(cpu, VMCS_MSR_BITMAPS);
@@ -328,6 +330,7 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
     log_line(cpu->log, LOG_VMX, "cpu%u entry vmcs %llx rip %llx inject %x", cpu->index,
              (unsigned long long)cpu->arch.vmx.current, (unsigned long long)cpu->arch.rip,
              injects(c) ? c->inject : 0);
+    trace_vmx_entry(cpu->trace, cpu->index, cpu->arch.vmx.current, cpu->arch.rip, injects(c) ? c->inject : 0);
     vmx_evaluate_interrupts(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);
