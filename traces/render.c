@@ -63,6 +63,7 @@ static const char *word_for(const struct trace_field *f, u64 v)
     static const char *const events[] = {"none", "exception", "int-n", "int3",
                                          "int1", "interrupt", "nmi",   "shutdown"};
     static const char *const changes[] = {"reset", "init", "sipi", "smi", "shutdown"};
+    static const char *const routes[] = {"nothing", "everything", "tables"};
     static const char *const accesses[] = {"read", "write", "interrupt"};
     if (is_kind(f, "event_kind")) {
         return v < ARRAY_LEN(events) ? events[v] : NULL;
@@ -76,6 +77,9 @@ static const char *word_for(const struct trace_field *f, u64 v)
     if (is_kind(f, "vmx_exit")) {
         return vmx_exit_word(v);
     }
+    if (is_kind(f, "device_route")) {
+        return v < ARRAY_LEN(routes) ? routes[v] : NULL;
+    }
     if (is_kind(f, "iommu_access")) {
         return v < ARRAY_LEN(accesses) ? accesses[v] : NULL;
     }
@@ -83,7 +87,7 @@ static const char *word_for(const struct trace_field *f, u64 v)
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;
     }
     if (is_kind(f, "stop")) {
-        return v <= STOP_DIFFERS ? stop_reason_name((enum stop_reason)v) : NULL;
+        return v <= STOP_REASON_LAST ? stop_reason_name((enum stop_reason)v) : NULL;
     }
     return NULL;
 }

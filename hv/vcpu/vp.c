@@ -109,9 +109,8 @@ void vp_destroy(struct vp *vp)
         link = &(*link)->next_here;
     }
     *link = vp->next_here;
-    if (c->turn == vp) {
-        c->turn = NULL;
-    }
+    c->turn = c->turn == vp ? NULL : c->turn;
+    c->running_turn = c->running_turn == vp ? NULL : c->running_turn;
     arch->vp_free(vp);
     pool_free(&vp->partition->pool, vp->fpu);
     pool_free(&vp->partition->pool, vp);

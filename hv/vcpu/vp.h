@@ -88,9 +88,10 @@ void vp_wake(struct vp *vp);
 bool vp_is_runnable(const struct vp *vp);
 /* Fills vp->event and vp->want_window before an entry. */
 void vp_choose_event(struct vp *vp);
-/* XSAVE area and XCR0 between VP and processor. */
+/* Each processor. */
 void fpu_init(void);
 u64 fpu_xcr0_allowed(void);
+/* XSAVE area and XCR0 between VP and processor. */
 void fpu_save(struct vp *vp);
 void fpu_load(struct vp *vp);
 

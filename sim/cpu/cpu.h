@@ -137,6 +137,19 @@ struct cpu_arch {
     u64 ist_count;    /* instructions this processor retired: the PMU's, not position */
 };
 
+struct tlb_entry;
+struct block;
+
+/* What translated code looks at (sim/jit); derived. */
+struct cpu_jit {
+    u64 flags;                       /* arithmetic flags in the form they have between translated blocks */
+    const struct tlb_entry *rd, *wr; /* tables of the current context */
+    struct block **jump;
+    u64 tmp;
+    u32 exit;  /* the exit that was taken */
+    i64 mark;  /* `left` up to which ist_count has been brought */
+};
+
 /* What the interpreter and memory accesses look at; recomputed by cpu_update_mode(). */
 struct cpu_derived {
     /* Effective segmentation: base 0 and limit ~0 in 64-bit mode except FS and GS bases. */
@@ -171,6 +184,7 @@ struct cpu_derived {
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
+    struct cpu_jit jit;
     bool yield;       /* the processor gives up the rest of its turn (PAUSE); set false by cpu_run */
 };
 
@@ -192,6 +206,14 @@ struct pmu;       /* cpu/pmu.h */
 struct code_cache; /* cpu/decode/block.h: shared by all processors of a machine */
 struct cpu_set;
 struct use_pool;  /* cpu/tlb.h: which walks used which table pages */
+struct jit;       /* sim/jit: the translator */
+
+/* Another way to run blocks than the interpreter's. */
+struct cpu_engine {
+    /* Run until something asks for attention (CPU_OK) or an event waits in cpu->event. */
+    cpu_rc (*run_blocks)(struct cpu *cpu, struct jit *jit);
+    struct jit *jit;
+};
 
 struct cpu {
     struct cpu_arch arch;
@@ -213,12 +235,25 @@ struct cpu {
     struct code_cache *code;
     struct cpu_ports ports;
     struct tlb *tlb; /* derived: contexts, see cpu/mem.h */
+    struct cpu_engine engine; /* run_blocks NULL: the interpreter */
+};
+
+/* Somebody who looks on and changes nothing; all NULL: nobody. */
+struct cpu_observer {
+    /* The mode changed: perhaps a guest was entered or left, or runs on other second-level tables. */
+    void (*mode)(void *self, const struct cpu *cpu);
+    /* An exit for cpu->exit.reason is about to happen; the registers are the guest's. */
+    void (*leaving)(void *self, const struct cpu *cpu);
+    /* Bytes of a PAGE_WATCHED frame are about to change. */
+    void (*before_write)(void *self, u64 frame, u64 offset, u64 size);
+    void *self;
 };
 
 #define CPU_MAX 16
 struct cpu_set {
     struct cpu *cpu[CPU_MAX];
     struct use_pool *uses;
+    struct cpu_observer observer;
     unsigned count;
 };
 

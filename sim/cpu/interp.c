@@ -193,6 +193,22 @@ static cpu_rc run_blocks(struct cpu *cpu)
     return CPU_EXIT;
 }
 
+struct block *interp_next_block(struct cpu *cpu)
+{
+    return next_block(cpu);
+}
+
+cpu_rc interp_run_block(struct cpu *cpu, const struct block *b)
+{
+    unsigned n = b->count;
+    return run_ops(cpu, b, (i64)n <= cpu->d.left ? n : (unsigned)cpu->d.left);
+}
+
+cpu_rc interp_run_ops(struct cpu *cpu, const struct block *b, unsigned ops)
+{
+    return run_ops(cpu, b, ops);
+}
+
 u64 cpu_run(struct cpu *cpu, u64 budget)
 {
     struct cpu_derived *d = &cpu->d;
@@ -214,7 +230,14 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
                 continue;
             }
         }
-        cpu_rc rc = UNLIKELY(d->slow_step || logged || shadow_is_on(cpu)) ? step_slowly(cpu) : run_blocks(cpu);
+        cpu_rc rc;
+        if (UNLIKELY(d->slow_step || logged || shadow_is_on(cpu))) {
+            rc = step_slowly(cpu);
+        } else if (cpu->engine.run_blocks != NULL) {
+            rc = cpu->engine.run_blocks(cpu, cpu->engine.jit);
+        } else {
+            rc = run_blocks(cpu);
+        }
         if (UNLIKELY(rc != CPU_OK)) {
             cpu_deliver_event(cpu);
         }

@@ -118,6 +118,7 @@ static u32 mode_word(const struct cpu *cpu)
     w |= avx && !ts ? MODE_AVX_OK : 0u;
     w |= (a->fpu.fsw & 0x80) != 0 ? MODE_FPU_ERROR : 0u;
     w |= is_flat(cpu) ? MODE_FLAT : 0u;
+    w |= (a->cr4 & CR4_CET) != 0 ? MODE_CET : 0u;
     w |= a->guest != GUEST_NONE ? MODE_NONROOT : 0u;
     w |= (d->sp_mask == 0xffff ? 0u : d->sp_mask == 0xffffffffu ? 1u : 2u) << MODE_SP_SHIFT;
     return w;
@@ -151,4 +152,7 @@ void cpu_update_mode(struct cpu *cpu)
     }
     tlb_select_context(cpu);
     cpu_leave_block(cpu);
+    if (UNLIKELY(cpu->set->observer.mode != NULL)) {
+        cpu->set->observer.mode(cpu->set->observer.self, cpu);
+    }
 }

@@ -167,6 +167,9 @@ bool virt_gif(const struct cpu *cpu)
 
 void virt_exit(struct cpu *cpu)
 {
+    if (UNLIKELY(cpu->set->observer.leaving != NULL)) {
+        cpu->set->observer.leaving(cpu->set->observer.self, cpu);
+    }
     if (is_vmx(cpu)) {
         vmx_exit(cpu);
     } else {

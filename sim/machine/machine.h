@@ -18,6 +18,7 @@
 #include "devices/iommu/amdvi.h"
 #include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
+#include "jit/jit.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
 #include "trace/gate.h"
@@ -72,6 +73,9 @@ struct file_map {
     const char *from, *to;
 };
 
+/* How instructions are executed; no guest can tell. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
+
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
     struct cpu_model model;
@@ -109,8 +113,12 @@ struct machine_config {
     const struct file_map *files; /* host-side: where files have moved to */
     unsigned file_count;
     /* Host-side only, without effect on what the guest sees: */
+    bool disks_stay; /* no drive's file is written to */
     u64 tlb_entries;
     u64 code_cache_bytes;
+    enum engine engine;
+    u64 jit_bytes;
+    u32 jit_threshold;
     u64 epoch; /* counts between state hashes of a recording */
 };
 
@@ -132,13 +140,18 @@ void machine_config_init(struct machine_config *config);
     X(ERROR, "error", "a host error; text in machine->error")                                      \
     X(STRICT, "strict", "--strict and something not modelled")                                     \
     X(REPLAY_END, "replay-end", "the recording ends here")                                         \
-    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")
+    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")    \
+    X(VIOLATION, "violation", "the isolation watch found memory shared by strangers")
 
 enum stop_reason {
 #define X(id, name, meaning) STOP_##id,
     STOP_REASONS(X)
 #undef X
 };
+#define STOP_REASON_LAST STOP_VIOLATION
+
+/* What the isolation watch does when two strangers share memory. */
+enum violation_policy { VIOLATION_REPORT, VIOLATION_STOP };
 const char *stop_reason_name(enum stop_reason reason);
 
 struct run_result {
@@ -163,6 +176,7 @@ struct net_user;
 struct net_local;
 struct machine_recording;
 struct travel;
+struct watching;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {
@@ -184,6 +198,7 @@ struct machine {
     struct cpu_set set;
     struct use_pool uses;
     struct code_cache code;
+    struct jit *jit; /* NULL: interpreter only */
     struct cpu *cpus; /* array of config.cpus */
     struct cpu_model model;
     /* Deterministic turns: whose it is and what is left of it. Saved. */
@@ -218,6 +233,7 @@ struct machine {
     volatile int interrupted; /* set by a signal handler of the owner */
     bool quit;                /* Ctrl-A x */
     /* Host side: NULL while nothing is attached. */
+    struct watching *watching; /* machine/watching.h */
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */

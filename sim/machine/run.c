@@ -155,6 +155,11 @@ static bool handle_requests(struct machine *m, struct run_result *result)
             (void)error_set(&m->error, trouble->status, "%s", trouble->text);
         }
     }
+    if (m->jit != NULL && jit_difference(m->jit) != NULL) {
+        (void)error_set(&m->error, EXIT_STATUS_DIFFERS, "--engine lockstep: %s", jit_difference(m->jit));
+        *result = (struct run_result){.reason = STOP_DIFFERS};
+        return true;
+    }
     if (m->error.status != EXIT_STATUS_OK) {
         *result = (struct run_result){.reason = STOP_ERROR};
         return true;

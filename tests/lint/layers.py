@@ -12,15 +12,16 @@ ALLOWED = {
     "trace": {"base"},
     "mmu": {"trace", "base"},
     "cpu": {"mmu", "trace", "base"},
+    "jit": {"cpu", "mmu", "trace", "base"},
     "devices": {"mmu", "trace", "base"},  # of mmu only phys.h, see below
     "watch": {"mmu", "trace", "base"},
-    "machine": {"cpu", "devices", "watch", "mmu", "trace", "base"},
-    "traces": {"machine", "cpu", "devices", "watch", "mmu", "trace", "base"},
-    "debugger": {"traces", "machine", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "machine": {"jit", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "traces": {"machine", "jit", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "debugger": {"traces", "machine", "jit", "cpu", "devices", "watch", "mmu", "trace", "base"},
     "hv": set(),  # the hypervisor and the guests know nothing of the simulator, nor of each other
     "guests": set(),
 }
-SIM = {"base", "trace", "mmu", "cpu", "devices", "watch", "machine"}
+SIM = {"jit", "base", "trace", "mmu", "cpu", "devices", "watch", "machine"}
 
 
 def layer_of(path):
