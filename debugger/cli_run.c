@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitrine run: boot a machine, show its consoles, report how it ended. */
 #include "debugger/cli.h"
+#include "traces/load.h"
 #include "traces/snapshot.h"
 
 #include <string.h>
@@ -53,7 +54,8 @@ static bool take_saved_options(struct run_options *o, const char *path, struct e
     if (!snapshot_read(&s, path, err)) {
         return false;
     }
-    bool ok = record_restore(o, s.config, NULL, 0, err);
+    const struct loaded_recording was = {.config = s.config};
+    bool ok = record_restore(o, &was, NULL, 0, err);
     snapshot_free(&s);
     o->host_side_only = o->going_on = true;
     return ok;
