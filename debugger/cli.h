@@ -27,6 +27,19 @@ struct given_option {
 };
 
 #define MAX_GIVEN_OPTIONS 256
+#define MAX_CHARDEVS 8
+
+/* -chardev: what may stand behind a console, under a name; and who asked for it, maybe before it was given. */
+struct chardev_option {
+    const char *id;
+    struct console_config config;
+};
+
+struct chardev_use {
+    const char *id;
+    enum { CHARDEV_USE_SERIAL, CHARDEV_USE_VIRTCON, CHARDEV_USE_DEBUGCON } by;
+    unsigned number; /* of the serial port */
+};
 
 /* What `run` takes beside the machine's configuration. */
 struct run_options {
@@ -51,6 +64,11 @@ struct run_options {
     char *script_text;   /* freed with options_free */
     bool default_devices; /* -nodefaults clears it */
     bool modules_given;   /* --module was; an --initrd would have to stand before it */
+    bool serial_by_default; /* nobody asked for the serial port on stdio */
+    struct chardev_option chardevs[MAX_CHARDEVS];
+    unsigned chardev_count;
+    struct chardev_use chardev_uses[MACHINE_MAX_SERIAL + 2];
+    unsigned chardev_use_count;
     char *scratch;        /* storage for split arguments; freed with options_free */
 };
 

@@ -154,6 +154,9 @@ static bool set_up(struct run_options *o, struct replay_arguments *a, const stru
             o->machine.serial[i].kind = CONSOLE_NONE;
         }
     }
+    if (a->quiet && o->machine.virtcon.kind == CONSOLE_STDIO) {
+        o->machine.virtcon.kind = CONSOLE_NONE;
+    }
     if (a->quiet && o->machine.debugcon.kind == CONSOLE_STDIO) {
         o->machine.debugcon.kind = CONSOLE_FILE; /* still a device, shown nowhere */
         o->machine.debugcon.path = "";

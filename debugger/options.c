@@ -192,8 +192,9 @@ bool options_parse(struct run_options *o, int argc, char **argv, struct error *e
     }
     if (o->machine.serial_count == 0 && (o->default_devices || o->as_qemu)) {
         o->machine.serial[o->machine.serial_count++].kind = CONSOLE_STDIO;
+        o->serial_by_default = true;
     }
-    if (!check_together(o, err)) {
+    if (!options_resolve_chardevs(o, err) || !check_together(o, err)) {
         return false;
     }
     if (o->machine.kernel == NULL && o->machine.firmware == NULL) {

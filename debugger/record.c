@@ -161,6 +161,7 @@ static bool put_config(FILE *out, const struct run_options *o, const struct mach
     for (unsigned i = 0; i < c->serial_count; i++) {
         (void)fprintf(out, "input %u %u\n", i, (unsigned)c->serial[i].input);
     }
+    (void)fprintf(out, "input %u %u\n", MACHINE_MAX_SERIAL, (unsigned)c->virtcon.input);
     if (c->script != NULL) {
         (void)fputs("script ", out);
         put_value(out, c->script_name);
@@ -212,7 +213,7 @@ struct restorer {
     char *argv[2 * MAX_GIVEN_OPTIONS];
     int argc;
     const char *cwd;
-    unsigned inputs[MACHINE_MAX_SERIAL];
+    unsigned inputs[MACHINE_MAX_SERIAL + 1]; /* the last: of the virtio console */
     struct file_map *files; /* room for MAX_FILES */
     unsigned file_count;
     struct error *err;
@@ -316,7 +317,7 @@ static bool take_line(struct restorer *r, char *line)
     } else if (strcmp(line, "qemu") == 0) {
         r->o->as_qemu = rest[0] == '1';
     } else if (strcmp(line, "input") == 0) {
-        if (sscanf(rest, "%u %u", &console, &kind) != 2 || console >= MACHINE_MAX_SERIAL ||
+        if (sscanf(rest, "%u %u", &console, &kind) != 2 || console > MACHINE_MAX_SERIAL ||
             kind > CONSOLE_INPUT_PIPE) {
             return bad_config(r, rest);
         }
@@ -360,6 +361,7 @@ bool record_restore(struct run_options *o, const char *config, const struct file
     for (unsigned i = 0; ok && i < o->machine.serial_count; i++) {
         o->machine.serial[i].input = (enum console_input)r->inputs[i];
     }
+    o->machine.virtcon.input = (enum console_input)r->inputs[MACHINE_MAX_SERIAL];
     o->machine.files = r->files;
     o->machine.file_count = r->file_count;
     free(r);

@@ -110,6 +110,7 @@ int session_status(const struct machine *m, const struct run_result *r)
         return (int)m->error.status;
     case STOP_VIOLATION:
         return EXIT_STATUS_VIOLATION;
+    case STOP_POSITION: /* of the debugger; the command line asks for none */
     case STOP_STRICT:
     case STOP_NONE:
         break;
@@ -125,6 +126,21 @@ void session_print_hash(struct machine *m, const struct run_result *r)
                  stop_reason_name(r->reason));
 }
 
+/* The first console on stdio gets what is typed there. */
+static void choose_input(const struct run_options *o, struct console_config *c, bool *stdio)
+{
+    if (c->kind == CONSOLE_PTY) {
+        c->input = CONSOLE_INPUT_LIVE;
+    } else if (c->kind == CONSOLE_STDIO && !*stdio) {
+        /* A script answers instead of a pipe; a person may type beside it. */
+        *stdio = true;
+        c->input = (enum console_input)outside_stdin_kind(o->as_qemu);
+        if (o->script != NULL && c->input == CONSOLE_INPUT_PIPE) {
+            c->input = CONSOLE_INPUT_NONE;
+        }
+    }
+}
+
 bool options_prepare(struct run_options *o, struct error *err)
 {
     bool stdio = false;
@@ -138,18 +154,15 @@ bool options_prepare(struct run_options *o, struct error *err)
         o->machine.script = o->script_text;
         o->machine.script_name = o->script;
     }
+    /* Who puts a virtio console on stdio wants to type there, not at a serial port that is there by itself. */
+    if (o->serial_by_default) {
+        choose_input(o, &o->machine.virtcon, &stdio);
+    }
     for (unsigned i = 0; i < o->machine.serial_count; i++) {
-        struct console_config *c = &o->machine.serial[i];
-        if (c->kind == CONSOLE_PTY) {
-            c->input = CONSOLE_INPUT_LIVE;
-        } else if (c->kind == CONSOLE_STDIO && !stdio) {
-            /* A script answers instead of a pipe; a person may type beside it. */
-            stdio = true;
-            c->input = (enum console_input)outside_stdin_kind(o->as_qemu);
-            if (o->script != NULL && c->input == CONSOLE_INPUT_PIPE) {
-                c->input = CONSOLE_INPUT_NONE;
-            }
-        }
+        choose_input(o, &o->machine.serial[i], &stdio);
+    }
+    if (!o->serial_by_default) {
+        choose_input(o, &o->machine.virtcon, &stdio);
     }
     return true;
 }

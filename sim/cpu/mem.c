@@ -196,6 +196,9 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
                                  : raise_pf(cpu, lin, res.error, res.why);
     }
+    if (in_guest(cpu)) {
+        virt_place_apic(cpu, &res);
+    }
     p->spa = res.spa;
     if (in_apic_page(cpu, res.spa.v & cpu->phys->a20_mask) ||
         (in_guest(cpu) && virt_is_apic_page(cpu, res.spa)) ||
@@ -554,7 +557,7 @@ static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u
 void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     u32 flags = phys->pages[frame].flags;
-    if ((flags & PAGE_WATCHED) != 0 && set->observer.before_write != NULL) {
+    if ((flags & PAGE_TRACKED) != 0 && set->observer.before_write != NULL) {
         set->observer.before_write(set->observer.self, frame, offset, size);
     }
     if ((flags & PAGE_IS_TABLE) != 0) {
@@ -565,5 +568,8 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
     }
     if ((flags & PAGE_MONITORED) != 0) {
         monitored_write(set, phys, frame, offset, size);
+    }
+    if ((flags & PAGE_WATCHED) != 0 && phys->watched_write != NULL) {
+        phys->watched_write(phys->watched_self, frame, offset, size);
     }
 }

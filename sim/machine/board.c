@@ -339,6 +339,9 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         }
         testdev_new(&m->env, "pc-testdev", lines);
     }
+    if (m->config.hyperv_testdev) {
+        hyperv_testdev_new(&m->env, "hyperv-testdev");
+    }
     if (m->config.pci_testdev) {
         pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), 0,
                         "pci-testdev");
@@ -354,6 +357,17 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
                                    .id = "virtio-rng",
                                    .access_platform = m->config.virtio_access_platform};
         virtio_rng_new(&o, m->config.seed);
+    }
+    if (m->config.virtio_console) {
+        struct virtio_options o = {.env = &m->env,
+                                   .pci = m->pci,
+                                   .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
+                                   .id = "virtio-console",
+                                   .access_platform = m->config.virtio_access_platform};
+        unsigned n = m->console_count++;
+        struct console *c = &m->consoles[n];
+        console_init(c, m, n, "virtcon", m->config.virtcon.input);
+        c->end = virtio_console_end(virtio_console_new(&o, console_chardev(c)));
     }
 }
 

@@ -18,6 +18,7 @@
 #include "devices/iommu/amdvi.h"
 #include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
+#include "jit/jit.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
 #include "trace/gate.h"
@@ -72,6 +73,9 @@ struct file_map {
     const char *from, *to;
 };
 
+/* How instructions are executed; no guest can tell. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
+
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
     struct cpu_model model;
@@ -92,7 +96,8 @@ struct machine_config {
     u16 debugcon_port;
     bool debug_exit;
     u16 debug_exit_port;
-    bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
+    bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
+    struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
     enum iommu_kind iommu; /* with the options of its kind */
     struct vtd_options vtd;
@@ -110,6 +115,9 @@ struct machine_config {
     /* Host-side only, without effect on what the guest sees: */
     u64 tlb_entries;
     u64 code_cache_bytes;
+    enum engine engine;
+    u64 jit_bytes;
+    u32 jit_threshold;
     u64 epoch; /* counts between state hashes of a recording */
 };
 
@@ -122,6 +130,7 @@ void machine_config_init(struct machine_config *config);
     X(ON_TEXT, "stop-on", "--stop-on was met, or a script said stop")                              \
     X(DEBUG_EXIT, "debug-exit", "a write to the isa-debug-exit port; value in result.code")        \
     X(LIMIT, "limit", "--max-instructions")                                                        \
+    X(POSITION, "position", "machine->stop_at is reached")                                                        \
     X(RESET, "reset", "ordered, under --no-reboot")                                                \
     X(TRIPLE_FAULT, "triple-fault", "under --no-reboot")                                           \
     X(ALL_HALTED, "all-halted", "every processor waits for what cannot come")                      \
@@ -163,8 +172,10 @@ struct block_disk;
 struct script;
 struct outside;
 struct net_user;
+struct net_local;
 struct machine_recording;
 struct watching;
+struct travel;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {
@@ -186,6 +197,7 @@ struct machine {
     struct cpu_set set;
     struct use_pool uses;
     struct code_cache code;
+    struct jit *jit; /* NULL: interpreter only */
     struct cpu *cpus; /* array of config.cpus */
     struct cpu_model model;
     /* Deterministic turns: whose it is and what is left of it. Saved. */
@@ -211,6 +223,7 @@ struct machine {
     unsigned console_count;
     struct script *script; /* NULL: none */
     struct net_port net_port;
+    struct net_local *net_local; /* owned by the bus */
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
     char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
@@ -223,6 +236,8 @@ struct machine {
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */
+    struct travel *travel; /* machine/travel.h; NULL: one cannot go back */
+    u64 stop_at;           /* position at which machine_run returns; ~0: none */
     u64 next_mark; /* position of the next state hash; ~0: none */
     const struct machine_recording *recording;
     size_t recording_next; /* mark to be compared next */
@@ -248,6 +263,9 @@ void board_ferr(void *machine);
 /* Reset everything; the caller loads a direct boot again. */
 void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */
+/* What stands behind a console: the serial ports come first, then port 0xe9 if it is shown, then the virtio
+ * console. */
+const struct console_config *machine_console_config(const struct machine *m, unsigned number);
 /* The file that is read where the configuration says `path`. */
 const char *machine_file(const struct machine *m, const char *path);
 void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code);

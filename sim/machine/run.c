@@ -14,6 +14,7 @@
 #include "machine/evidence.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
+#include "machine/travel.h"
 
 #include <string.h>
 
@@ -86,7 +87,9 @@ static u64 slice_budget(struct machine *m)
     if (m->config.max_instructions != 0) {
         budget = at_most(budget, m->config.max_instructions, m->clock.position);
     }
+    budget = at_most(budget, m->stop_at, m->clock.position);
     budget = at_most(budget, evidence_next_position(m), m->clock.position);
+    budget = at_most(budget, travel_next_position(m), m->clock.position);
     return at_most(budget, gate_next_position(&m->gate), m->clock.position);
 }
 
@@ -169,6 +172,9 @@ static enum stop_reason stop_from_outside(struct machine *m)
     if (m->config.max_instructions != 0 && m->clock.position >= m->config.max_instructions) {
         return STOP_LIMIT;
     }
+    if (m->clock.position >= m->stop_at) {
+        return STOP_POSITION;
+    }
     if (m->gate.missed != NULL) {
         (void)error_set(&m->error, EXIT_STATUS_DIFFERS,
                         "the replay differs: it came past position %llu, where %s was recorded",
@@ -192,6 +198,7 @@ static enum stop_reason gate_point(struct machine *m)
     if (!evidence_at_gate_point(m)) {
         return STOP_DIFFERS;
     }
+    travel_at_gate_point(m);
     outside_poll(m);
     gate_pass(&m->gate);
     return stop_from_outside(m);

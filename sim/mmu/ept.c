@@ -63,7 +63,7 @@ static void set_flags(struct phys *phys, spa_t at, u64 entry)
     u8 *host;
     bool writable;
     if (phys_page(phys, at, &frame, &host, &writable) && writable &&
-        (phys->pages[frame].flags & PAGE_HAS_CODE) == 0) {
+        (phys->pages[frame].flags & (PAGE_HAS_CODE | PAGE_WATCHED)) == 0) {
         phys_note_write(phys, frame);
         store_le(host + (at.v & PAGE_MASK), entry, 8);
     } else {

@@ -20,6 +20,7 @@
     X(INT, "int", "exceptions and interrupts as they are delivered")                               \
     X(CR, "cr", "writes of control registers")                                                     \
     X(MSR, "msr", "writes of model-specific registers")                                            \
+    X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \
     X(IOMMU, "iommu", "what IOMMUs block")                                                         \
     X(WATCH, "watch", "guests, what they and devices reach and share, hypercalls")              \
     X(IO, "io", "ports and memory-mapped devices (many)")

@@ -19,6 +19,7 @@
 
 struct row_count {
     u64 cases, completed, differences, explained;
+    u64 undefined[6], unlike[6]; /* by flag: left undefined; the host had another value than we define */
 };
 
 static struct {
@@ -61,6 +62,22 @@ static bool host_is_safe(const struct diff_case *c, const struct diff_result *ou
     }
     return rip - c->start.rip >= c->len && rip - CODE_QUICK >= 4096 && rip - CODE_LEAVE >= 4096 &&
            (rip < (u64)1 << 32 || c->decoded != DECODE_OK || insn_rows[insn_id(&c->in)].block == BLOCK_JUMP);
+}
+
+static const struct {
+    u16 bit;
+    char name[3];
+} arith_flags[6] = {{RFLAGS_CF, "CF"}, {RFLAGS_PF, "PF"}, {RFLAGS_AF, "AF"},
+                    {RFLAGS_ZF, "ZF"}, {RFLAGS_SF, "SF"}, {RFLAGS_OF, "OF"}};
+
+static void count_undefined(struct row_count *row, const struct diff_case *c, const struct diff_result *ours,
+                            const struct diff_result *host)
+{
+    u64 free_bits = undefined_flags(c), unlike = ours->end.rflags ^ host->end.rflags;
+    for (unsigned i = 0; i < 6 && free_bits != 0; i++) {
+        row->undefined[i] += (free_bits & arith_flags[i].bit) != 0;
+        row->unlike[i] += (free_bits & unlike & arith_flags[i].bit) != 0;
+    }
 }
 
 static void resynchronise(void)
@@ -116,6 +133,9 @@ static bool run_case(struct diff_case *c, bool *host_agrees)
     stats.compat += c->compat;
     stats.exact += c->exact;
     stats.mutated += c->mutated;
+    if (host.outcome.completed && ours[0].outcome.completed) {
+        count_undefined(row, c, &ours[0], &host);
+    }
     if (UNLIKELY(d != 0)) {
         count_difference(c, &ours[0], &host, "host", d, host_window(), true);
     } else if (UNLIKELY(options.replaying && c->number == options.replay)) {
@@ -205,6 +225,25 @@ static void print_table(void)
             printf("%-16s %12s   %s\n", insn_rows[id].name, "-",
                    why != NULL ? why : "not on this host, or not in these modes");
         }
+    }
+}
+
+/* What this host does where the manuals leave a flag open. */
+static void print_undefined(void)
+{
+    printf("undefined flags: how often this host's value is not the one defined here\n");
+    for (unsigned id = 0; id < INSN_COUNT; id++) {
+        const struct row_count *r = &stats.row[id];
+        bool any = false;
+        for (unsigned i = 0; i < 6; i++) {
+            if (r->undefined[i] != 0) {
+                printf(any ? "" : "%-16s", insn_rows[id].name);
+                printf("  %s %llu/%llu", arith_flags[i].name, (unsigned long long)r->unlike[i],
+                       (unsigned long long)r->undefined[i]);
+                any = true;
+            }
+        }
+        printf(any ? "\n" : "");
     }
 }
 
@@ -346,6 +385,7 @@ int main(int argc, char **argv)
     }
     if (options.table) {
         print_table();
+        print_undefined();
     }
     print_summary(now() - start);
     generator_close(&g);

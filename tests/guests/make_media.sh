@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR
+# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR [SMALL_VMM]
 # Does nothing when OUT_DIR is newer than the inputs and these scripts. Ends with 77 when INPUTS is missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -17,7 +17,7 @@ modules_of() { # kernel image -> its module tree
     version=$(basename "$(readlink -f "$1")" | sed 's/^vmlinuz-//')
     ls -d "$in"/root/lib/modules/"$version" "$in"/root/usr/lib/modules/"$version" 2>/dev/null | head -n 1
 }
-"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net
+"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net virtio_console
 "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules" \
     virtio_pci virtio_blk virtio_net ahci sd_mod crc32c_generic ext4
 "$here/make_initrd.sh" "$out/shell.cpio.gz" "$here/shell_commands"
@@ -34,4 +34,20 @@ fi
     "console=ttyS0 root=/dev/vda1" "$here/disk_init"
 "$here/make_disk.sh" "$out/ahci.img" "$in/vmlinuz" "$out/root.cpio.gz" \
     "console=ttyS0 root=/dev/sda1" "$here/disk_init"
+# A guest that is a hypervisor, with Debian's QEMU and a guest of its own.
+if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd
+    rm -rf "$out/inner" "$out/outer"
+    mkdir -p "$out/inner" "$out/outer"
+    cp "$3" "$out/inner/small_vmm"
+    MODULES=$out/modules-kvm EXTRA=$out/inner \
+        "$here/make_initrd.sh" "$out/outer/inner.cpio" "$here/nested_inner_commands"
+    cp "$3" "$out/outer/small_vmm"
+    cp -L "$in/vmlinuz-cloud" "$out/outer/vmlinuz"
+    "$here/pick_program.sh" "$in/qemu/root" usr/bin/qemu-system-x86_64 "$out/outer/qemu"
+    for f in bios-microvm.bin bios-256k.bin kvmvapic.bin linuxboot_dma.bin; do
+        cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
+    done
+    MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/nested.cpio" "$here/nested_commands"
+fi
 touch "$out/stamp"

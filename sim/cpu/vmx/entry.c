@@ -9,6 +9,7 @@
 #undef TRY
 #include "cpu/vmx/entry_checks.h"
 #include "cpu/vmx/vmx_insn.h"
+#include "trace/events.h"
 
 #include <string.h>
 
@@ -328,6 +329,7 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
     log_line(cpu->log, LOG_VMX, "cpu%u entry vmcs %llx rip %llx inject %x", cpu->index,
              (unsigned long long)cpu->arch.vmx.current, (unsigned long long)cpu->arch.rip,
              injects(c) ? c->inject : 0);
+    trace_vmx_entry(cpu->trace, cpu->index, cpu->arch.vmx.current, cpu->arch.rip, injects(c) ? c->inject : 0);
     vmx_evaluate_interrupts(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);

@@ -138,6 +138,9 @@ static void save_registers(struct cpu *cpu)
 static bool sets_rf(const struct cpu *cpu, const struct vm_exit *e)
 {
     const struct vmx_arch *v = &cpu->arch.vmx;
+    if (cpu->arch.rep_partial) {
+        return true;
+    }
     if (e->reason == EXIT_EXCEPTION_NMI) {
         unsigned type = (e->int_info & INTR_TYPE) >> INTR_TYPE_SHIFT;
         unsigned vector = e->int_info & INTR_VECTOR;
@@ -157,6 +160,7 @@ static void save_rip(struct cpu *cpu, const struct vm_exit *e)
     vmcs_write(cpu, VMCS_GUEST_RIP, cpu->arch.rip);
     vmcs_write(cpu, VMCS_GUEST_RSP, cpu->arch.gpr[RSP]);
     vmcs_write(cpu, VMCS_GUEST_RFLAGS, flags);
+    cpu->arch.rep_partial = false;
 }
 
 static u32 activity_of(const struct cpu *cpu)
