@@ -10,6 +10,7 @@
 #include "cpu/exec/exec.h"
 #include "cpu/exec/simd.h"
 #include "cpu/model.h"
+#include "cpu/virt.h"
 #include "tests/harness/native_run.h"
 
 #include <Zydis/Zydis.h>
@@ -30,6 +31,12 @@ cpu_rc raise_error(struct cpu *cpu, unsigned vector, u32 error, const char *why)
     cpu->event.has_error = true;
     cpu->event.error = error;
     return CPU_EXIT;
+}
+
+cpu_rc virt_ferr(struct cpu *cpu)
+{
+    UNUSED(cpu);
+    return CPU_OK;
 }
 
 void cpu_update_mode(struct cpu *cpu)
