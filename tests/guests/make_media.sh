@@ -9,7 +9,7 @@ if [ ! -e "$in/complete" ]; then
     echo "SKIP: $in is missing; scripts/fetch-inputs gets it"
     exit 77
 fi
-if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" "$in"/*/complete -newer "$out/stamp" 2>/dev/null | head -n 1)" ]; then
+if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" -newer "$out/stamp" | head -n 1)" ]; then
     exit 0
 fi
 mkdir -p "$out"
