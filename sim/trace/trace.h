@@ -17,10 +17,18 @@
     X(MARK, "mark", "state hashes, and the end of the run")                                        \
     X(CONSOLE, "console", "lines that the guest prints")                                           \
     X(CPU, "cpu", "resets and starts of processors")                                               \
-    X(INT, "int", "exceptions and interrupts as they are delivered")                               \
+    X(INT, "int", "exceptions and interrupts, raised, injected, delivered")                        \
     X(CR, "cr", "writes of control registers")                                                     \
-    X(MSR, "msr", "writes of model-specific registers")                                            \
-    X(IO, "io", "ports and memory-mapped devices (many)")
+    X(MSR, "msr", "accesses to model-specific registers")                                          \
+    X(IO, "io", "ports and memory-mapped devices (many)")                                          \
+    X(VMX, "vmx", "VM exits and entries of VMX and SVM")                                           \
+    X(HYPERCALL, "hypercall", "guests' calls of their hypervisor, and the results")                \
+    X(EPT, "ept", "what EPT and NPT refuse")                                                       \
+    X(TLB, "tlb", "instructions that invalidate translations")                                     \
+    X(DMA, "dma", "devices' accesses to memory")                                                   \
+    X(NET, "net", "frames of the network card")                                                    \
+    X(OWNER, "owner", "memory that changes hands")                                                 \
+    X(PORT, "port", "records of the trace port")
 
 enum trace_class {
 #define X(id, name, meaning) TRACE_CLASS_##id,
@@ -36,6 +44,18 @@ enum trace_class {
 
 #define TRACE_NO_CPU 0xffu /* the machine, not a processor */
 
+/* What a guest does that has a second half: from its exit to the entry that follows it. The table is of
+ * fixed size and direct mapped; it serves the trace alone. */
+enum trace_open_kind { TRACE_OPEN_NOTHING, TRACE_OPEN_CPUID, TRACE_OPEN_HYPERCALL };
+#define TRACE_GUESTS 64u
+struct trace_guest {
+    u64 vcpu, root;
+    enum trace_open_kind open;
+    u64 number;     /* CPUID: the leaf; a hypercall's number */
+    u32 interface;  /* enum trace_interface of the call */
+    u32 interfaces; /* by TRACE_INTERFACE bits: what CPUID told this guest */
+};
+
 struct trace {
     u32 classes; /* bit per trace_class; 0: nothing is recorded */
     const struct clock *clock;
@@ -45,12 +65,19 @@ struct trace {
     u64 count;        /* records in it */
     u64 first_position;
     u64 chunks, bytes_out;
+    struct trace_guest guests[TRACE_GUESTS];
+    u32 interfaces; /* of any guest */
     struct error error; /* why the recording ended early */
 };
 
 static inline bool trace_on(const struct trace *t, enum trace_class c)
 {
     return UNLIKELY(t != NULL && (t->classes & (u32)1 << c) != 0);
+}
+
+static inline bool trace_on_any(const struct trace *t, u32 classes)
+{
+    return UNLIKELY(t != NULL && (t->classes & classes) != 0);
 }
 
 void trace_init(struct trace *t, const struct clock *clock);

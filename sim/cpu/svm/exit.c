@@ -4,6 +4,7 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
 #include "cpu/svm/svm_priv.h"
+#include "cpu/virt_trace.h"
 
 #include "mmu/walk.h"
 #include "cpu/tlb.h"
@@ -215,6 +216,8 @@ void svm_exit(struct cpu *cpu)
     if (log_on(cpu->log, LOG_SVM)) {
         log_exit(cpu);
     }
+    virt_trace_exit(cpu, s->vmcb, svm_nested_paging(cpu) ? s->ctl.n_cr3 : 0,
+                    TRACE_EXIT_SVM | (u32)cpu->exit.reason);
     vmcb_read(cpu, s->vmcb, &v);
     save_guest(cpu, &v);
     put_reasons(cpu, &v);

@@ -10,6 +10,7 @@
 #include "cpu/msr.h"
 #include "cpu/svm/svm_priv.h"
 #include "cpu/tlb.h"
+#include "cpu/virt_trace.h"
 #include "mmu/nested.h"
 
 #include <inttypes.h>
@@ -197,6 +198,8 @@ static bool check_all(struct vmrun *r)
         log_line(r->cpu->log, LOG_SVM,                                                                       \
                  "cpu%u vmcb %" PRIx64 " VMEXIT_INVALID " #id ": " #field " = %" PRIx64 ": " title,          \
                  r->cpu->index, r->cpu->arch.svm.vmcb, (u64)r->field);                                       \
+        trace_vm_refused(r->cpu->trace, r->cpu->index, r->cpu->arch.svm.vmcb, 0, 0, (u64)r->field,           \
+                         #id ": " title, sizeof #id ": " title - 1);                                         \
         return false;                                                                                        \
     }
 #include "cpu/svm/vmrun_checks.def"
@@ -383,6 +386,8 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
              " efer %" PRIx64 " flags %" PRIx64 " int_ctl %" PRIx64 " eventinj %" PRIx64,
              cpu->index, vmcb, r.c.guest_asid, cpu->arch.seg[SEG_CS].sel, cpu->arch.rip, cpu->arch.cr0,
              cpu->arch.cr3, cpu->arch.efer, cpu_rflags(cpu), r.c.int_ctl, r.c.eventinj);
+    virt_trace_entry(cpu, vmcb, nested(&r) ? r.c.n_cr3 : 0, r.event.kind != EVENT_NONE ? (u32)r.c.eventinj : 0,
+                     (u32)(r.c.eventinj >> 32));
     cpu_update_mode(cpu);
     cpu_kick(cpu);
     if (!s->injecting) {
@@ -512,6 +517,8 @@ cpu_rc exec_invlpga(struct cpu *cpu, const struct insn *in)
         u64 info = cpu_has(cpu, CPU_FEATURE_DECODEASSISTS) ? lin : 0;
         return svm_raise_exit(cpu, SVM_EXIT_INVLPGA, info, 0, in->len, "INVLPGA intercept");
     }
+    trace_invalidate(cpu->trace, cpu->index, TRACE_INVLPGA, 0, (u32)cpu->arch.gpr[RCX],
+                     cpu->arch.gpr[RAX] & size_mask(insn_asize(in)));
     cpu_leave_block(cpu);
     return CPU_OK;
 }

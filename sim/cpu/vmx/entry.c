@@ -7,6 +7,7 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
 #undef TRY
+#include "cpu/virt_trace.h"
 #include "cpu/vmx/entry_checks.h"
 #include "cpu/vmx/vmx_insn.h"
 
@@ -328,6 +329,8 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
     log_line(cpu->log, LOG_VMX, "cpu%u entry vmcs %llx rip %llx inject %x", cpu->index,
              (unsigned long long)cpu->arch.vmx.current, (unsigned long long)cpu->arch.rip,
              injects(c) ? c->inject : 0);
+    virt_trace_entry(cpu, cpu->arch.vmx.current, (cpu->arch.vmx.c.proc2 & PROC2_EPT) != 0 ? cpu->arch.vmx.c.eptp : 0,
+                     injects(c) ? c->inject : 0, vmcs_read32(cpu, VMCS_ENTRY_EXCEPTION_ERROR));
     vmx_evaluate_interrupts(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);

@@ -6,6 +6,7 @@
 #include "cpu/flags.h"
 #include "cpu/model.h"
 #include "cpu/msr.h"
+#include "cpu/virt_trace.h"
 #include "cpu/vmx/vmx_priv.h"
 
 #include <string.h>
@@ -367,6 +368,7 @@ void vmx_exit(struct cpu *cpu)
     const struct vm_exit e = cpu->exit;
     const struct vmx_controls *c = &a->vmx.c;
     vmx_say_exit(cpu, (u32)e.reason, e.qualification, e.why);
+    virt_trace_exit(cpu, a->vmx.current, (c->proc2 & PROC2_EPT) != 0 ? c->eptp : 0, (u32)e.reason);
     record_information(cpu, &e);
     save_registers(cpu);
     save_rip(cpu, &e);

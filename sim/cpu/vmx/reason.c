@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Every exit, entry failure and VMfail in words: one line of --log vmx, and the last one kept. */
 #include "cpu/vmx/vmx_priv.h"
+#include "trace/events.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 static const char *const exit_ids[EXIT_REASON_COUNT] = {
 #define EXIT_REASON(name, number, words) [number] = #name,
@@ -55,6 +58,12 @@ void vmx_say_entry_failure(struct cpu *cpu, const char *id, const char *title, c
                                           .value = value,
                                           .qualification = qualification,
                                           .rip = cpu->arch.rip};
+    if (trace_on(cpu->trace, TRACE_CLASS_VMX)) {
+        char check[160];
+        (void)snprintf(check, sizeof check, "%s: %s [SDM3 \"%s\"]", id, field != NULL ? field : "-", title);
+        trace_vm_refused(cpu->trace, cpu->index, cpu->arch.vmx.current, reason, qualification, value, check,
+                         (u32)strlen(check));
+    }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX,
                  "cpu%u entry refused by %s: %s = %" PRIx64 " [SDM3 \"%s\"]; %s %u, qualification %" PRIu64
@@ -74,6 +83,8 @@ void vmx_say_vmfail(struct cpu *cpu, u32 error, const char *why)
                                           .why = why,
                                           .value = error,
                                           .rip = cpu->arch.rip};
+    const char *words = why != NULL ? why : known ? error_words[error] : "";
+    trace_vm_fail(cpu->trace, cpu->index, error, cpu->arch.rip, cpu->arch.vmx.current, words, (u32)strlen(words));
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX, "cpu%u VMfail %u %s: %s%s%s rip %" PRIx64, cpu->index, error,
                  known ? error_ids[error] : "INVALID", known ? error_words[error] : "no current VMCS",
