@@ -62,6 +62,8 @@ char *options_keep(struct run_options *o, const char *text);
 void *options_keep_room(struct run_options *o, size_t size);
 /* Read --script's file; say what stands behind each console. */
 bool options_prepare(struct run_options *o, struct error *err);
+/* A machine that shows nothing of what its consoles print. */
+void options_quiet(struct run_options *o);
 
 /* Run a machine to its end: consoles, signals, log. live: else only output is shown. *result: why it
  * ended. False with a line in *err when it could not start. */
@@ -74,6 +76,9 @@ void session_print_hash(struct machine *m, const struct run_result *result);
 
 /* Start the recording that the options ask for, if they do. (record.c) */
 bool record_start(struct run_options *o, struct machine *m, struct error *err);
+/* Read files with relative names from `dir`; what is recorded, and what the guest sees, are the names as they
+ * are. */
+bool record_files_from(struct run_options *o, const char *dir, struct error *err);
 bool record_finish(struct machine *m, const struct run_result *result, struct error *err);
 
 /* Take a recording's configuration apart into options, and check its files against what was recorded.

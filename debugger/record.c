@@ -88,6 +88,33 @@ static unsigned list_files(const struct machine_config *c, const char *paths[MAX
     return n;
 }
 
+static char *in_folder(struct run_options *o, const char *dir, const char *path)
+{
+    char whole[8192];
+    (void)snprintf(whole, sizeof whole, "%s/%s", dir, path);
+    return options_keep(o, whole);
+}
+
+bool record_files_from(struct run_options *o, const char *dir, struct error *err)
+{
+    const char *paths[MAX_FILES];
+    unsigned n = list_files(&o->machine, paths);
+    struct file_map *map = options_keep_room(o, MAX_FILES * sizeof *map);
+    for (unsigned i = 0; i < n; i++) {
+        map[i] = (struct file_map){.from = paths[i],
+                                   .to = paths[i][0] == '/' ? paths[i] : in_folder(o, dir, paths[i])};
+        if (access(map[i].to, R_OK) != 0) {
+            return error_set(err, EXIT_STATUS_NO_FILE, "%s: %s", map[i].to, strerror(errno));
+        }
+    }
+    o->machine.files = map;
+    o->machine.file_count = n;
+    if (o->script != NULL && o->script[0] != '/') {
+        o->script = in_folder(o, dir, o->script);
+    }
+    return true;
+}
+
 /* ---- Writing ---- */
 
 static void put_value(FILE *out, const char *text)

@@ -116,6 +116,19 @@ void session_print_hash(struct machine *m, const struct run_result *r)
                  stop_reason_name(r->reason));
 }
 
+void options_quiet(struct run_options *o)
+{
+    for (unsigned i = 0; i < o->machine.serial_count; i++) {
+        if (o->machine.serial[i].kind == CONSOLE_STDIO) {
+            o->machine.serial[i].kind = CONSOLE_NONE;
+        }
+    }
+    if (o->machine.debugcon.kind == CONSOLE_STDIO) {
+        o->machine.debugcon.kind = CONSOLE_FILE; /* still a device, shown nowhere */
+        o->machine.debugcon.path = "";
+    }
+}
+
 bool options_prepare(struct run_options *o, struct error *err)
 {
     bool stdio = false;

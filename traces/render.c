@@ -184,6 +184,11 @@ void trace_render_text(FILE *out, const struct trace_record *r)
     (void)fputc('\n', out);
 }
 
+void trace_render_fields(FILE *out, const struct trace_record *r)
+{
+    put_fields(out, r, false);
+}
+
 void trace_render_json(FILE *out, const struct trace_record *r)
 {
     (void)fprintf(out, "{\"position\":%" PRIu64 ",\"ns\":%" PRIu64, r->position.n, r->time.ns);

@@ -10,6 +10,8 @@
 
 /* "position time cpu event field=value ..." with a newline. */
 void trace_render_text(FILE *out, const struct trace_record *record);
+/* " field=value ..." alone. */
+void trace_render_fields(FILE *out, const struct trace_record *record);
 /* One JSON object with a newline. */
 void trace_render_json(FILE *out, const struct trace_record *record);
 

@@ -127,11 +127,10 @@ void virt_trace_exit_slow(struct cpu *cpu, u64 vcpu, u64 root, u64 reason)
     }
 }
 
-static void end_cpuid(struct cpu *cpu, struct trace_guest *g)
+static void end_cpuid(struct cpu *cpu, struct trace_guest *g, u64 rax)
 {
     const u64 *gpr = cpu->arch.gpr;
-    trace_guest_cpuid(cpu->trace, cpu->index, g->number, (u32)gpr[RAX], (u32)gpr[RBX], (u32)gpr[RCX],
-                      (u32)gpr[RDX]);
+    trace_guest_cpuid(cpu->trace, cpu->index, g->number, (u32)rax, (u32)gpr[RBX], (u32)gpr[RCX], (u32)gpr[RDX]);
     if ((g->number & 0xffff00ff) == 0x40000000) {
         enum trace_interface i = signature(gpr[RBX], gpr[RCX], gpr[RDX]);
         if (i != TRACE_INTERFACE_UNKNOWN) {
@@ -141,17 +140,17 @@ static void end_cpuid(struct cpu *cpu, struct trace_guest *g)
     }
 }
 
-void virt_trace_entry_slow(struct cpu *cpu, u64 vcpu, u64 root, u64 inject, u32 inject_error)
+void virt_trace_entry_slow(struct cpu *cpu, const struct virt_entry *e)
 {
-    struct trace_guest *g = guest_of(cpu->trace, vcpu, root);
-    trace_vm_entry(cpu->trace, cpu->index, vcpu, cpu->arch.rip, root, inject, cpu->arch.gpr[RAX]);
+    struct trace_guest *g = guest_of(cpu->trace, e->vcpu, e->root);
+    trace_vm_entry(cpu->trace, cpu->index, e->vcpu, e->rip, e->root, e->inject, e->rax);
     if (g->open == TRACE_OPEN_HYPERCALL) {
-        trace_hypercall_done(cpu->trace, cpu->index, g->interface, g->number, vcpu, cpu->arch.gpr[RAX]);
+        trace_hypercall_done(cpu->trace, cpu->index, g->interface, g->number, e->vcpu, e->rax);
     } else if (g->open == TRACE_OPEN_CPUID) {
-        end_cpuid(cpu, g);
+        end_cpuid(cpu, g, e->rax);
     }
     g->open = TRACE_OPEN_NOTHING;
-    if (inject != 0) {
-        trace_inject(cpu->trace, cpu->index, inject, inject_error, vcpu);
+    if (e->inject != 0) {
+        trace_inject(cpu->trace, cpu->index, e->inject, e->inject_error, e->vcpu);
     }
 }

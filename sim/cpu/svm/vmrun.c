@@ -375,19 +375,24 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
         svm_exit_invalid(cpu, vmcb);
         return CPU_OK;
     }
+    bool injects = r.event.kind != EVENT_NONE;
+    virt_trace_entry(cpu, &(struct virt_entry){.vcpu = vmcb,
+                                               .root = nested(&r) ? r.c.n_cr3 : 0,
+                                               .rip = r.s.rip,
+                                               .rax = r.s.rax,
+                                               .inject = injects ? (u32)r.c.eventinj : 0,
+                                               .inject_error = (u32)(r.c.eventinj >> 32)});
     load_controls(cpu, &r);
     load_guest(cpu, &r);
     cpu->arch.guest = GUEST_SVM;
     s->gif = true;
     s->delivering = false;
-    s->injecting = r.event.kind != EVENT_NONE;
+    s->injecting = injects;
     log_line(cpu->log, LOG_SVM,
              "cpu%u vmcb %" PRIx64 " VMRUN asid %" PRIx64 " rip %04x:%" PRIx64 " cr0 %" PRIx64 " cr3 %" PRIx64
              " efer %" PRIx64 " flags %" PRIx64 " int_ctl %" PRIx64 " eventinj %" PRIx64,
              cpu->index, vmcb, r.c.guest_asid, cpu->arch.seg[SEG_CS].sel, cpu->arch.rip, cpu->arch.cr0,
              cpu->arch.cr3, cpu->arch.efer, cpu_rflags(cpu), r.c.int_ctl, r.c.eventinj);
-    virt_trace_entry(cpu, vmcb, nested(&r) ? r.c.n_cr3 : 0, r.event.kind != EVENT_NONE ? (u32)r.c.eventinj : 0,
-                     (u32)(r.c.eventinj >> 32));
     cpu_update_mode(cpu);
     cpu_kick(cpu);
     if (!s->injecting) {

@@ -325,12 +325,17 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
     cpu->arch.guest = GUEST_VMX;
     cpu_update_mode(cpu);
     vmx_timer_start(cpu);
+    const struct vmx_controls *now = &cpu->arch.vmx.c;
+    virt_trace_entry(cpu, &(struct virt_entry){.vcpu = cpu->arch.vmx.current,
+                                               .root = (now->proc2 & PROC2_EPT) != 0 ? now->eptp : 0,
+                                               .rip = vmcs_read(cpu, VMCS_GUEST_RIP),
+                                               .rax = cpu->arch.gpr[RAX],
+                                               .inject = injects(c) ? c->inject : 0,
+                                               .inject_error = vmcs_read32(cpu, VMCS_ENTRY_EXCEPTION_ERROR)});
     cpu->arch.rip = vmcs_read(cpu, VMCS_GUEST_RIP); /* last: until now the time is VMLAUNCH's */
     log_line(cpu->log, LOG_VMX, "cpu%u entry vmcs %llx rip %llx inject %x", cpu->index,
              (unsigned long long)cpu->arch.vmx.current, (unsigned long long)cpu->arch.rip,
              injects(c) ? c->inject : 0);
-    virt_trace_entry(cpu, cpu->arch.vmx.current, (cpu->arch.vmx.c.proc2 & PROC2_EPT) != 0 ? cpu->arch.vmx.c.eptp : 0,
-                     injects(c) ? c->inject : 0, vmcs_read32(cpu, VMCS_ENTRY_EXCEPTION_ERROR));
     vmx_evaluate_interrupts(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);
