@@ -162,6 +162,8 @@ void trace_render_meaning(FILE *out, struct trace_meaning *m, const struct trace
             put_payload(out, r, &f, false);
         } else if (trace_field_is(&f, "vcpu")) {
             (void)fprintf(out, "%u", number_of(m, r->args[i]));
+        } else if (trace_field_is(&f, "hypercall")) {
+            (void)fprintf(out, "0x%" PRIx64, r->args[i]); /* names come and go with the tables */
         } else {
             put_number(out, r, &f, r->args[i], false);
         }
