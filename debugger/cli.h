@@ -38,6 +38,7 @@ struct run_options {
     u32 log_classes;
     const char *log_file, *script;
     const char *record;
+    const char *files_dir; /* where relative names of files are looked for; NULL: where we are */
     u32 trace_classes;
     enum pace pace;
     /* Options that decide what the guest sees, as given: a recording keeps them. A handler whose option

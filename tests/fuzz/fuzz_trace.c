@@ -5,8 +5,11 @@
 #include "base/hash.h"
 #include "trace/format.h"
 #include "traces/dump.h"
+#include "traces/export.h"
+#include "traces/golden.h"
 #include "traces/load.h"
 #include "traces/render.h"
+#include "traces/report_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +45,55 @@ static size_t put_events(u8 *out)
     return put_chunk(out, TRACE_CHUNK_EVENTS, (const u8 *)text, used);
 }
 
+static void rewind_reader(struct trace_reader *r, const u8 *data, size_t size)
+{
+    struct error err = {0};
+    trace_reader_close(r);
+    (void)trace_reader_memory(r, data, size, &err);
+}
+
+/* What people do with recordings, over this one. */
+static void use_all(const u8 *data, size_t size, FILE *null)
+{
+    struct error err = {0};
+    struct trace_reader r = {0};
+    struct trace_record record;
+    struct trace_filter filter;
+    struct golden g = {.ignore = (u32)size % 4};
+    struct golden_lines lines;
+    static struct report *p;
+    static u32 *shares; /* not cleared from run to run: nothing reads it here */
+    if (p == NULL) {
+        p = malloc(sizeof *p);
+        shares = calloc((size_t)REPORT_CPUS * REPORT_MODES * REPORT_BUCKETS, sizeof *shares);
+    }
+    memset(p, 0, sizeof *p);
+    trace_filter_init(&filter);
+    rewind_reader(&r, data, size);
+    (void)trace_export_perfetto(&r, &filter, null, &err);
+    rewind_reader(&r, data, size);
+    (void)trace_export_pcapng(&r, &filter, null, &err);
+    rewind_reader(&r, data, size);
+    if (golden_lines_of(&g, &r, &lines, &err)) {
+        (void)golden_compare(&g, &lines);
+        golden_show(&g, &lines, 0, "", null);
+    }
+    golden_lines_free(&lines);
+    p->shares = shares;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        rewind_reader(&r, data, size);
+        while (trace_reader_next(&r, &record)) {
+            if (pass == 0) {
+                report_measure(p, &record);
+            } else {
+                report_take(p, &record);
+            }
+        }
+    }
+    report_end(p);
+    trace_reader_close(&r);
+}
+
 static void read_all(const u8 *data, size_t size)
 {
     struct error err = {0};
@@ -63,6 +115,9 @@ static void read_all(const u8 *data, size_t size)
         trace_render_meaning(null, &meaning, &record);
     }
     trace_reader_close(&r);
+    if (ok) {
+        use_all(data, size, null);
+    }
     err = (struct error){0};
     (void)recording_load_memory(&l, data, size, &err);
     recording_free(&l);

@@ -105,39 +105,10 @@ on_call:
     movl $child, %esi
     jmp run
 
-/* ---- Guests ---- */
-
-child_code:
-    movl $0x40000000, %eax
-    cpuid
-    movl $17, %eax /* xen_version */
-    movl $0, %ebx
-    movl $0, %ecx
+    .macro call_hypervisor
     vmmcall
-    movl $32, %eax /* event_channel_op, send */
-    movl $4, %ebx
-    movl $0x5000, %ecx
-    vmmcall
-    movl $29, %eax /* sched_op, yield */
-    movl $0, %ebx
-    vmmcall
-    hlt
-
-adapter_code:
-    movl $0x40000000, %eax
-    cpuid
-1:  movl $0x1005d, %eax /* SignalEvent, fast */
-    xorl %edx, %edx
-    movl $7, %ecx
-    xorl %ebx, %ebx
-    vmmcall
-    hlt
-    jmp 1b
-
-xen_name:
-    .ascii "XenVMMXenVMM"
-hyperv_name:
-    .ascii "Microsoft Hv"
+    .endm
+#include "calls.h"
 text:
     .asciz "three calls\r\n"
     .bss
