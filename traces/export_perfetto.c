@@ -40,8 +40,8 @@ enum subject { SUBJECT_MACHINE = 1, SUBJECT_CPU, SUBJECT_PARTITION, SUBJECT_VCPU
 #define MAX_TRACKS 1024u
 
 struct message {
-    u8 bytes[8192];
     size_t used;
+    u8 bytes[8192];
 };
 
 struct exporter {
@@ -98,7 +98,8 @@ static void put_message(struct message *m, unsigned field, const struct message 
 
 static void write_packet(struct exporter *e, const struct message *packet)
 {
-    struct message head = {.used = 0};
+    struct message head;
+    head.used = 0;
     put_varint(&head, TRACE_PACKET << 3 | 2);
     put_varint(&head, packet->used);
     (void)fwrite(head.bytes, 1, head.used, e->out);
@@ -124,7 +125,9 @@ static u64 track(struct exporter *e, enum subject subject, u64 number, u64 paren
         return uuid_of(SUBJECT_MACHINE, 0);
     }
     e->tracks[e->track_count++] = uuid;
-    struct message descriptor = {.used = 0}, packet = {.used = 0};
+    struct message descriptor, packet;
+    descriptor.used = 0;
+    packet.used = 0;
     put_uint(&descriptor, TRACK_UUID, uuid);
     put_text(&descriptor, TRACK_NAME, name);
     if (parent != 0) {
@@ -162,7 +165,8 @@ static u64 vcpu_track(struct exporter *e, u64 vcpu, u64 root)
 
 static void put_annotation(struct message *event, const struct trace_record *r, const struct trace_field *f, u64 v)
 {
-    struct message annotation = {.used = 0};
+    struct message annotation;
+    annotation.used = 0;
     const char *word = trace_word(r, f, v);
     put_data(&annotation, ANNOTATION_NAME, f->name, f->name_len);
     if (word != NULL) {
@@ -179,7 +183,8 @@ static void put_annotation(struct message *event, const struct trace_record *r, 
 
 static void put_payload_annotation(struct message *event, const struct trace_record *r, const struct trace_field *f)
 {
-    struct message annotation = {.used = 0};
+    struct message annotation;
+    annotation.used = 0;
     char name[24];
     u64 value;
     if (trace_field_is(f, "regs")) {
@@ -197,7 +202,9 @@ static void put_payload_annotation(struct message *event, const struct trace_rec
 static void put_event(struct exporter *e, const struct trace_record *r, u64 where, enum slice type,
                       const char *name)
 {
-    struct message event = {.used = 0}, packet = {.used = 0};
+    struct message event, packet;
+    event.used = 0;
+    packet.used = 0;
     const struct trace_event_info *info = &trace_event_info[r->event];
     put_uint(&event, EVENT_TYPE, type);
     put_uint(&event, EVENT_TRACK, where);

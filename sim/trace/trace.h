@@ -64,6 +64,7 @@ struct trace {
     size_t used;
     u64 count;        /* records in it */
     u64 first_position;
+    u32 running; /* the processor whose turn it is, or TRACE_NO_CPU: for what happens on its behalf */
     u64 chunks, bytes_out;
     struct trace_guest guests[TRACE_GUESTS];
     u32 interfaces; /* of any guest */
@@ -78,6 +79,11 @@ static inline bool trace_on(const struct trace *t, enum trace_class c)
 static inline bool trace_on_any(const struct trace *t, u32 classes)
 {
     return UNLIKELY(t != NULL && (t->classes & classes) != 0);
+}
+
+static inline u32 trace_running(const struct trace *t)
+{
+    return t != NULL ? t->running : TRACE_NO_CPU;
 }
 
 void trace_init(struct trace *t, const struct clock *clock);

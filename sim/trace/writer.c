@@ -65,7 +65,7 @@ bool trace_parse_classes(const char *list, u32 *classes)
 
 void trace_init(struct trace *t, const struct clock *clock)
 {
-    *t = (struct trace){.clock = clock, .fd = -1};
+    *t = (struct trace){.clock = clock, .fd = -1, .running = TRACE_NO_CPU};
 }
 
 static void give_up(struct trace *t, const char *why)
