@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+struct loaded_recording;
+
 int cli_run(int argc, char **argv, bool as_qemu);
 int cli_cpu(int argc, char **argv);
 int cli_replay(int argc, char **argv);
@@ -27,6 +29,19 @@ struct given_option {
 };
 
 #define MAX_GIVEN_OPTIONS 256
+#define MAX_CHARDEVS 8
+
+/* -chardev: what may stand behind a console, under a name; and who asked for it, maybe before it was given. */
+struct chardev_option {
+    const char *id;
+    struct console_config config;
+};
+
+struct chardev_use {
+    const char *id;
+    enum { CHARDEV_USE_SERIAL, CHARDEV_USE_VIRTCON, CHARDEV_USE_DEBUGCON } by;
+    unsigned number; /* of the serial port */
+};
 
 /* What `run` takes beside the machine's configuration. */
 struct run_options {
@@ -34,10 +49,12 @@ struct run_options {
     bool as_qemu; /* called as qemu-system-vitrine */
     bool hash;
     bool strict;
+    bool watch;
+    enum violation_policy on_violation;
     bool help;
     u32 log_classes;
     const char *log_file, *script;
-    const char *record;
+    const char *record, *save, *load;
     const char *files_dir; /* where relative names of files are looked for; NULL: where we are */
     u32 trace_classes;
     enum pace pace;
@@ -46,10 +63,16 @@ struct run_options {
     struct given_option given[MAX_GIVEN_OPTIONS];
     unsigned given_count;
     bool host_side;
-    bool host_side_only; /* refuse the others: the rest comes from a recording */
+    bool host_side_only; /* refuse the others: the rest comes from a recording or a snapshot */
+    bool going_on;       /* from a snapshot: what ends the run may be said anew */
     char *script_text;   /* freed with options_free */
     bool default_devices; /* -nodefaults clears it */
     bool modules_given;   /* --module was; an --initrd would have to stand before it */
+    bool serial_by_default; /* nobody asked for the serial port on stdio */
+    struct chardev_option chardevs[MAX_CHARDEVS];
+    unsigned chardev_count;
+    struct chardev_use chardev_uses[MACHINE_MAX_SERIAL + 2];
+    unsigned chardev_use_count;
     char *scratch;        /* storage for split arguments; freed with options_free */
 };
 
@@ -80,11 +103,19 @@ bool record_start(struct run_options *o, struct machine *m, struct error *err);
 /* Read files with relative names from `dir`; what is recorded, and what the guest sees, are the names as they
  * are. */
 bool record_files_from(struct run_options *o, const char *dir, struct error *err);
-bool record_finish(struct machine *m, const struct run_result *result, struct error *err);
+/* At the end: the last hash; what drives held where the run has written; then (commit) the drives' files are
+ * brought up to date. */
+bool record_finish(struct machine *m, const struct run_result *result, bool commit, struct error *err);
+
+/* --save and --load: a snapshot of the machine with its configuration; m becomes what was saved. */
+bool record_save(const struct run_options *o, struct machine *m, struct error *err);
+bool record_load(const struct run_options *o, struct machine *m, struct error *err);
 
 /* Take a recording's configuration apart into options, and check its files against what was recorded.
  * map: where files have moved to, as --file OLD=NEW says. */
-bool record_restore(struct run_options *o, const char *config, const struct file_map *map,
+bool record_restore(struct run_options *o, const struct loaded_recording *l, const struct file_map *map,
                     unsigned map_count, struct error *err);
+/* The drives of the machine as they were before the recorded run. */
+bool record_restore_disks(struct machine *m, const struct loaded_recording *l, struct error *err);
 
 #endif

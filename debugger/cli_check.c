@@ -31,6 +31,7 @@ static bool make_options(struct run_options *o, struct golden *g, const char *di
     }
     o->record = record;
     o->trace_classes = classes;
+    o->machine.disks_stay = true;
     options_quiet(o);
     return true;
 }
@@ -43,7 +44,7 @@ static bool run_machine(struct golden *g, const char *dir, const char *record, s
     bool ok = make_options(&o, g, dir, record, err);
     struct machine *m = ok ? machine_new(&o.machine, err) : NULL;
     ok = m != NULL && record_start(&o, m, err) && session_run(&o, m, false, &result, err) &&
-         record_finish(m, &result, err);
+         record_finish(m, &result, false, err);
     if (ok && result.reason == STOP_INTERRUPTED) {
         ok = error_set(err, EXIT_STATUS_INTERRUPTED, "interrupted");
     }

@@ -99,11 +99,12 @@ static bool export_tenet(const struct trace_arguments *a, const char *path, stru
     struct machine *m = NULL;
     FILE *out = NULL;
     options_init(&o, false);
-    bool ok = recording_load(&l, a->files[0], err) && record_restore(&o, l.config, a->map, a->map_count, err);
+    bool ok = recording_load(&l, a->files[0], err) && record_restore(&o, &l, a->map, a->map_count, err);
     if (ok) {
         options_quiet(&o);
+        o.machine.disks_stay = true;
         m = machine_new(&o.machine, err);
-        ok = m != NULL && open_output(path, &out, err);
+        ok = m != NULL && record_restore_disks(m, &l, err) && open_output(path, &out, err);
     }
     if (ok) {
         evidence_start_replay(m, &l.recording);

@@ -22,6 +22,18 @@ bool opt_nic(struct run_options *o, const char *v, struct error *err)
     return network_check_options(o->machine.nic_options, err);
 }
 
+static bool use_chardev(struct run_options *o, const char *id, int by, unsigned number, struct error *err)
+{
+    if (o->chardev_use_count == ARRAY_LEN(o->chardev_uses)) {
+        return error_set(err, EXIT_STATUS_USAGE, "chardev %s: more uses than there are consoles", id);
+    }
+    struct chardev_use *u = &o->chardev_uses[o->chardev_use_count++];
+    u->id = options_keep(o, id);
+    u->by = by;
+    u->number = number;
+    return true;
+}
+
 static bool parse_console(const char *option, const char *v, struct console_config *c, struct error *err)
 {
     if (strcmp(v, "stdio") == 0 || strcmp(v, "mon:stdio") == 0) {
@@ -44,12 +56,87 @@ bool opt_serial(struct run_options *o, const char *v, struct error *err)
     if (o->machine.serial_count == MACHINE_MAX_SERIAL) {
         return error_set(err, EXIT_STATUS_USAGE, "more than %d serial ports", MACHINE_MAX_SERIAL);
     }
-    return parse_console("serial", v, &o->machine.serial[o->machine.serial_count++], err);
+    unsigned n = o->machine.serial_count++;
+    if (strncmp(v, "chardev:", 8) == 0) {
+        return use_chardev(o, v + 8, CHARDEV_USE_SERIAL, n, err);
+    }
+    return parse_console("serial", v, &o->machine.serial[n], err);
+}
+
+bool opt_virtio_console(struct run_options *o, const char *v, struct error *err)
+{
+    o->machine.virtio_console = true;
+    return parse_console("virtio-console", v, &o->machine.virtcon, err);
 }
 
 bool opt_debugcon(struct run_options *o, const char *v, struct error *err)
 {
+    if (strncmp(v, "chardev:", 8) == 0) {
+        return use_chardev(o, v + 8, CHARDEV_USE_DEBUGCON, 0, err);
+    }
     return parse_console("debugcon", v, &o->machine.debugcon, err);
+}
+
+/* QEMU's "stdio,id=a,mux=on,signal=off" and "file,id=b,path=f". */
+bool opt_chardev(struct run_options *o, const char *v, struct error *err)
+{
+    struct chardev_option c = {.id = NULL};
+    char *text = options_keep(o, v);
+    char *kind;
+    char *key;
+    char *value;
+    const char *path = NULL;
+    if (o->chardev_count == MAX_CHARDEVS) {
+        return error_set(err, EXIT_STATUS_USAGE, "more than %d chardevs", MAX_CHARDEVS);
+    }
+    (void)options_next_property(&text, &kind, &value);
+    while (options_next_property(&text, &key, &value)) {
+        if (strcmp(key, "id") == 0) {
+            c.id = value;
+        } else if (strcmp(key, "path") == 0) {
+            path = value;
+        } else if (strcmp(key, "mux") != 0 && strcmp(key, "signal") != 0 && strcmp(key, "append") != 0) {
+            return error_set(err, EXIT_STATUS_USAGE, "--chardev: no property '%s'; id and path are known", key);
+        }
+    }
+    bool file = strcmp(kind, "file") == 0;
+    if (c.id == NULL || c.id[0] == '\0' || file != (path != NULL && path[0] != '\0')) {
+        return error_set(err, EXIT_STATUS_USAGE, "--chardev %s: id= is wanted, and path= of a file", v);
+    }
+    for (unsigned i = 0; i < o->chardev_count; i++) {
+        if (strcmp(o->chardevs[i].id, c.id) == 0) {
+            return error_set(err, EXIT_STATUS_USAGE, "--chardev: there are two with id=%s", c.id);
+        }
+    }
+    if (file) {
+        c.config.kind = CONSOLE_FILE;
+        c.config.path = path;
+    } else if (strchr(kind, ':') != NULL || !parse_console("chardev", kind, &c.config, err)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--chardev %s: stdio, file, pty or null is wanted", v);
+    }
+    o->chardevs[o->chardev_count++] = c;
+    return true;
+}
+
+bool options_resolve_chardevs(struct run_options *o, struct error *err)
+{
+    for (unsigned i = 0; i < o->chardev_use_count; i++) {
+        const struct chardev_use *u = &o->chardev_uses[i];
+        const struct chardev_option *found = NULL;
+        struct nearest n;
+        nearest_init(&n, u->id);
+        for (unsigned k = 0; k < o->chardev_count; k++) {
+            nearest_offer(&n, o->chardevs[k].id);
+            found = strcmp(o->chardevs[k].id, u->id) == 0 ? &o->chardevs[k] : found;
+        }
+        if (found == NULL) {
+            return options_unknown("no --chardev has the id", &n, "give it with --chardev stdio,id=...", err);
+        }
+        *(u->by == CHARDEV_USE_SERIAL    ? &o->machine.serial[u->number]
+          : u->by == CHARDEV_USE_VIRTCON ? &o->machine.virtcon
+                                         : &o->machine.debugcon) = found->config;
+    }
+    return true;
 }
 
 /* Of QEMU's global properties these mean something here: isa-debugcon.iobase, and iommu_platform of any
@@ -145,6 +232,12 @@ static bool add_pci_testdev(struct run_options *o, char *text, struct error *err
     return no_properties(text, err);
 }
 
+static bool add_hyperv_testdev(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.hyperv_testdev = true;
+    return no_properties(text, err);
+}
+
 static bool add_edu(struct run_options *o, char *text, struct error *err)
 {
     o->machine.edu = true;
@@ -183,7 +276,7 @@ static bool scalable_mode(struct vtd_options *vtd, const char *value, struct err
     return true;
 }
 
-static bool iommu_property(struct vtd_options *vtd, const char *key, const char *value,
+static bool vtd_property(struct vtd_options *vtd, const char *key, const char *value,
                            struct error *err)
 {
     const struct {
@@ -222,17 +315,114 @@ static bool iommu_property(struct vtd_options *vtd, const char *key, const char 
                      "x-verify-ioapic are known", key);
 }
 
-static bool add_iommu(struct run_options *o, char *text, struct error *err)
+static bool add_intel_iommu(struct run_options *o, char *text, struct error *err)
 {
     char *key;
     char *value;
-    o->machine.iommu = true;
+    o->machine.iommu = IOMMU_INTEL;
     while (options_next_property(&text, &key, &value)) {
-        if (!iommu_property(&o->machine.vtd, key, value, err)) {
+        if (!vtd_property(&o->machine.vtd, key, value, err)) {
             return false;
         }
     }
     return true;
+}
+
+/* dma-remap, pt and device-iotlb are QEMU's; translation always is, passing through too, and there are
+ * no device TLBs. */
+static bool amdvi_property(struct amdvi_options *amdvi, const char *key, const char *value,
+                           struct error *err)
+{
+    bool unused;
+    const struct {
+        const char *name;
+        bool *flag;
+    } flags[] = {{"intremap", &amdvi->intremap},
+                 {"xtsup", &amdvi->xtsup},
+                 {"dma-remap", &unused},
+                 {"pt", &unused},
+                 {"x-ga", &amdvi->ga},
+                 {"x-guest-apic", &amdvi->guest_apic},
+                 {"x-guest-tables", &amdvi->guest_tables},
+                 {"x-gio", &amdvi->gio},
+                 {"x-ppr", &amdvi->ppr},
+                 {"x-np-cache", &amdvi->np_cache}};
+    if (is_common(key) || (value != NULL && strcmp(value, "auto") == 0)) {
+        return true;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(flags); i++) {
+        if (strcmp(key, flags[i].name) == 0) {
+            return options_on_off(key, value, flags[i].flag, err);
+        }
+    }
+    if (strcmp(key, "x-levels") == 0) {
+        u64 levels = 0;
+        if (!options_parse_number(value != NULL ? value : "", &levels) || levels < 4 || levels > 6) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device amd-iommu,x-levels: 4, 5 or 6 is wanted");
+        }
+        amdvi->host_levels = (unsigned)levels;
+        return true;
+    }
+    return error_set(err, EXIT_STATUS_USAGE,
+                     "--device amd-iommu: no property '%s'; intremap, xtsup, dma-remap, pt, x-ga, "
+                     "x-guest-apic, x-guest-tables, x-gio, x-ppr, x-np-cache and x-levels are known",
+                     key);
+}
+
+static bool add_amd_iommu(struct run_options *o, char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    o->machine.iommu = IOMMU_AMD;
+    while (options_next_property(&text, &key, &value)) {
+        if (!amdvi_property(&o->machine.amdvi, key, value, err)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The one port it has is its console, with or without a virtconsole. */
+static bool add_virtio_serial(struct run_options *o, char *text, struct error *err)
+{
+    char *key;
+    char *value;
+    o->machine.virtio_console = true;
+    while (options_next_property(&text, &key, &value)) {
+        if (strcmp(key, "iommu_platform") == 0) {
+            if (!options_on_off(key, value, &o->machine.virtio_access_platform, err)) {
+                return false;
+            }
+        } else if (!is_common(key) && strcmp(key, "max_ports") != 0 && strcmp(key, "vectors") != 0) {
+            return error_set(err, EXIT_STATUS_USAGE,
+                             "--device virtio-serial-pci: no property '%s'; iommu_platform is known", key);
+        }
+    }
+    return true;
+}
+
+static bool add_virtconsole(struct run_options *o, char *text, struct error *err)
+{
+    const char *id = NULL;
+    char *key;
+    char *value;
+    while (options_next_property(&text, &key, &value)) {
+        if (strcmp(key, "chardev") == 0 && value != NULL) {
+            id = value;
+        } else if (!is_common(key) && strcmp(key, "name") != 0 && strcmp(key, "nr") != 0) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device virtconsole: no property '%s'; chardev is known", key);
+        }
+    }
+    if (!o->machine.virtio_console) {
+        return error_set(err, EXIT_STATUS_USAGE,
+                         "--device virtconsole: its bus comes first: --device virtio-serial-pci");
+    }
+    for (unsigned i = 0; i < o->chardev_use_count; i++) {
+        if (o->chardev_uses[i].by == CHARDEV_USE_VIRTCON) {
+            return error_set(err, EXIT_STATUS_USAGE, "--device virtconsole: there is one virtio console only");
+        }
+    }
+    return id == NULL || use_chardev(o, id, CHARDEV_USE_VIRTCON, 0, err);
 }
 
 static const struct device_row devices[] = {

@@ -28,6 +28,9 @@ bool options_on_off(const char *key, const char *value, bool *out, struct error 
  * where there is no '='. False at the end. */
 bool options_next_property(char **text, char **key, char **value);
 
+/* Give the consoles what -chardev says stands behind them. */
+bool options_resolve_chardevs(struct run_options *o, struct error *err);
+
 /* "no ... is called 'typed'; did you mean 'x'?" with status 64. Offer the known names before. */
 struct nearest;
 bool options_unknown(const char *what, const struct nearest *n, const char *where_listed, struct error *err);

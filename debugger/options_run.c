@@ -29,7 +29,7 @@ bool opt_trace(struct run_options *o, const char *v, struct error *err)
     o->host_side = true;
     if (!trace_parse_classes(v, &classes)) {
         return error_set(err, EXIT_STATUS_USAGE, "--trace %s: unknown class; known are "
-                         "input,mark,console,cpu,int,cr,msr,io,all", v);
+                         "input,mark,console,cpu,int,cr,msr,virt,io,all", v);
     }
     o->trace_classes |= classes;
     return true;
@@ -64,12 +64,30 @@ bool opt_hash(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+bool opt_save(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->host_side = true;
+    o->save = v;
+    return true;
+}
+
+/* What ended the run that was saved is no end of this one. */
+bool opt_load(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->load = v;
+    o->machine.max_instructions = 0;
+    o->machine.stop_on = NULL;
+    return true;
+}
+
 bool opt_log(struct run_options *o, const char *v, struct error *err)
 {
     u32 classes;
     if (!log_parse_classes(v, &classes)) {
         return error_set(err, EXIT_STATUS_USAGE, "--log %s: unknown class; known are "
-                         "guest_errors,unimp,int,cpu,device,vmx,svm,exec,jit,all", v);
+                         "guest_errors,unimp,int,cpu,device,iommu,watch,vmx,svm,exec,jit,all", v);
     }
     o->host_side = true;
     o->log_classes |= classes;
@@ -92,6 +110,27 @@ bool opt_strict(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+bool opt_watch(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->host_side = true;
+    o->watch = true;
+    return true;
+}
+
+bool opt_on_violation(struct run_options *o, const char *v, struct error *err)
+{
+    bool stop = strcmp(v, "stop") == 0;
+    if (!stop && strcmp(v, "report") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--on-violation %s: stop or report is wanted", v);
+    }
+    o->host_side = true;
+    o->watch = true;
+    o->on_violation = stop ? VIOLATION_STOP : VIOLATION_REPORT;
+    return true;
+}
+
 bool opt_pace(struct run_options *o, const char *v, struct error *err)
 {
     if (strcmp(v, "host") != 0 && strcmp(v, "none") != 0) {
@@ -99,6 +138,42 @@ bool opt_pace(struct run_options *o, const char *v, struct error *err)
     }
     o->host_side = true;
     o->pace = strcmp(v, "host") == 0 ? PACE_HOST : PACE_NONE;
+    return true;
+}
+
+bool opt_engine(struct run_options *o, const char *v, struct error *err)
+{
+    static const char *const names[] = {
+        [ENGINE_INTERP] = "interp", [ENGINE_JIT] = "jit", [ENGINE_LOCKSTEP] = "lockstep"};
+    o->host_side = true;
+    for (unsigned i = 0; i < ARRAY_LEN(names); i++) {
+        if (strcmp(v, names[i]) == 0) {
+            o->machine.engine = (enum engine)i;
+            return true;
+        }
+    }
+    return error_set(err, EXIT_STATUS_USAGE, "--engine %s: interp, jit or lockstep is wanted", v);
+}
+
+bool opt_jit_threshold(struct run_options *o, const char *v, struct error *err)
+{
+    u64 n = 0;
+    o->host_side = true;
+    if (!options_number("jit-threshold", v, 0, 1000000000u, &n, err)) {
+        return false;
+    }
+    o->machine.jit_threshold = (u32)n;
+    return true;
+}
+
+bool opt_code_cache(struct run_options *o, const char *v, struct error *err)
+{
+    u64 bytes = 0;
+    o->host_side = true;
+    if (!options_parse_size(v, &bytes) || bytes < MIB(1) || bytes > MIB(1024)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--code-cache %s: a size from 1M to 1G is wanted", v);
+    }
+    o->machine.jit_bytes = bytes;
     return true;
 }
 

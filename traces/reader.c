@@ -227,6 +227,10 @@ bool trace_reader_next(struct trace_reader *r, struct trace_record *record)
         if (!next_chunk(r, &type)) {
             return false;
         }
+        if (type == TRACE_CHUNK_STATE) {
+            r->is_snapshot = true;
+            return stop(r, "a snapshot, not a recording (`vitrine run --load` goes on from it)");
+        }
         if (type == TRACE_CHUNK_EVENTS) {
             if (!take_events(r)) {
                 return false;
@@ -235,4 +239,21 @@ bool trace_reader_next(struct trace_reader *r, struct trace_record *record)
             r->chunk_at = r->chunk_size; /* of a later version */
         }
     }
+}
+
+bool trace_reader_next_state(struct trace_reader *r, const u8 **data, size_t *n)
+{
+    u32 type = TRACE_CHUNK_EVENTS;
+    while (type == TRACE_CHUNK_EVENTS) {
+        if (!next_chunk(r, &type)) {
+            return false;
+        }
+    }
+    if (type != TRACE_CHUNK_STATE) {
+        return false;
+    }
+    *data = r->chunk;
+    *n = r->chunk_size;
+    r->chunk_at = r->chunk_size;
+    return true;
 }

@@ -142,7 +142,7 @@ static bool has_meaning(const struct trace_meaning *m, const struct trace_record
 
 bool trace_has_meaning(const struct trace_record *r)
 {
-    return r->event != TRACE_EVENT_mark;
+    return r->event != TRACE_EVENT_mark && r->event != TRACE_EVENT_disk_block && r->event != TRACE_EVENT_disk_after;
 }
 
 void trace_render_meaning(FILE *out, struct trace_meaning *m, const struct trace_record *r)

@@ -25,7 +25,7 @@ struct trace_meaning {
     unsigned vcpus;
 };
 
-/* Marks have none. */
+/* State hashes and the contents of disks have none. */
 bool trace_has_meaning(const struct trace_record *record);
 /* "cpu0 event field=value ..." without a newline. */
 void trace_render_meaning(FILE *out, struct trace_meaning *m, const struct trace_record *record);

@@ -76,7 +76,7 @@ static void put_head(FILE *out, const struct report *p, const char *path)
     put_string(out, "cut", p->reader->end.status != EXIT_STATUS_OK ? p->reader->end.text : "");
     (void)fprintf(out, ",\"ns\":%" PRIu64 ",\"positions\":%" PRIu64 ",\"records\":%" PRIu64 ",\"left_out\":%" PRIu64 ",",
                   p->last_ns, p->last_position, p->records, p->left_out);
-    put_string(out, "end", p->has_stop ? stop_reason_name((enum stop_reason)(p->stop.args[0] <= STOP_DIFFERS ? p->stop.args[0] : 0)) : "");
+    put_string(out, "end", p->has_stop ? stop_reason_name((enum stop_reason)(p->stop.args[0] <= STOP_REASON_LAST ? p->stop.args[0] : 0)) : "");
     (void)fprintf(out, ",\"code\":%" PRIu64 ",\"hash\":\"%016" PRIx64 "\",\n\"counts\":{", p->stop.args[1], p->stop.args[2]);
     bool first = true;
     for (u32 i = 1; i < TRACE_EVENT_COUNT; i++) {

@@ -28,12 +28,9 @@ static const struct call_row kvm_calls[] = {
 };
 
 static const struct call_row hyperv_calls[] = {
-#if __has_include("abi/hyperv/hypercall.def")
 #define HYPERCALL(code, name, ...) {code, #name, "control input output"},
 #include "abi/hyperv/hypercall.def"
 #undef HYPERCALL
-#endif
-    {0x10000, "", ""}, /* no call has this number */
 };
 
 static const struct {
@@ -129,7 +126,7 @@ static const struct call_row *call_row(u64 interface, u64 number)
 const char *trace_hypercall_name(u64 interface, u64 number)
 {
     const struct call_row *row = call_row(interface, number);
-    return row != NULL && row->name[0] != '\0' ? row->name : NULL;
+    return row != NULL ? row->name : NULL;
 }
 
 bool trace_hypercall_argument(const struct trace_record *r, unsigned n, char *name, u64 *value)
@@ -165,6 +162,8 @@ static const struct {
     {"nested_fault", {"ept-violation", "ept-misconfig", "npt", "ve", "log-full"}},
     {"invalidation", {"invlpg", "invpcid", "invept", "invvpid", "invlpga"}},
     {"net_direction", {"from-guest", "to-guest"}},
+    {"device_route", {"nothing", "everything", "tables"}},
+    {"iommu_access", {"read", "write", "interrupt"}},
 };
 
 const char *trace_word(const struct trace_record *r, const struct trace_field *f, u64 v)
@@ -190,7 +189,7 @@ const char *trace_word(const struct trace_record *r, const struct trace_field *f
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;
     }
     if (trace_field_is(f, "stop")) {
-        return v <= STOP_DIFFERS ? stop_reason_name((enum stop_reason)v) : NULL;
+        return v <= STOP_REASON_LAST ? stop_reason_name((enum stop_reason)v) : NULL;
     }
     return NULL;
 }

@@ -16,6 +16,8 @@
     X(INT, "int", "interrupts and exceptions as they are delivered")                               \
     X(CPU, "cpu", "resets, mode changes, start of processors")                                     \
     X(DEVICE, "device", "devices: configuration and errors")                                       \
+    X(IOMMU, "iommu", "what IOMMUs block, with the reason, and their switches")                 \
+    X(WATCH, "watch", "guests found, pages shared, hypercalls")                                   \
     X(VMX, "vmx", "VM entries, exits and failures, with reasons")                                  \
     X(SVM, "svm", "VMRUN, #VMEXIT and failures, with reasons")                                     \
     X(EXEC, "exec", "every instruction, disassembled (slow)")                                      \

@@ -32,6 +32,7 @@ struct state_parts {
 
 struct state_io {
     enum state_mode mode;
+    bool without_ram;  /* STATE_SAVE, STATE_LOAD: contents of memory are kept otherwise */
     bool failed;       /* STATE_LOAD: the stream does not fit */
     char where[80];    /* STATE_LOAD: section in which it failed */
     u64 hash;          /* STATE_HASH */

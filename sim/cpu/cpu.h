@@ -127,20 +127,35 @@ struct cpu_arch {
     u8 sipi_vector;
     bool int_shadow_sti;   /* interrupts blocked for one instruction */
     bool int_shadow_movss; /* also debug traps */
+    bool rep_partial;      /* the instruction at RIP has done some of its repetitions */
     u64 pending_db;        /* DR6 bits of debug traps waiting for the next boundary */
     bool monitor_armed, monitor_hit;
     bool mwait_irq_wakes; /* MWAIT with ECX[0]: an interrupt wakes even when IF = 0 */
     u64 monitor_spa;
     u64 rng_state[2]; /* RDRAND, RDSEED: from the machine's seed */
+    u32 pauses;       /* PAUSEs since the last one that gave up a turn */
     u64 ist_count;    /* instructions this processor retired: the PMU's, not position */
+};
+
+struct tlb_entry;
+struct block;
+
+/* What translated code looks at (sim/jit); derived. */
+struct cpu_jit {
+    u64 flags;                       /* arithmetic flags in the form they have between translated blocks */
+    const struct tlb_entry *rd, *wr; /* tables of the current context */
+    struct block **jump;
+    u64 tmp;
+    u32 exit;  /* the exit that was taken */
+    i64 mark;  /* `left` up to which ist_count has been brought */
 };
 
 /* What the interpreter and memory accesses look at; recomputed by cpu_update_mode(). */
 struct cpu_derived {
     /* Effective segmentation: base 0 and limit ~0 in 64-bit mode except FS and GS bases. */
     u64 seg_base[SEG_COUNT];
-    u64 seg_rlimit[SEG_COUNT]; /* last offset a fast read may touch; 0 with nothing allowed: slow path decides */
-    u64 seg_wlimit[SEG_COUNT];
+    u64 seg_rend[SEG_COUNT]; /* fast reads stay below this offset; 0: nothing allowed, the slow path decides */
+    u64 seg_wend[SEG_COUNT];
     u64 lin_mask; /* ~0 in 64-bit mode, else 0xffffffff */
     u64 sp_mask;  /* stack pointer width: 0xffff, 0xffffffff or ~0 */
     u8 code_size; /* 2, 4 or 8: default operand size class of CS (8: 64-bit mode) */
@@ -169,6 +184,7 @@ struct cpu_derived {
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
     bool stop;        /* the machine wants the slice to end at the next boundary */
+    struct cpu_jit jit;
     bool yield;       /* the processor gives up the rest of its turn (PAUSE); set false by cpu_run */
 };
 
@@ -190,6 +206,14 @@ struct pmu;       /* cpu/pmu.h */
 struct code_cache; /* cpu/decode/block.h: shared by all processors of a machine */
 struct cpu_set;
 struct use_pool;  /* cpu/tlb.h: which walks used which table pages */
+struct jit;       /* sim/jit: the translator */
+
+/* Another way to run blocks than the interpreter's. */
+struct cpu_engine {
+    /* Run until something asks for attention (CPU_OK) or an event waits in cpu->event. */
+    cpu_rc (*run_blocks)(struct cpu *cpu, struct jit *jit);
+    struct jit *jit;
+};
 
 struct cpu {
     struct cpu_arch arch;
@@ -197,6 +221,7 @@ struct cpu {
     struct event event; /* meaningful only after CPU_EXIT */
     struct vm_exit exit; /* meaningful while event.kind is EVENT_VMEXIT */
     struct vmx_reason vmx_reason; /* derived */
+    struct svm_reason svm_reason; /* derived */
     struct timer vmx_timer;       /* the VMX-preemption timer; registered when VMX exists */
     unsigned index;     /* 0..n-1, also the initial APIC ID unless the model says otherwise */
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */
@@ -210,12 +235,25 @@ struct cpu {
     struct code_cache *code;
     struct cpu_ports ports;
     struct tlb *tlb; /* derived: contexts, see cpu/mem.h */
+    struct cpu_engine engine; /* run_blocks NULL: the interpreter */
+};
+
+/* Somebody who looks on and changes nothing; all NULL: nobody. */
+struct cpu_observer {
+    /* The mode changed: perhaps a guest was entered or left, or runs on other second-level tables. */
+    void (*mode)(void *self, const struct cpu *cpu);
+    /* An exit for cpu->exit.reason is about to happen; the registers are the guest's. */
+    void (*leaving)(void *self, const struct cpu *cpu);
+    /* Bytes of a PAGE_WATCHED frame are about to change. */
+    void (*before_write)(void *self, u64 frame, u64 offset, u64 size);
+    void *self;
 };
 
 #define CPU_MAX 16
 struct cpu_set {
     struct cpu *cpu[CPU_MAX];
     struct use_pool *uses;
+    struct cpu_observer observer;
     unsigned count;
 };
 

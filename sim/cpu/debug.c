@@ -5,8 +5,7 @@
  * Instruction breakpoints are faults, found before the instruction; everything else is a trap,
  * collected in arch.pending_db and delivered at the next boundary (cpu/pending.c).
  *
- * Left out: DEBUGCTL.BTF (single-step on branches) and Intel's last-branch records; restricted transactional
- * memory and bus-lock traps, which no model has. */
+ * Left out: restricted transactional memory and bus-lock traps, which no model has. */
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
 
@@ -91,8 +90,9 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
     cpu->d.rf_loaded = false;
     cpu->d.step_decided = false;
     cpu->d.switched = false;
-    /* Intel holds instruction breakpoints off after MOV SS; AMD does not. */
-    if ((cpu->arch.rflags & RFLAGS_RF) != 0 || (cpu->arch.int_shadow_movss && cpu_is_intel(cpu))) {
+    /* Intel holds instruction breakpoints off after MOV SS; AMD does not. A repetition that goes on is no new
+     * instruction. */
+    if ((cpu->arch.rflags & RFLAGS_RF) != 0 || cpu->arch.rep_partial || (cpu->arch.int_shadow_movss && cpu_is_intel(cpu))) {
         return CPU_OK;
     }
     u64 lin = (cpu->d.seg_base[SEG_CS] + cpu->arch.rip) & cpu->d.lin_mask;
@@ -105,37 +105,20 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
     return hits == 0 ? CPU_OK : raise_db(cpu, hits, false, "instruction breakpoint");
 }
 
-void debug_after_insn(struct cpu *cpu, bool tf_before)
+void debug_after_insn(struct cpu *cpu, bool tf_before, bool branch)
 {
-    /* RF holds for one instruction, unless that instruction loaded it. */
-    if ((cpu->arch.rflags & RFLAGS_RF) != 0 && !cpu->d.rf_loaded) {
+    bool steps = branch || (cpu->arch.debugctl & DEBUGCTL_BTF) == 0;
+    /* RF holds for one instruction with all its repetitions, unless that instruction loaded it. */
+    if ((cpu->arch.rflags & RFLAGS_RF) != 0 && !cpu->d.rf_loaded && !cpu->arch.rep_partial) {
         cpu->arch.rflags &= ~(u64)RFLAGS_RF;
         cpu_update_mode(cpu);
     }
     /* The instruction after which MOV SS or POP SS holds traps off loses its own single-step trap
      * [SDM3 "Masking Exceptions and Interrupts When Switching Stacks"]. */
-    if (tf_before && !cpu->d.step_decided && !cpu->arch.int_shadow_movss) {
+    if (tf_before && steps && !cpu->d.step_decided && !cpu->arch.int_shadow_movss) {
         cpu->arch.pending_db |= DR6_BS;
         cpu_kick(cpu);
     }
-}
-
-bool debug_lbr_elsewhere(const struct cpu *cpu)
-{
-    return cpu_is_intel(cpu);
-}
-
-void debug_record_branch(struct cpu *cpu, u64 from)
-{
-    cpu->arch.last_branch_from = from;
-    cpu->arch.last_branch_to = cpu->arch.rip;
-}
-
-void debug_record_interrupt(struct cpu *cpu, u64 from)
-{
-    cpu->arch.last_int_from = cpu->arch.last_branch_from;
-    cpu->arch.last_int_to = cpu->arch.last_branch_to;
-    debug_record_branch(cpu, from);
 }
 
 void shadow_end(struct cpu *cpu)

@@ -59,10 +59,14 @@ struct delivery {
 };
 
 /* [SDM3 "Instruction-Breakpoint Exception Condition"]: faults push RF = 1, except an instruction
- * breakpoint's #DB; everything else pushes RF as it stands. */
+ * breakpoint's #DB; so does what comes between two repetitions of a string instruction; everything else
+ * pushes RF as it stands. */
 static u64 pushed_flags(const struct cpu *cpu, const struct event *ev)
 {
     u64 flags = cpu_rflags(cpu);
+    if (cpu->arch.rep_partial) {
+        flags |= RFLAGS_RF;
+    }
     if (ev->kind == EVENT_EXCEPTION && !ev->is_trap &&
         !(ev->vector == VEC_DB && (ev->dr6 & 0xf) != 0)) {
         flags |= RFLAGS_RF;
@@ -386,7 +390,7 @@ static void enter_shutdown(struct cpu *cpu)
     }
 }
 
-void cpu_deliver_event(struct cpu *cpu)
+static void deliver_event(struct cpu *cpu)
 {
     struct event ev = cpu->event;
     cpu->event.kind = EVENT_NONE;
@@ -425,10 +429,10 @@ void cpu_deliver_event(struct cpu *cpu)
             log_delivery(cpu, &ev);
         }
         bool lbr = debug_lbr_on(cpu);
-        u64 from = cpu->arch.rip;
+        struct branch_from from = debug_branch_from(cpu);
         if (deliver_one(cpu, &ev) == CPU_OK) {
             if (lbr) {
-                debug_record_interrupt(cpu, from);
+                debug_record_interrupt(cpu, &from);
             }
             break;
         }
@@ -467,4 +471,10 @@ void cpu_deliver_event(struct cpu *cpu)
     if (ev.kind == EVENT_SHUTDOWN) {
         enter_shutdown(cpu);
     }
+}
+
+void cpu_deliver_event(struct cpu *cpu)
+{
+    deliver_event(cpu);
+    cpu->arch.rep_partial = false;
 }

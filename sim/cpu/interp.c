@@ -118,8 +118,8 @@ static cpu_rc step_slowly(struct cpu *cpu)
         return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
-    bool lbr = debug_lbr_on(cpu);
-    u64 from = cpu->arch.rip;
+    bool branches = (cpu->arch.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) != 0;
+    struct branch_from from = debug_branch_from(cpu);
     const struct insn op = b->ops[0];
     if (run_ops(cpu, b, 1) != CPU_OK) {
         return CPU_EXIT;
@@ -127,13 +127,11 @@ static cpu_rc step_slowly(struct cpu *cpu)
     if (cpu->d.switched) {
         return CPU_OK;
     }
-    if (lbr && insn_moves_rip(&op) && cpu->arch.rip != from && cpu->arch.rip != from + op.len) {
-        debug_record_branch(cpu, from);
-    }
+    bool branch = branches && debug_note_branch(cpu, &op, &from);
     if (shadow) {
         shadow_end(cpu);
     }
-    debug_after_insn(cpu, tf);
+    debug_after_insn(cpu, tf, branch);
     if (in_guest(cpu)) {
         virt_after_insn(cpu);
     }
@@ -195,6 +193,22 @@ static cpu_rc run_blocks(struct cpu *cpu)
     return CPU_EXIT;
 }
 
+struct block *interp_next_block(struct cpu *cpu)
+{
+    return next_block(cpu);
+}
+
+cpu_rc interp_run_block(struct cpu *cpu, const struct block *b)
+{
+    unsigned n = b->count;
+    return run_ops(cpu, b, (i64)n <= cpu->d.left ? n : (unsigned)cpu->d.left);
+}
+
+cpu_rc interp_run_ops(struct cpu *cpu, const struct block *b, unsigned ops)
+{
+    return run_ops(cpu, b, ops);
+}
+
 u64 cpu_run(struct cpu *cpu, u64 budget)
 {
     struct cpu_derived *d = &cpu->d;
@@ -216,7 +230,14 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
                 continue;
             }
         }
-        cpu_rc rc = UNLIKELY(d->slow_step || logged || shadow_is_on(cpu)) ? step_slowly(cpu) : run_blocks(cpu);
+        cpu_rc rc;
+        if (UNLIKELY(d->slow_step || logged || shadow_is_on(cpu))) {
+            rc = step_slowly(cpu);
+        } else if (cpu->engine.run_blocks != NULL) {
+            rc = cpu->engine.run_blocks(cpu, cpu->engine.jit);
+        } else {
+            rc = run_blocks(cpu);
+        }
         if (UNLIKELY(rc != CPU_OK)) {
             cpu_deliver_event(cpu);
         }

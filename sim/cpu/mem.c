@@ -196,6 +196,9 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return res.nested_failed ? virt_nested_fault(cpu, lin, access, &res)
                                  : raise_pf(cpu, lin, res.error, res.why);
     }
+    if (in_guest(cpu)) {
+        virt_place_apic(cpu, &res);
+    }
     p->spa = res.spa;
     if (in_apic_page(cpu, res.spa.v & cpu->phys->a20_mask) ||
         (in_guest(cpu) && virt_is_apic_page(cpu, res.spa)) ||
@@ -203,7 +206,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         p->host = NULL;
         return CPU_OK;
     }
-    if (!plain || !tables_in_ram(cpu, &res)) {
+    if (!plain || res.spp_used || !tables_in_ram(cpu, &res)) {
         return CPU_OK;
     }
     note_uses(cpu, ctx, &root, &res, lin);
@@ -212,7 +215,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return CPU_OK;
     }
     struct page_desc *page = &cpu->phys->pages[p->frame];
-    u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED);
+    u32 special = page->flags & ~(u32)PAGE_DIRTY;
     if (special == 0 && p->writable) {
         phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
@@ -554,6 +557,9 @@ static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u
 void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     u32 flags = phys->pages[frame].flags;
+    if ((flags & PAGE_WATCHED) != 0 && set->observer.before_write != NULL) {
+        set->observer.before_write(set->observer.self, frame, offset, size);
+    }
     if ((flags & PAGE_IS_TABLE) != 0) {
         tlb_table_write(set, phys, frame, offset, size);
     }
@@ -562,5 +568,8 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
     }
     if ((flags & PAGE_MONITORED) != 0) {
         monitored_write(set, phys, frame, offset, size);
+    }
+    if ((flags & PAGE_TRAPPED) != 0 && phys->trapped_write != NULL) {
+        phys->trapped_write(phys->trapped_self, frame, offset, size);
     }
 }

@@ -41,6 +41,7 @@ struct ctx_key {
     u64 nested;    /* EPTP or nCR3 and its mode; 0: none */
     u64 nested_aux;
     u64 apic_page; /* a guest's page whose accesses are virtualized; 0: none */
+    u64 apic_bar;  /* AVIC: where the guest sees it */
     u32 bits;      /* paging mode, WP, NXE, SMEP, SMAP, PKE, PKS, user, AC ... */
     u32 pkr;       /* PKRU or PKRS where enabled */
     u64 pad;
@@ -101,7 +102,7 @@ static inline MUST_USE cpu_rc lin_write(struct cpu *cpu, u64 lin, unsigned size,
 
 static inline MUST_USE cpu_rc mem_read(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 *out)
 {
-    if (LIKELY(offset + (size - 1) <= cpu->d.seg_rlimit[seg])) {
+    if (LIKELY(offset + (size - 1) < cpu->d.seg_rend[seg])) {
         u64 lin = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask;
         const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
@@ -114,7 +115,7 @@ static inline MUST_USE cpu_rc mem_read(struct cpu *cpu, unsigned seg, u64 offset
 
 static inline MUST_USE cpu_rc mem_write(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, u64 value)
 {
-    if (LIKELY(offset + (size - 1) <= cpu->d.seg_wlimit[seg])) {
+    if (LIKELY(offset + (size - 1) < cpu->d.seg_wend[seg])) {
         u64 lin = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask;
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
@@ -138,7 +139,7 @@ void mem_rmw_store_slow(struct cpu *cpu, const struct mem_rmw *rmw, u64 value);
 static inline MUST_USE cpu_rc mem_rmw(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, struct mem_rmw *rmw,
                              u64 *old)
 {
-    if (LIKELY(offset + (size - 1) <= cpu->d.seg_wlimit[seg])) {
+    if (LIKELY(offset + (size - 1) < cpu->d.seg_wend[seg])) {
         u64 lin = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask;
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
@@ -165,6 +166,12 @@ cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, uns
 cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *data, unsigned size) MUST_USE;
 /* Would an access succeed? Sets A (and D for writes) as the access would, moves no data. */
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access) MUST_USE;
+/* Images of processor state, at offsets that wrap at `wrap`, the address size's mask. */
+cpu_rc mem_read_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, void *data, unsigned size) MUST_USE;
+cpu_rc mem_write_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, const void *data,
+                       unsigned size) MUST_USE;
+cpu_rc mem_probe_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, unsigned size,
+                       unsigned access) MUST_USE;
 /* #GP(0) unless offset's linear address is aligned to `align` bytes: SSE operands. Comes before what is
  * wrong with the address itself, also in the stack segment. */
 cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align) MUST_USE;

@@ -56,20 +56,20 @@ void walk_root_of(const struct cpu *cpu, struct walk_root *root)
     }
 }
 
-/* The last offset that a fast access may touch; 0 sends everything to the slow path, which decides. */
+/* Where fast accesses end; 0 sends everything to the slow path, which decides. */
 static void segment_limits(struct cpu *cpu, unsigned s)
 {
     const struct segment *g = &cpu->arch.seg[s];
     struct cpu_derived *d = &cpu->d;
     if (d->code64) {
         d->seg_base[s] = s == SEG_FS || s == SEG_GS ? g->base : 0;
-        d->seg_rlimit[s] = ~(u64)0;
-        d->seg_wlimit[s] = ~(u64)0;
+        d->seg_rend[s] = ~(u64)0;
+        d->seg_wend[s] = ~(u64)0;
         return;
     }
     d->seg_base[s] = g->base;
-    d->seg_rlimit[s] = 0;
-    d->seg_wlimit[s] = 0;
+    d->seg_rend[s] = 0;
+    d->seg_wend[s] = 0;
     if ((g->attr & (SEG_UNUSABLE | SEG_P)) != SEG_P) {
         return;
     }
@@ -84,15 +84,15 @@ static void segment_limits(struct cpu *cpu, unsigned s)
         writable = true;
         rw = true;
     }
-    d->seg_rlimit[s] = !code || rw ? g->limit : 0;
-    d->seg_wlimit[s] = writable ? g->limit : 0;
+    d->seg_rend[s] = !code || rw ? (u64)g->limit + 1 : 0;
+    d->seg_wend[s] = writable ? (u64)g->limit + 1 : 0;
 }
 
 static bool is_flat(const struct cpu *cpu)
 {
     for (unsigned s = SEG_ES; s <= SEG_DS; s++) {
-        if (cpu->d.seg_base[s] != 0 || (s != SEG_CS && cpu->d.seg_wlimit[s] < 0xffffffffu) ||
-            cpu->d.seg_rlimit[s] < 0xffffffffu) {
+        if (cpu->d.seg_base[s] != 0 || (s != SEG_CS && cpu->d.seg_wend[s] <= 0xffffffffu) ||
+            cpu->d.seg_rend[s] <= 0xffffffffu) {
             return false;
         }
     }
@@ -118,6 +118,7 @@ static u32 mode_word(const struct cpu *cpu)
     w |= avx && !ts ? MODE_AVX_OK : 0u;
     w |= (a->fpu.fsw & 0x80) != 0 ? MODE_FPU_ERROR : 0u;
     w |= is_flat(cpu) ? MODE_FLAT : 0u;
+    w |= (a->cr4 & CR4_CET) != 0 ? MODE_CET : 0u;
     w |= a->guest != GUEST_NONE ? MODE_NONROOT : 0u;
     w |= (d->sp_mask == 0xffff ? 0u : d->sp_mask == 0xffffffffu ? 1u : 2u) << MODE_SP_SHIFT;
     return w;
@@ -151,4 +152,7 @@ void cpu_update_mode(struct cpu *cpu)
     }
     tlb_select_context(cpu);
     cpu_leave_block(cpu);
+    if (UNLIKELY(cpu->set->observer.mode != NULL)) {
+        cpu->set->observer.mode(cpu->set->observer.self, cpu);
+    }
 }

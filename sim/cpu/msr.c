@@ -365,19 +365,8 @@ static cpu_rc wr_debugctl(struct cpu *cpu, const struct msr_row *row, u32 index,
     if ((value & ~mask) != 0) {
         return reserved(cpu);
     }
-    if ((value & 1) != 0 && cpu_is_intel(cpu)) {
-        log_unimp(cpu->log, "DEBUGCTL.LBR: last branches are not recorded");
-    }
     cpu->arch.debugctl = value;
     cpu_update_mode(cpu);
-    return CPU_OK;
-}
-
-/* Bits 63:61 of the FROM registers are flags; the rest must be sign-extended. */
-static cpu_rc wr_lbr(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
-{
-    *msr_field(cpu, row, index) = value;
-    UNUSED(cpu);
     return CPU_OK;
 }
 
@@ -433,6 +422,19 @@ static cpu_rc wr_vm_hsave(struct cpu *cpu, const struct msr_row *row, u32 index,
         return reserved(cpu);
     }
     cpu->arch.vm_hsave_pa = value;
+    return CPU_OK;
+}
+
+/* [APM2 "Doorbell Mechanism"] */
+static cpu_rc wr_avic_doorbell(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
+{
+    UNUSED(row);
+    UNUSED(index);
+    for (unsigned i = 0; i < cpu->set->count; i++) {
+        if (i == (value & 0xfff)) {
+            cpu_kick(cpu->set->cpu[i]);
+        }
+    }
     return CPU_OK;
 }
 

@@ -12,12 +12,13 @@
  *
  * CMASK compares with what a single cycle brings: one cycle, at most one instruction.
  *
- * Left out: edge detect, INV with CMASK 1 on instructions (stalled cycles), AnyThread, freeze on PMI, guest/host filters, events of
+ * Left out: edge detect, INV with CMASK 1 on instructions (stalled cycles), AnyThread, guest/host filters, events of
  * caches and branches (CPUID leaf 0Ah says so). */
 #include "cpu/pmu.h"
 
 #include "base/bits.h"
 #include "cpu/apic.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
 
 #include <stdlib.h>
@@ -173,8 +174,15 @@ static void overflowed(struct cpu *cpu, unsigned counter, const struct control *
     }
 }
 
+static bool asks_for_freeze(const struct cpu *cpu)
+{
+    return (cpu->arch.debugctl & (DEBUGCTL_FREEZE_LBRS_ON_PMI | DEBUGCTL_FREEZE_PERFMON_ON_PMI)) != 0 &&
+           cpu_is_intel(cpu);
+}
+
 void pmu_freeze(struct cpu *cpu)
 {
+    bool pmi = false;
     for (unsigned n = 0; n < counters(cpu); n++) {
         unsigned counter = nth_counter(cpu, n);
         struct control c = control_of(cpu, counter);
@@ -183,7 +191,11 @@ void pmu_freeze(struct cpu *cpu)
         if (*field > WIDTH_MASK) {
             *field &= WIDTH_MASK;
             overflowed(cpu, counter, &c);
+            pmi |= c.pmi;
         }
+    }
+    if (pmi && asks_for_freeze(cpu)) {
+        debug_freeze_on_pmi(cpu);
     }
 }
 

@@ -48,6 +48,7 @@ static void reset_common(struct cpu *cpu)
     a->int_shadow_sti = false;
     a->int_shadow_movss = false;
     a->pending_db = 0;
+    a->rep_partial = false;
     a->monitor_armed = false;
     a->monitor_hit = false;
     a->mwait_irq_wakes = false;
@@ -74,6 +75,7 @@ static void reset_power(struct cpu *cpu)
     a->sipi_vector = 0;
     a->monitor_spa = 0;
     a->ist_count = 0;
+    a->pauses = 0;
     msr_reset(cpu, false);
     if (cpu->clock != NULL) {
         a->tsc_offset = (u64)0 - clock_tsc(cpu->clock);

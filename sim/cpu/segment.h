@@ -208,6 +208,23 @@ void cet_far_call_commit(struct cpu *cpu, const struct cet_far *c);
 cpu_rc cet_far_ret_check(struct cpu *cpu, struct cet_far *c, unsigned new_cpl,
                          const struct descriptor *cs, u64 rip, bool iret) MUST_USE;
 void cet_far_ret_commit(struct cpu *cpu, const struct cet_far *c);
+/* What a task switch does to the shadow stack. [SDM3 "Task Switching"] */
+struct cet_task {
+    bool push;        /* CALL, interrupt: the old task's CS, LIP and SSP go on the new stack */
+    bool verify;      /* IRET: the new CS and LIP must be these */
+    bool save_pl3;    /* IA32_PL3_SSP receives the old SSP */
+    bool left;        /* the old task had a shadow stack: IRET gives its token back */
+    u64 cs, lip, ssp; /* pushed, or compared and loaded */
+    u64 new_ssp;      /* of the new TSS */
+    struct cet_far back; /* the token given back */
+};
+/* Before anything of the new task is loaded: everything that may fault in the old one's name. `new_cpl` of
+ * the new task, `new_ssp` from its TSS. */
+cpu_rc cet_task_leave(struct cpu *cpu, struct cet_task *t, enum task_source source, unsigned new_cpl,
+                      u64 new_ssp, u64 return_rip) MUST_USE;
+void cet_task_commit(struct cpu *cpu, const struct cet_task *t);
+/* After the new task's segments are loaded. */
+cpu_rc cet_task_enter(struct cpu *cpu, const struct cet_task *t, enum task_source source) MUST_USE;
 /* Tracker of the current level waits for an ENDBRANCH: far JMP, SYSCALL, ... */
 void cet_far_track(struct cpu *cpu);
 

@@ -93,7 +93,7 @@ static void save_state(const struct cpu *cpu, u8 *area)
     store_le64(area + AT_CR0, a->cr0);
     store_le64(area + AT_DR7, a->dr7);
     store_le64(area + AT_DR6, a->dr6);
-    store_le64(area + AT_RFLAGS, cpu_rflags(cpu));
+    store_le64(area + AT_RFLAGS, cpu_rflags(cpu) | (cpu->arch.rep_partial ? RFLAGS_RF : 0u));
     store_le64(area + AT_RIP, a->rip);
     for (unsigned r = 0; r < 16; r++) {
         store_le64(gpr_place(area, r), a->gpr[r]);
@@ -165,6 +165,7 @@ static void set_smm_state(struct cpu *cpu)
     a->activity = ACTIVITY_RUNNING;
     a->nmi_blocked = true;
     a->pending_db = 0;
+    a->rep_partial = false;
     cpu_set_rflags(cpu, 0);
 }
 

@@ -105,12 +105,14 @@ static void visit_activity(struct cpu_arch *a, struct state_io *io)
     state_u8(io, "sipi_vector", &a->sipi_vector);
     state_bool(io, "int_shadow_sti", &a->int_shadow_sti);
     state_bool(io, "int_shadow_movss", &a->int_shadow_movss);
+    state_bool(io, "rep_partial", &a->rep_partial);
     state_u64(io, "pending_db", &a->pending_db);
     state_bool(io, "monitor_armed", &a->monitor_armed);
     state_bool(io, "monitor_hit", &a->monitor_hit);
     state_bool(io, "mwait_irq_wakes", &a->mwait_irq_wakes);
     state_u64(io, "monitor_spa", &a->monitor_spa);
     state_u64_array(io, "rng_state", a->rng_state, 2);
+    state_u32(io, "pauses", &a->pauses);
     state_u64(io, "ist_count", &a->ist_count);
 }
 

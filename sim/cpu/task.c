@@ -5,15 +5,15 @@
  * nothing has been committed: both TSSes and the descriptors are probed first. From there on the new
  * task's state is loaded; its selectors stand in the segment registers, unusable, until each
  * descriptor has been checked, and every exception is the new task's (the named exception to
- * "CPU_EXIT commits nothing").
- *
- * Left out: the shadow stack of a task switch (logged). */
+ * "CPU_EXIT commits nothing"). */
 #include "cpu/control.h"
 #include "cpu/segment.h"
 #include "cpu/virt.h"
 
 #define TSS32_LAST 0x67
 #define TSS16_LAST 0x2b
+#define TSS32_CET_LAST 0x6b /* with the shadow-stack pointer */
+#define TSS32_SSP 0x68
 
 /* The dynamic part of a TSS. */
 struct tss_image {
@@ -247,6 +247,18 @@ static cpu_rc finish(struct cpu *cpu, const struct tss_image *t, bool wide, cons
     return CPU_OK;
 }
 
+/* The old task's shadow stack, and where the new one's is. */
+static cpu_rc leave_shadow(struct cpu *cpu, const struct segment *new_tss, const struct task_args *args,
+                           struct cet_task *shadow)
+{
+    struct tss_image t;
+    u64 ssp;
+    TRY(load_image(cpu, new_tss, &t));
+    TRY(sys_read(cpu, tss_lin(cpu, new_tss, TSS32_SSP), 4, &ssp));
+    unsigned new_cpl = (t.eflags & RFLAGS_VM) != 0 ? 3 : t.seg[SEG_CS] & 3u;
+    return cet_task_leave(cpu, shadow, args->source, new_cpl, ssp, args->rip);
+}
+
 cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args *args)
 {
     if (in_guest(cpu)) {
@@ -256,8 +268,9 @@ cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args
     struct segment new_tss;
     desc_to_segment(d, d->sel, &new_tss);
     bool wide = tss_is_wide(new_tss.attr);
-    if (new_tss.limit < (wide ? TSS32_LAST : TSS16_LAST)) {
-        return raise_error(cpu, VEC_TS, sel_error(d->sel), "new TSS too small");
+    bool cet = (cpu->arch.cr4 & CR4_CET) != 0;
+    if (new_tss.limit < (!wide ? TSS16_LAST : cet ? TSS32_CET_LAST : TSS32_LAST) || (cet && !wide)) {
+        return raise_error(cpu, VEC_TS, sel_error(d->sel), "new TSS too small, or 16-bit with CR4.CET");
     }
     if (old.limit < (tss_is_wide(old.attr) ? 0x5fu : 0x29u)) {
         return raise_error(cpu, VEC_TS, sel_error(old.sel), "old TSS too small");
@@ -271,8 +284,9 @@ cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args
         TRY(sys_read(cpu, tss_lin(cpu, &new_tss, 0x1c), 4, &cr3));
         TRY(cr3_read_pdptes(cpu, cr3, pdpte));
     }
-    if (cet_is_active(cpu)) {
-        log_unimp(cpu->log, "shadow stack of a task switch");
+    struct cet_task shadow = {0};
+    if (UNLIKELY(cet)) {
+        TRY(leave_shadow(cpu, &new_tss, args, &shadow));
     }
 
     if (args->source == TASK_JMP || args->source == TASK_IRET) {
@@ -291,6 +305,8 @@ cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args
         TRY(desc_set_busy(cpu, d, true));
     }
 
+    cet_task_commit(cpu, &shadow);
+
     /* From here on exceptions are the new task's. */
     desc_to_segment(d, d->sel, &cpu->arch.tr);
     cpu->arch.tr.attr |= 2;
@@ -302,6 +318,7 @@ cpu_rc task_switch(struct cpu *cpu, struct descriptor *d, const struct task_args
     }
     load_registers(cpu, &t, args);
     TRY(load_segments(cpu, &t));
+    TRY(cet_task_enter(cpu, &shadow, args->source));
     return finish(cpu, &t, wide, args);
 }
 

@@ -173,7 +173,7 @@ void tlb_select_context(struct cpu *cpu)
     bool smap_open = !user && (root.flags & WALK_SMAP) != 0 && (cpu->arch.rflags & RFLAGS_AC) != 0;
     key.nested = root.nested.kind != NESTED_NONE ? root.nested.table | (u64)root.nested.kind : 0;
     key.nested_aux = (u64)root.nested.flags << 32 | root.nested.mode;
-    key.apic_page = in_guest(cpu) ? virt_apic_page(cpu) : 0;
+    key.apic_page = in_guest(cpu) ? virt_apic_page(cpu, &key.apic_bar) : 0;
     key.bits = (u32)root.mode | root.flags << KEY_WALK_SHIFT;
     u32 side = (user ? KEY_USER : 0u) | (smap_open ? KEY_AC : 0u);
     /* Which protection-key register matters depends on the page; both belong to the key. */

@@ -59,7 +59,7 @@ cpu_rc virt_second_event(struct cpu *cpu, const struct event *ev)
 
 bool virt_before_traps(struct cpu *cpu)
 {
-    return is_vmx(cpu) && vmx_before_traps(cpu);
+    return is_vmx(cpu) ? vmx_before_traps(cpu) : svm_before_traps(cpu);
 }
 
 void virt_after_insn(struct cpu *cpu)
@@ -170,6 +170,9 @@ bool virt_gif(const struct cpu *cpu)
 
 void virt_exit(struct cpu *cpu)
 {
+    if (UNLIKELY(cpu->set->observer.leaving != NULL)) {
+        cpu->set->observer.leaving(cpu->set->observer.self, cpu);
+    }
     if (is_vmx(cpu)) {
         vmx_exit(cpu);
     } else {
@@ -206,9 +209,17 @@ cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct
     return rc;
 }
 
-u64 virt_apic_page(const struct cpu *cpu)
+u64 virt_apic_page(const struct cpu *cpu, u64 *bar)
 {
-    return is_vmx(cpu) ? vmx_apic_page(cpu) : 0;
+    *bar = 0;
+    return is_vmx(cpu) ? vmx_apic_page(cpu) : svm_apic_page(cpu, bar);
+}
+
+void virt_place_apic(const struct cpu *cpu, struct walk_result *res)
+{
+    if (!is_vmx(cpu)) {
+        svm_place_apic(cpu, res);
+    }
 }
 
 bool virt_is_apic_page(const struct cpu *cpu, spa_t spa)

@@ -59,7 +59,7 @@ void virt_delivery_done(struct cpu *cpu);
  * only exists in guest mode (MTF, preemption timer, interrupt and NMI windows, virtual interrupts, V_IRQ,
  * TPR threshold). True: something was delivered or an exit was taken. */
 bool virt_pending(struct cpu *cpu);
-/* Before that: what comes before debug traps (VMX's trap-like exits and monitor trap flag). */
+/* Before that: what comes before debug traps (trap-like exits, VMX's monitor trap flag). */
 bool virt_before_traps(struct cpu *cpu);
 /* After an instruction of the guest completed, when virt_steps(). */
 void virt_after_insn(struct cpu *cpu);
@@ -101,8 +101,10 @@ cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct
  * virtualized. */
 cpu_rc virt_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                         bool *done) MUST_USE;
-/* Which page (bit 0 set) needs it; 0: none. */
-u64 virt_apic_page(const struct cpu *cpu);
+/* Which page (bit 0 set) needs it, 0: none; with AVIC, at which guest-physical address it appears. */
+u64 virt_apic_page(const struct cpu *cpu, u64 *bar);
+/* AVIC: the guest's APIC page is its backing page, whatever the nested tables say. */
+void virt_place_apic(const struct cpu *cpu, struct walk_result *res);
 /* Does this physical page need virt_apic_access? */
 bool virt_is_apic_page(const struct cpu *cpu, spa_t spa);
 

@@ -111,13 +111,12 @@ static void begin_hypercall(struct cpu *cpu, struct trace_guest *g)
                     wide ? 64u : 32u, regs, sizeof regs);
 }
 
-void virt_trace_exit_slow(struct cpu *cpu, u64 vcpu, u64 root, u64 reason)
+void virt_trace_exit(struct cpu *cpu, u64 vcpu, u64 root, u64 reason, const char *rule, u32 size)
 {
     const struct vm_exit *e = &cpu->exit;
     struct trace_guest *g = guest_of(cpu->trace, vcpu, root);
-    const char *why = e->why != NULL ? e->why : "";
     trace_vm_exit(cpu->trace, cpu->index, reason, e->qualification, info2_of(e, reason), cpu->arch.rip, vcpu,
-                  why, (u32)strlen(why));
+                  rule, size);
     g->open = TRACE_OPEN_NOTHING;
     if (is_hypercall(reason)) {
         begin_hypercall(cpu, g);

@@ -9,7 +9,7 @@
 #include "trace/events.h"
 
 #define VIRT_TRACE_CLASSES                                                                         \
-    ((u32)1 << TRACE_CLASS_VMX | (u32)1 << TRACE_CLASS_HYPERCALL | (u32)1 << TRACE_CLASS_INT)
+    ((u32)1 << TRACE_CLASS_VIRT | (u32)1 << TRACE_CLASS_HYPERCALL | (u32)1 << TRACE_CLASS_INT)
 
 struct virt_entry {
     u64 vcpu; /* address of the VMCS or VMCB */
@@ -19,17 +19,10 @@ struct virt_entry {
     u32 inject_error;
 };
 
-/* reason: as vm_exit has it. */
-void virt_trace_exit_slow(struct cpu *cpu, u64 vcpu, u64 root, u64 reason);
+/* The exit is described by cpu->exit, the guest's state is in the registers. reason: as vm_exit has it;
+ * rule: what decided it, in words. For when VIRT_TRACE_CLASSES are on. */
+void virt_trace_exit(struct cpu *cpu, u64 vcpu, u64 root, u64 reason, const char *rule, u32 size);
 void virt_trace_entry_slow(struct cpu *cpu, const struct virt_entry *e);
-
-/* The exit is described by cpu->exit, the guest's state is in the registers. */
-static inline void virt_trace_exit(struct cpu *cpu, u64 vcpu, u64 root, u64 reason)
-{
-    if (trace_on_any(cpu->trace, VIRT_TRACE_CLASSES)) {
-        virt_trace_exit_slow(cpu, vcpu, root, reason);
-    }
-}
 
 /* RBX, RCX and RDX are the guest's. */
 static inline void virt_trace_entry(struct cpu *cpu, const struct virt_entry *e)

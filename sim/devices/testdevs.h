@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* PCI devices that exist for testing and teaching: edu and pci-testdev. */
+/* Devices that exist for testing and teaching: edu, pci-testdev (both PCI), hyperv-testdev (a port). */
 #ifndef VITRINE_DEVICES_TESTDEVS_H
 #define VITRINE_DEVICES_TESTDEVS_H
 
@@ -7,7 +7,8 @@
 
 #define EDU_DEFAULT_DMA_MASK (((u64)1 << 28) - 1)
 
-/* Both are owned by env->bus. */
+/* All are owned by env->bus. */
+void hyperv_testdev_new(const struct device_env *env, const char *id);
 void edu_new(const struct device_env *env, struct pci_bus *bus, u8 devfn, u64 dma_mask,
              const char *id);
 /* membar: size of the 64-bit BAR 2 without anything behind it, a power of 2; 0: none. */

@@ -166,31 +166,38 @@ static void build_memory(struct machine *m)
 
 /* ---- IOMMU ---- */
 
-struct vtd_config board_vtd_config(const struct machine *m)
-{
-    return (struct vtd_config){.options = m->config.vtd,
-                               .base = SPA(VTD_DEFAULT_BASE),
-                               .phys_bits = m->model.phys_bits,
-                               .ioapic_requester = BOARD_IOAPIC_REQUESTER,
-                               .hpet_requester = BOARD_HPET_REQUESTER};
-}
-
 /* What bus masters and senders of messages attach to. m->env itself stays what is behind the IOMMU. */
 static struct device_env remapped_env(const struct machine *m)
 {
     struct device_env env = m->env;
-    if (m->vtd != NULL) {
-        env.dma = vtd_dma(m->vtd);
-        env.msi = vtd_msi(m->vtd);
+    if (m->iommu != NULL) {
+        env.dma = iommu_dma(m->iommu);
+        env.msi = iommu_msi(m->iommu);
     }
     return env;
 }
 
+static u16 requester(const struct machine *m, u16 usual)
+{
+    return m->config.iommu == IOMMU_AMD ? BOARD_AMD_SOUTHBRIDGE_REQUESTER : usual;
+}
+
 static void build_iommu(struct machine *m)
 {
-    if (m->config.iommu) {
-        struct vtd_config config = board_vtd_config(m);
-        m->vtd = vtd_new(&m->env, "intel-iommu", &config);
+    if (m->config.iommu == IOMMU_INTEL) {
+        struct vtd_config config = {.options = m->config.vtd,
+                                    .base = SPA(VTD_DEFAULT_BASE),
+                                    .phys_bits = m->model.phys_bits,
+                                    .ioapic_requester = BOARD_IOAPIC_REQUESTER,
+                                    .hpet_requester = BOARD_HPET_REQUESTER};
+        m->iommu = vtd_new(&m->env, "intel-iommu", &config);
+    } else if (m->config.iommu == IOMMU_AMD) {
+        struct amdvi_config config = {.options = m->config.amdvi,
+                                      .base = SPA(AMDVI_DEFAULT_BASE),
+                                      .phys_bits = m->model.phys_bits,
+                                      .ioapic_requester = BOARD_AMD_SOUTHBRIDGE_REQUESTER,
+                                      .hpet_requester = BOARD_AMD_SOUTHBRIDGE_REQUESTER};
+        m->iommu = amdvi_new(&m->env, "amd-iommu", &config);
     }
 }
 
@@ -240,7 +247,8 @@ static void build_timers(struct machine *m, struct isa_wires *isa)
             out.pins[16 + i] = irq_or_source(isa->high[i]);
         }
         struct device_env env = remapped_env(m);
-        m->hpet = hpet_new(&env, "hpet", SPA(BOARD_HPET_BASE), BOARD_HPET_REQUESTER, &out);
+        m->hpet = hpet_new(&env, "hpet", SPA(BOARD_HPET_BASE),
+                           requester(m, BOARD_HPET_REQUESTER), &out);
         pit = hpet_pit_input(m->hpet);
         rtc_irq = hpet_rtc_input(m->hpet);
     }
@@ -292,6 +300,9 @@ static void build_pci(struct machine *m, struct isa_wires *isa)
     }
     m->lpc = ich9_lpc_new(&m->env, m->pci, &wiring);
     ich9_smbus_new(&m->env, m->pci);
+    if (m->config.iommu == IOMMU_AMD) {
+        amdvi_add_function(m->iommu, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0));
+    }
 }
 
 static void build_serial(struct machine *m, struct isa_wires *isa)
@@ -328,6 +339,9 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
         }
         testdev_new(&m->env, "pc-testdev", lines);
     }
+    if (m->config.hyperv_testdev) {
+        hyperv_testdev_new(&m->env, "hyperv-testdev");
+    }
     if (m->config.pci_testdev) {
         pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), 0,
                         "pci-testdev");
@@ -343,6 +357,17 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
                                    .id = "virtio-rng",
                                    .access_platform = m->config.virtio_access_platform};
         virtio_rng_new(&o, m->config.seed);
+    }
+    if (m->config.virtio_console) {
+        struct virtio_options o = {.env = &m->env,
+                                   .pci = m->pci,
+                                   .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
+                                   .id = "virtio-console",
+                                   .access_platform = m->config.virtio_access_platform};
+        unsigned n = m->console_count++;
+        struct console *c = &m->consoles[n];
+        console_init(c, m, n, "virtcon", m->config.virtcon.input);
+        c->end = virtio_console_end(virtio_console_new(&o, console_chardev(c)));
     }
 }
 
@@ -362,7 +387,8 @@ bool board_build(struct machine *m, struct error *err)
     m->pic = i8259_new(&m->env, "pic", (struct irq_line){.set = intr_pin, .target = m});
     build_iommu(m);
     struct device_env env = remapped_env(m);
-    m->ioapic = ioapic_new(&env, "ioapic", SPA(BOARD_IOAPIC_BASE), BOARD_IOAPIC_REQUESTER);
+    m->ioapic = ioapic_new(&env, "ioapic", SPA(BOARD_IOAPIC_BASE),
+                           requester(m, BOARD_IOAPIC_REQUESTER));
     build_isa_lines(m, &isa);
     build_high_lines(m, &isa);
     m->ferr = isa_source(&isa, 13);

@@ -122,6 +122,16 @@ static const struct machine_mark *next_recorded(const struct machine *m)
     return r != NULL && m->recording_next < r->mark_count ? &r->marks[m->recording_next] : NULL;
 }
 
+void evidence_rewind(struct machine *m)
+{
+    const struct machine_recording *r = m->recording;
+    m->recording_next = 0;
+    while (r != NULL && m->recording_next < r->mark_count &&
+           r->marks[m->recording_next].position.n < clock_position(&m->clock).n) {
+        m->recording_next++;
+    }
+}
+
 u64 evidence_next_position(const struct machine *m)
 {
     const struct machine_mark *mark = next_recorded(m);

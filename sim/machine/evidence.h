@@ -36,6 +36,9 @@ void evidence_start_replay(struct machine *m, const struct machine_recording *re
 /* Compare the machine with a recorded hash; false with a line in *err (status 73). */
 bool evidence_compare(struct machine *m, const struct machine_mark *mark, struct error *err);
 
+/* The machine is back at an earlier position: compare marks from here on again. */
+void evidence_rewind(struct machine *m);
+
 /* For the run loop: the position at which the next slice must end, ~0 for none. */
 u64 evidence_next_position(const struct machine *m);
 /* At a gate point. False: the replay differs, m->error says how. */

@@ -11,7 +11,9 @@
 #include "machine/drives.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
+#include "machine/watching.h"
 #include "machine/script.h"
+#include "machine/travel.h"
 #include "trace/events.h"
 
 #include <stdlib.h>
@@ -25,6 +27,7 @@ void machine_config_init(struct machine_config *c)
     c->hpet = true;
     c->pit = true;
     c->vtd = VTD_OPTIONS_DEFAULT;
+    c->amdvi = AMDVI_OPTIONS_DEFAULT;
     c->seed = 1;
     c->quantum = 10000;
     c->ips = 1000000000u;
@@ -34,6 +37,8 @@ void machine_config_init(struct machine_config *c)
     c->debug_exit_port = 0xf4;
     c->tlb_entries = 1024;
     c->code_cache_bytes = MIB(64);
+    c->jit_bytes = MIB(64);
+    c->jit_threshold = 64;
     c->epoch = 200000000u;
 }
 
@@ -88,6 +93,15 @@ static void map_changed(void *self)
 static void deadline_moved(void *self)
 {
     machine_end_slice(self);
+}
+
+const struct console_config *machine_console_config(const struct machine *m, unsigned number)
+{
+    const struct machine_config *c = &m->config;
+    if (number < c->serial_count) {
+        return &c->serial[number];
+    }
+    return number == c->serial_count && c->debugcon.kind != CONSOLE_NONE ? &c->debugcon : &c->virtcon;
 }
 
 const char *machine_file(const struct machine *m, const char *path)
@@ -164,6 +178,21 @@ static bool build_processors(struct machine *m)
     return true;
 }
 
+static bool build_engine(struct machine *m, struct error *err)
+{
+    const struct machine_config *c = &m->config;
+    const char *why = NULL;
+    if (c->engine == ENGINE_INTERP) {
+        return true;
+    }
+    struct jit_config jc = {.bytes = c->jit_bytes,
+                            .threshold = c->jit_threshold,
+                            .tlb_entries = c->tlb_entries,
+                            .lockstep = c->engine == ENGINE_LOCKSTEP};
+    m->jit = jit_new(&m->set, &m->code, &m->log, &jc, &why);
+    return m->jit != NULL || error_set(err, EXIT_STATUS_USAGE, "--engine: %s; try --engine interp", why);
+}
+
 /* A flash chip of whole blocks under 4 GiB, at most as large as the window that the board decodes. */
 static bool check_firmware(const char *path, u64 size, struct error *err)
 {
@@ -195,6 +224,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
     trace_init(&m->trace, &m->clock);
     gate_init(&m->gate, &m->clock, &m->trace);
     m->next_mark = ~(u64)0;
+    m->stop_at = ~(u64)0;
     m->ram_below_4g =
         config->ram_bytes < BOARD_RAM_BELOW_4G_MAX ? config->ram_bytes : BOARD_RAM_BELOW_4G_MAX;
     m->ram_above_4g = config->ram_bytes - m->ram_below_4g;
@@ -226,7 +256,7 @@ struct machine *machine_new(const struct machine_config *config, struct error *e
         }
     }
     boot_free_file(&bios);
-    if (!board_build(m, err) || !build_script(m, err)) {
+    if (!build_engine(m, err) || !board_build(m, err) || !build_script(m, err)) {
         machine_free(m);
         return NULL;
     }
@@ -253,6 +283,7 @@ void machine_reset(struct machine *m, bool power)
     m->turn_left = m->config.quantum;
     m->asleep_s3 = false;
     m->deaf_since = VTIME_NEVER.ns;
+    watching_forget(m);
 }
 
 void machine_free(struct machine *m)
@@ -260,7 +291,12 @@ void machine_free(struct machine *m)
     if (m == NULL) {
         return;
     }
+    if (m->jit != NULL && log_on(&m->log, LOG_JIT)) {
+        jit_log_stats(m->jit);
+    }
     outside_detach(m);
+    travel_stop(m);
+    watching_stop(m);
     (void)trace_finish(&m->trace, &m->error);
     gate_free(&m->gate);
     script_free(m->script);
@@ -276,6 +312,7 @@ void machine_free(struct machine *m)
     free(m->cpus);
     use_pool_free(&m->uses);
     code_cache_free(&m->code);
+    jit_free(m->jit);
     phys_free(&m->phys);
     free(m);
 }

@@ -15,8 +15,10 @@
 #include "cpu/tlb.h"
 #include "devices/bus.h"
 #include "devices/chardev.h"
+#include "devices/iommu/amdvi.h"
 #include "devices/iommu/vtd.h"
 #include "devices/netdev.h"
+#include "jit/jit.h"
 #include "machine/console.h"
 #include "mmu/phys.h"
 #include "trace/gate.h"
@@ -33,6 +35,8 @@
  * Registers"]: on a bus of their own. */
 #define BOARD_IOAPIC_REQUESTER 0xf0f8
 #define BOARD_HPET_REQUESTER 0xf078
+/* On boards with an AMD IOMMU both are where software expects the southbridge: 00:14.0. */
+#define BOARD_AMD_SOUTHBRIDGE_REQUESTER 0x00a0
 #define BOARD_APIC_BASE 0xfee00000u
 #define BOARD_RAM_MIN 0x1000000u          /* 16 MiB */
 #define BOARD_RAM_BELOW_4G_MAX 0xb0000000u /* up to the ECAM window; the rest of RAM starts at 4 GiB */
@@ -47,6 +51,8 @@ struct console_config {
 
 /* How a bzImage is entered. */
 enum boot_protocol { BOOT_AUTO, BOOT_LINUX64, BOOT_LINUX32, BOOT_PVH };
+
+enum iommu_kind { IOMMU_NONE, IOMMU_INTEL, IOMMU_AMD };
 
 enum drive_interface { DRIVE_VIRTIO, DRIVE_AHCI, DRIVE_CDROM };
 
@@ -66,6 +72,9 @@ struct module_config {
 struct file_map {
     const char *from, *to;
 };
+
+/* How instructions are executed; no guest can tell. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
 
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
@@ -87,10 +96,12 @@ struct machine_config {
     u16 debugcon_port;
     bool debug_exit;
     u16 debug_exit_port;
-    bool pc_testdev, pci_testdev, edu, virtio_rng, virtio_console;
+    bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
+    struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
-    bool iommu;     /* an Intel IOMMU, with these options */
+    enum iommu_kind iommu; /* with the options of its kind */
     struct vtd_options vtd;
+    struct amdvi_options amdvi;
     bool virtio_access_platform; /* virtio devices offer ACCESS_PLATFORM: they go through the IOMMU */
     bool no_reboot;
     u64 seed, quantum, tsc_hz, ips;
@@ -102,8 +113,12 @@ struct machine_config {
     const struct file_map *files; /* host-side: where files have moved to */
     unsigned file_count;
     /* Host-side only, without effect on what the guest sees: */
+    bool disks_stay; /* no drive's file is written to */
     u64 tlb_entries;
     u64 code_cache_bytes;
+    enum engine engine;
+    u64 jit_bytes;
+    u32 jit_threshold;
     u64 epoch; /* counts between state hashes of a recording */
 };
 
@@ -116,6 +131,7 @@ void machine_config_init(struct machine_config *config);
     X(ON_TEXT, "stop-on", "--stop-on was met, or a script said stop")                              \
     X(DEBUG_EXIT, "debug-exit", "a write to the isa-debug-exit port; value in result.code")        \
     X(LIMIT, "limit", "--max-instructions")                                                        \
+    X(POSITION, "position", "machine->stop_at is reached")                                                        \
     X(RESET, "reset", "ordered, under --no-reboot")                                                \
     X(TRIPLE_FAULT, "triple-fault", "under --no-reboot")                                           \
     X(ALL_HALTED, "all-halted", "every processor waits for what cannot come")                      \
@@ -124,13 +140,18 @@ void machine_config_init(struct machine_config *config);
     X(ERROR, "error", "a host error; text in machine->error")                                      \
     X(STRICT, "strict", "--strict and something not modelled")                                     \
     X(REPLAY_END, "replay-end", "the recording ends here")                                         \
-    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")
+    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")    \
+    X(VIOLATION, "violation", "the isolation watch found memory shared by strangers")
 
 enum stop_reason {
 #define X(id, name, meaning) STOP_##id,
     STOP_REASONS(X)
 #undef X
 };
+#define STOP_REASON_LAST STOP_VIOLATION
+
+/* What the isolation watch does when two strangers share memory. */
+enum violation_policy { VIOLATION_REPORT, VIOLATION_STOP };
 const char *stop_reason_name(enum stop_reason reason);
 
 struct run_result {
@@ -146,14 +167,16 @@ struct mch;
 struct ich9_lpc;
 struct rtc;
 struct hpet;
-struct vtd;
 struct fw_cfg;
 struct uart16550;
 struct block_disk;
 struct script;
 struct outside;
 struct net_user;
+struct net_local;
 struct machine_recording;
+struct travel;
+struct watching;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {
@@ -175,6 +198,7 @@ struct machine {
     struct cpu_set set;
     struct use_pool uses;
     struct code_cache code;
+    struct jit *jit; /* NULL: interpreter only */
     struct cpu *cpus; /* array of config.cpus */
     struct cpu_model model;
     /* Deterministic turns: whose it is and what is left of it. Saved. */
@@ -192,7 +216,7 @@ struct machine {
     struct ich9_lpc *lpc;
     struct rtc *rtc;
     struct hpet *hpet;
-    struct vtd *vtd; /* NULL: no IOMMU */
+    struct iommu *iommu; /* NULL: none */
     struct irq_line ferr; /* IRQ 13 */
     struct fw_cfg *fw_cfg;
     struct uart16550 *uart[MACHINE_MAX_SERIAL];
@@ -201,6 +225,7 @@ struct machine {
     struct script *script; /* NULL: none */
     struct net_port net_port;       /* the card */
     struct net_backend net_cable;   /* what it sends to; frames are traced on the way */
+    struct net_local *net_local; /* owned by the bus */
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;
     char drive_path[MACHINE_MAX_DRIVES][64]; /* config.drives as firmware names them */
@@ -209,9 +234,12 @@ struct machine {
     volatile int interrupted; /* set by a signal handler of the owner */
     bool quit;                /* Ctrl-A x */
     /* Host side: NULL while nothing is attached. */
+    struct watching *watching; /* machine/watching.h */
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */
+    struct travel *travel; /* machine/travel.h; NULL: one cannot go back */
+    u64 stop_at;           /* position at which machine_run returns; ~0: none */
     u64 next_mark; /* position of the next state hash; ~0: none */
     const struct machine_recording *recording;
     size_t recording_next; /* mark to be compared next */
@@ -229,7 +257,6 @@ u64 machine_hash(struct machine *m);
 bool machine_commit(struct machine *m, struct error *err);
 
 /* For board.c and boot/: */
-struct vtd_config board_vtd_config(const struct machine *m);
 bool board_build(struct machine *m, struct error *err);
 void board_reset(struct machine *m, bool power);
 int board_int_ack(void *machine);
@@ -238,6 +265,9 @@ void board_ferr(void *machine);
 /* Reset everything; the caller loads a direct boot again. */
 void machine_reset(struct machine *m, bool power);
 bool boot_load(struct machine *m, struct error *err); /* after every reset of a direct boot */
+/* What stands behind a console: the serial ports come first, then port 0xe9 if it is shown, then the virtio
+ * console. */
+const struct console_config *machine_console_config(const struct machine *m, unsigned number);
 /* The file that is read where the configuration says `path`. */
 const char *machine_file(const struct machine *m, const char *path);
 void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code);

@@ -4,7 +4,9 @@
 #include "devices/pci.h"
 #include "devices/virtio/virtio.h"
 #include "machine/host/net.h"
+#include "machine/host/net_dns.h"
 #include "machine/machine.h"
+#include "machine/travel.h"
 #include "trace/events.h"
 
 #include <stdio.h>
@@ -12,11 +14,30 @@
 
 #define MAX_FORWARDS 16
 
-/* The frame leaves the board: to slirp when there is one. In a replay nobody listens. */
+/* A question about a name: the answer is outside input. */
+static void answer_name(struct machine *m, const u8 *frame, const struct dns_question *q)
+{
+    struct dns_reply reply;
+    u8 answer[NET_FRAME_MAX];
+    if (!dns_fixed(q, &reply)) {
+        net_lookup(q, &m->interrupted, &reply);
+    }
+    u32 len = dns_build(frame, q, &reply, answer);
+    gate_offer(&m->gate, GATE_NET0, answer, len);
+}
+
+/* The frame leaves the board: to the host when it is there. In a replay, and in what has already run once,
+ * nobody listens. */
 static void to_outside(void *self, const u8 *frame, u32 len)
 {
     struct machine *m = self;
-    if (m->net_user != NULL) {
+    struct dns_question q;
+    if (m->net_user == NULL || travel_is_in_past(m)) {
+        return;
+    }
+    if (dns_parse(frame, len, &q)) {
+        answer_name(m, frame, &q);
+    } else {
         struct net_backend user = net_user_backend(m->net_user);
         netdev_send(&user, frame, len);
     }
@@ -40,7 +61,9 @@ static bool to_card(void *self, const u8 *frame, u32 len)
 static void from_gate(void *self, const u8 *bytes, u32 size)
 {
     struct machine *m = self;
-    (void)to_card(m, bytes, size);
+    if (!net_local_take(m->net_local, bytes, size)) {
+        (void)to_card(m, bytes, size);
+    }
 }
 
 void network_build(struct machine *m)
@@ -57,6 +80,8 @@ void network_build(struct machine *m)
     m->net_cable = net_local_backend(local);
     m->net_port = virtio_net_port(card);
     net_local_attach(local, (struct net_port){.deliver = to_card, .self = m});
+    net_local_attach(local, m->net_port);
+    m->net_local = local;
     gate_set_sink(&m->gate, GATE_NET0, (struct gate_sink){.deliver = from_gate, .self = m});
 }
 

@@ -6,6 +6,7 @@
 #include "machine/host/term.h"
 #include "machine/machine.h"
 #include "machine/network.h"
+#include "machine/travel.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,7 +101,10 @@ static bool attach_console(struct machine *m, struct outside *o, struct console 
         }
         add_live(o, c->fd_out, c->number, false);
         (void)fprintf(stderr, "vitrine: %s is %s\n",
-                      c->number < m->config.serial_count ? "serial port" : "debug console", path);
+                      c->number < m->config.serial_count    ? "serial port"
+                      : config == &m->config.debugcon       ? "debug console"
+                                                            : "virtio console",
+                      path);
         break;
     case CONSOLE_NONE:
         break;
@@ -117,16 +121,18 @@ bool outside_attach(struct machine *m, const struct outside_options *options, st
     m->outside = o;
     o->options = *options;
     for (unsigned i = 0; i < m->console_count; i++) {
-        const struct console_config *c =
-            i < m->config.serial_count ? &m->config.serial[i] : &m->config.debugcon;
-        if (!attach_console(m, o, &m->consoles[i], c, err)) {
+        if (!attach_console(m, o, &m->consoles[i], machine_console_config(m, i), err)) {
             return false;
         }
     }
     if (options->live && m->config.nic && !network_attach(m, &o->net, &o->forwards, err)) {
         return false;
     }
-    o->pace = options->live && (options->pace == PACE_HOST || (options->pace == PACE_AUTO && o->term.raw));
+    bool person = o->term.raw; /* at this terminal, or at the other end of a pseudo terminal */
+    for (unsigned i = 0; i < m->console_count; i++) {
+        person |= machine_console_config(m, i)->kind == CONSOLE_PTY;
+    }
+    o->pace = options->live && (options->pace == PACE_HOST || (options->pace == PACE_AUTO && person));
     o->progress = !options->quiet && isatty(STDERR_FILENO) == 1;
     o->anchor_host = o->last_output = o->last_progress = o->flushed = host_now_ns();
     o->anchor_virtual = clock_now(&m->clock).ns;
@@ -166,7 +172,7 @@ void outside_detach(struct machine *m)
 void outside_write(struct machine *m, struct console *c, const u8 *bytes, size_t n)
 {
     struct outside *o = m->outside;
-    if (o == NULL || c->fd_out < 0 || n == 0) {
+    if (o == NULL || c->fd_out < 0 || n == 0 || travel_is_in_past(m)) {
         return;
     }
     if (c->fd_out == STDOUT_FILENO && o->progress) {
@@ -329,7 +335,7 @@ void outside_poll(struct machine *m)
             trace_flush(&m->trace);
         }
     }
-    if (!o->options.live) {
+    if (!o->options.live || m->gate.replaying) {
         return;
     }
     if (look) {

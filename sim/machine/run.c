@@ -14,6 +14,7 @@
 #include "machine/evidence.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
+#include "machine/travel.h"
 
 #include <string.h>
 
@@ -99,7 +100,9 @@ static u64 slice_budget(struct machine *m)
     if (m->config.max_instructions != 0) {
         budget = at_most(budget, m->config.max_instructions, m->clock.position);
     }
+    budget = at_most(budget, m->stop_at, m->clock.position);
     budget = at_most(budget, evidence_next_position(m), m->clock.position);
+    budget = at_most(budget, travel_next_position(m), m->clock.position);
     return at_most(budget, gate_next_position(&m->gate), m->clock.position);
 }
 
@@ -164,6 +167,11 @@ static bool handle_requests(struct machine *m, struct run_result *result)
             (void)error_set(&m->error, trouble->status, "%s", trouble->text);
         }
     }
+    if (m->jit != NULL && jit_difference(m->jit) != NULL) {
+        (void)error_set(&m->error, EXIT_STATUS_DIFFERS, "--engine lockstep: %s", jit_difference(m->jit));
+        *result = (struct run_result){.reason = STOP_DIFFERS};
+        return true;
+    }
     if (m->error.status != EXIT_STATUS_OK) {
         *result = (struct run_result){.reason = STOP_ERROR};
         return true;
@@ -180,6 +188,9 @@ static enum stop_reason stop_from_outside(struct machine *m)
 {
     if (m->config.max_instructions != 0 && m->clock.position >= m->config.max_instructions) {
         return STOP_LIMIT;
+    }
+    if (m->clock.position >= m->stop_at) {
+        return STOP_POSITION;
     }
     if (m->gate.missed != NULL) {
         (void)error_set(&m->error, EXIT_STATUS_DIFFERS,
@@ -204,6 +215,7 @@ static enum stop_reason gate_point(struct machine *m)
     if (!evidence_at_gate_point(m)) {
         return STOP_DIFFERS;
     }
+    travel_at_gate_point(m);
     outside_poll(m);
     gate_pass(&m->gate);
     return stop_from_outside(m);

@@ -144,6 +144,20 @@ static char *after_word(char *line, const char *word)
     return is ? trim(line + len) : NULL;
 }
 
+static bool parse_console(struct parser *p, const char *text)
+{
+    const struct machine_config *c = &p->s->m->config;
+    u64 n;
+    if (strcmp(text, "virtio") == 0) { /* the last console there is */
+        p->console = c->serial_count + (c->debugcon.kind != CONSOLE_NONE ? 1u : 0u);
+        return c->virtio_console || error_set(p->err, EXIT_STATUS_BAD_FILE,
+                                              "%s line %u: this machine has no virtio console", p->name, p->line);
+    }
+    bool ok = parse_number(p, text, MACHINE_MAX_SERIAL - 1, &n);
+    p->console = (unsigned)n;
+    return ok;
+}
+
 static bool parse_line(struct parser *p, char *line)
 {
     char *rest;
@@ -167,11 +181,7 @@ static bool parse_line(struct parser *p, char *line)
                add(p, STEP_TIMEOUT, NULL, n * NS_PER_SEC, false);
     }
     if ((rest = after_word(line, "console")) != NULL) {
-        if (!parse_number(p, rest, MACHINE_MAX_SERIAL - 1, &n)) {
-            return false;
-        }
-        p->console = (unsigned)n;
-        return true;
+        return parse_console(p, rest);
     }
     if ((rest = after_word(line, "stop")) != NULL && rest[0] == '\0') {
         return add(p, STEP_STOP, NULL, 0, false);
@@ -254,7 +264,7 @@ static void fire(void *self)
                         step->line, step->text, (unsigned long long)(s->timeout_ns / NS_PER_SEC));
         return;
     }
-    if (step->kind == STEP_SEND && step->console < s->m->config.serial_count) {
+    if (step->kind == STEP_SEND && step->console < s->m->console_count) {
         console_type(&s->m->consoles[step->console], (const u8 *)step->text, step->len);
     }
     s->at++;

@@ -2,7 +2,7 @@
 /* --script: an expect-like program that types at the guest's consoles.
  *
  *     # comment
- *     console N          following lines are about serial port N (0 at first)
+ *     console N          following lines are about serial port N (0 at first), or "console virtio"
  *     expect TEXT        go on when the guest has printed TEXT since the last expect
  *     send TEXT          type TEXT
  *     wait MS            let MS milliseconds of virtual time pass

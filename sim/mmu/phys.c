@@ -323,8 +323,8 @@ static void ram_write(struct phys *phys, u64 ram_offset, const u8 *in, u64 size)
         if ((page->flags & ~(u32)PAGE_DIRTY) != 0 && phys->watch.before_write != NULL) {
             phys->watch.before_write(phys->watch.self, frame, at, n);
         }
-        memcpy(phys->ram + ram_offset, in, n);
         phys_note_write(phys, frame);
+        memcpy(phys->ram + ram_offset, in, n);
         ram_offset += n;
         in += n;
         size -= n;
@@ -431,6 +431,9 @@ static void ram_state(struct phys *phys, struct state_io *io)
         phys_update_hash(phys);
         u64 sum = phys->ram_hash;
         state_u64(io, "ram_hash", &sum);
+        return;
+    }
+    if (io->without_ram) {
         return;
     }
     for (u64 f = 0; f < phys->page_count; f++) {

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/state.h"
 #include "base/types.h"
+#include "mmu/page_log.h"
 
 #define PAGE_SHIFT 12
 #define PAGE_SIZE ((u64)4096)
@@ -22,6 +23,8 @@ enum page_flag {
     PAGE_IS_TABLE = 1 << 1,  /* page walks went through it: a store may change translations */
     PAGE_DIRTY = 1 << 2,     /* written in this epoch; set by phys_note_write alone */
     PAGE_MONITORED = 1 << 3, /* a processor's MONITOR line lies in it */
+    PAGE_WATCHED = 1 << 4,   /* the tracker follows its tables: it is told before a store */
+    PAGE_TRAPPED = 1 << 5,   /* somebody looks for a write to it: travel.h */
 };
 
 struct page_desc {
@@ -75,6 +78,7 @@ struct phys {
     u64 page_count;
     u32 *dirty; /* frames with PAGE_DIRTY, in the order of their first write */
     u64 dirty_count;
+    struct page_log *page_log; /* where pre-images go; NULL: nowhere */
     u64 ram_hash; /* sum of all pages' hashes */
     struct region regions[PHYS_MAX_REGIONS];
     unsigned region_count;
@@ -85,6 +89,9 @@ struct phys {
     } *spans;
     unsigned span_count;
     struct phys_watch watch;
+    /* Told before bytes of a page with PAGE_TRAPPED change. */
+    void (*trapped_write)(void *self, u64 frame, u64 offset, u64 size);
+    void *trapped_self;
     u64 a20_mask; /* ~0, or bit 20 clear while A20 is masked */
 };
 
@@ -124,12 +131,16 @@ void phys_write_scalar(struct phys *phys, spa_t spa, u64 value, unsigned size);
  * when it is not mapped. */
 u64 phys_spa_of_frame(const struct phys *phys, u64 frame);
 
-/* Called by whoever changes a frame's bytes or hands out a way to (a fast write entry), each time. */
+/* Called by whoever is about to change a frame's bytes or hands out a way to (a fast write entry), each
+ * time. */
 static inline void phys_note_write(struct phys *phys, u64 frame)
 {
     struct page_desc *page = &phys->pages[frame];
     if ((page->flags & PAGE_DIRTY) == 0) {
         page->flags |= PAGE_DIRTY;
+        if (UNLIKELY(phys->page_log != NULL)) {
+            page_log_add(phys->page_log, phys, (u32)frame);
+        }
         phys->dirty[phys->dirty_count++] = (u32)frame;
     }
 }

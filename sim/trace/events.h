@@ -65,6 +65,13 @@ enum trace_interface {
     TRACE_INTERFACE_VMWARE,
 };
 
+/* The second argument of iommu_fault. */
+enum trace_iommu_access {
+    TRACE_IOMMU_READ,
+    TRACE_IOMMU_WRITE,
+    TRACE_IOMMU_INTERRUPT,
+};
+
 /* What everybody who reads records works from. */
 struct trace_event_info {
     const char *name;

@@ -27,6 +27,12 @@ void gate_free(struct gate *gate)
 {
     free(gate->queue);
     gate->queue = NULL;
+    for (size_t i = 0; i < gate->kept_count; i++) {
+        free((void *)(uintptr_t)gate->kept[i].bytes);
+    }
+    free(gate->kept);
+    gate->kept = NULL;
+    gate->kept_count = gate->kept_cap = 0;
 }
 
 void gate_set_sink(struct gate *gate, enum gate_source source, struct gate_sink sink)
@@ -65,6 +71,70 @@ void gate_replay(struct gate *gate, const struct gate_entry *log, size_t count)
     gate->queued = 0;
 }
 
+void gate_keep(struct gate *gate)
+{
+    gate->keeping = !gate->replaying; /* a recording is a log already */
+}
+
+/* Add an entry with the stamp of this moment. */
+static void keep(struct gate *gate, enum gate_source source, position_t position, vtime_t time,
+                 const u8 *bytes, u32 size)
+{
+    if (gate->kept_count == gate->kept_cap) {
+        size_t cap = 2 * gate->kept_cap + 64;
+        struct gate_entry *grown = realloc(gate->kept, cap * sizeof *grown);
+        sim_assert(grown != NULL);
+        gate->kept = grown;
+        gate->kept_cap = cap;
+    }
+    u8 *copy = malloc(size + 1u);
+    sim_assert(copy != NULL);
+    if (size > 0) {
+        memcpy(copy, bytes, size);
+    }
+    gate->kept[gate->kept_count++] =
+        (struct gate_entry){.source = source, .position = position, .time = time, .bytes = copy, .size = size};
+}
+
+struct gate_place gate_place(const struct gate *gate)
+{
+    return (struct gate_place){.next = gate->replaying ? gate->log_next : gate->kept_count,
+                               .passed = gate->passed,
+                               .position = gate->last_position,
+                               .time = gate->last_time};
+}
+
+void gate_rewind(struct gate *gate, const struct gate_place *place)
+{
+    if (gate->keeping && !gate->replaying) {
+        keep(gate, GATE_END, clock_position(gate->clock), clock_now(gate->clock), NULL, 0);
+        gate->replaying = true;
+    }
+    if (gate->keeping) {
+        gate->log = gate->kept;
+        gate->log_count = gate->kept_count;
+    }
+    gate->log_next = place->next;
+    gate->passed = place->passed;
+    gate->last_position = place->position;
+    gate->last_time = place->time;
+    gate->queued = 0;
+    gate->ended = false;
+    gate->missed = NULL;
+}
+
+/* The end of a log: of a recording, or of what was kept. */
+static void end_of_log(struct gate *gate)
+{
+    if (!gate->keeping) {
+        gate->ended = true;
+        return;
+    }
+    gate->kept_count--;
+    free((void *)(uintptr_t)gate->kept[gate->kept_count].bytes);
+    gate->replaying = false;
+}
+
 bool gate_is_point(const struct gate *gate)
 {
     return !gate->passed || gate->last_position.n != clock_position(gate->clock).n ||
@@ -89,7 +159,11 @@ static void pass_live(struct gate *gate)
     gate->queued = gate->queue_cap = 0;
     for (size_t at = 0; at < end;) {
         u32 size = load_le32(queue + at + 4);
-        hand_over(gate, (enum gate_source)load_le32(queue + at), queue + at + 8, size);
+        enum gate_source source = (enum gate_source)load_le32(queue + at);
+        if (gate->keeping) {
+            keep(gate, source, gate->last_position, gate->last_time, queue + at + 8, size);
+        }
+        hand_over(gate, source, queue + at + 8, size);
         at += 8 + size;
     }
     free(queue);
@@ -108,7 +182,7 @@ static void pass_replay(struct gate *gate)
     while ((e = next_entry(gate)) != NULL && e->position.n <= position && e->time.ns <= now) {
         gate->log_next++;
         if (e->source == GATE_END) {
-            gate->ended = true;
+            end_of_log(gate);
             return;
         }
         if (e->position.n != position || e->time.ns != now) {

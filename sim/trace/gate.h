@@ -63,6 +63,11 @@ struct gate {
     const struct gate_entry *log;
     size_t log_count, log_next;
     const struct gate_entry *missed; /* the run came past this entry's stamp */
+    /* Kept of a live run, so that one can go back in it: the entries with bytes of their own. While it is
+     * replayed, a GATE_END entry at its end says where it goes on live. */
+    bool keeping;
+    struct gate_entry *kept;
+    size_t kept_count, kept_cap;
 };
 
 void gate_init(struct gate *gate, const struct clock *clock, struct trace *trace);
@@ -78,6 +83,20 @@ static inline bool gate_has_offers(const struct gate *gate)
 
 /* Feed `log` instead, in order of its stamps; a GATE_END entry sets `ended`. */
 void gate_replay(struct gate *gate, const struct gate_entry *log, size_t count);
+
+/* Keep from here on what comes in live. */
+void gate_keep(struct gate *gate);
+/* Where the gate stands: which entry comes next, and which gate point was the last. */
+struct gate_place {
+    size_t next;
+    bool passed;
+    position_t position;
+    vtime_t time;
+};
+struct gate_place gate_place(const struct gate *gate);
+/* The machine is about to be put back to where the gate stood at `place`: what came in since is handed over
+ * again. A live run that was kept becomes live again at the moment at which it is now. */
+void gate_rewind(struct gate *gate, const struct gate_place *place);
 
 /* Is this position and time a gate point? */
 bool gate_is_point(const struct gate *gate);

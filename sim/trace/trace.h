@@ -21,10 +21,12 @@
     X(CR, "cr", "writes of control registers")                                                     \
     X(MSR, "msr", "accesses to model-specific registers")                                          \
     X(IO, "io", "ports and memory-mapped devices (many)")                                          \
-    X(VMX, "vmx", "VM exits and entries of VMX and SVM")                                           \
+    X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \
     X(HYPERCALL, "hypercall", "guests' calls of their hypervisor, and the results")                \
     X(EPT, "ept", "what EPT and NPT refuse")                                                       \
     X(TLB, "tlb", "instructions that invalidate translations")                                     \
+    X(IOMMU, "iommu", "what IOMMUs block")                                                         \
+    X(WATCH, "watch", "guests, what they and devices reach and share")                             \
     X(DMA, "dma", "devices' accesses to memory")                                                   \
     X(NET, "net", "frames of the network card")                                                    \
     X(OWNER, "owner", "memory that changes hands")                                                 \
@@ -92,6 +94,8 @@ void trace_init(struct trace *t, const struct clock *clock);
 bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struct error *err);
 /* Write out what is collected as a chunk; nothing to do when that is nothing. */
 void trace_flush(struct trace *t);
+/* Write a piece of a snapshot's state, TRACE_STATE_BYTES at most. */
+void trace_put_state(struct trace *t, const void *data, size_t n);
 /* Flush and close. False with a line in *err if the recording is not complete. */
 bool trace_finish(struct trace *t, struct error *err);
 

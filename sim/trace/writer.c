@@ -47,8 +47,9 @@ bool trace_parse_classes(const char *list, u32 *classes)
         size_t len = strcspn(list, ",");
         u32 bits = len == 3 && strncmp(list, "all", 3) == 0 ? ((u32)1 << TRACE_CLASS_COUNT) - 1 : 0;
         for (unsigned i = 0; i < TRACE_CLASS_COUNT; i++) {
-            /* Who thinks of AMD's processors says svm. */
-            bool alias = i == TRACE_CLASS_VMX && len == 3 && strncmp(list, "svm", 3) == 0;
+            /* The names of --log for what is one class here. */
+            bool alias = i == TRACE_CLASS_VIRT && len == 3 &&
+                         (strncmp(list, "svm", 3) == 0 || strncmp(list, "vmx", 3) == 0);
             if (alias || (strlen(class_names[i]) == len && strncmp(list, class_names[i], len) == 0)) {
                 bits |= (u32)1 << i;
             }
@@ -137,6 +138,13 @@ static void put_events(struct trace *t)
         sim_assert(n > 0 && used < sizeof text);
     }
     put_chunk(t, TRACE_CHUNK_EVENTS, text, used, 0);
+}
+
+void trace_put_state(struct trace *t, const void *data, size_t n)
+{
+    if (t->error.status == EXIT_STATUS_OK) {
+        put_chunk(t, TRACE_CHUNK_STATE, data, n, 0);
+    }
 }
 
 bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struct error *err)

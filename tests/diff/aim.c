@@ -246,6 +246,9 @@ void aim_memory(struct generator *g, struct diff_case *c, const struct form *f, 
     u64 target = pick_target(r, size);
     u64 ea = target - (c->compat ? 0 : seg_base);
     u64 *gpr = c->start.gpr;
+    if (c->compat && (insn_seg(in) == SEG_FS || insn_seg(in) == SEG_GS) && rng_one_in(r, 4)) {
+        ea = rng_below(r, 3); /* a null selector: not even its first byte */
+    }
     if (f != NULL && f->vsib) {
         aim_vsib(g, c, f, ea);
     } else if (in->base == REG_RIP) {
@@ -268,11 +271,7 @@ void aim_memory(struct generator *g, struct diff_case *c, const struct form *f, 
     } else if (f != NULL && !f->has_modrm) { /* moffs */
         in->disp = (i32)ea;
         c->patched = true;
-        if (asize == 8) {
-            store_le64(c->bytes + c->len - 8, ea);
-        } else {
-            store_le32(c->bytes + c->len - 4, (u32)ea);
-        }
+        store_le(c->bytes + c->len - asize, ea & size_mask(asize), asize);
     } else {
         patch_disp(c, disp_at(c, modrm_at), ea);
     }

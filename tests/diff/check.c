@@ -87,11 +87,12 @@ static u64 top_bit(u64 v, unsigned bits)
     return (v >> (bits - 1)) & 1;
 }
 
-/* OF and CF of a shift made in single-bit steps. */
-static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v, u64 in, u64 rflags)
+/* CF of a shift made in single-bit steps; OF of the first (Intel) or the last (AMD) of them. Intel's rotates
+ * may keep OF: sim/cpu/exec/shift.c. */
+static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v, u64 in, u64 rflags, bool reg_imm)
 {
     u64 mask = size_mask(bits / 8);
-    u64 cf = rflags & 1, of = 0;
+    u64 cf = rflags & 1, of = 0, first = 0;
     v &= mask;
     in &= mask;
     for (unsigned i = 0; i < n; i++) {
@@ -118,7 +119,12 @@ static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v,
             break;
         case SHIFT_NONE: break;
         }
+        first = i == 0 ? of : first;
     }
+    bool keeps = kind == SHIFT_RCL || kind == SHIFT_RCR ? n % (bits + 1) == 0
+                                                        : (kind == SHIFT_ROL || kind == SHIFT_ROR) && reg_imm && n != 1;
+    first = keeps ? rflags >> 11 & 1 : first;
+    of = guest_model()->vendor == CPU_VENDOR_INTEL ? first : of;
     return (cf != 0 ? RFLAGS_CF : 0u) | (of != 0 ? RFLAGS_OF : 0u);
 }
 
@@ -143,7 +149,8 @@ u32 check_undefined(const struct diff_case *c, const struct diff_result *ours)
         return 0;
     }
     u64 source = kind >= SHIFT_SHLD ? c->start.gpr[c->in.r[1] & 15] : 0;
-    u64 want = stepped_flags(kind, bits, n, c->old, source, c->start.rflags);
+    u64 want = stepped_flags(kind, bits, n, c->old, source, c->start.rflags,
+                             c->in.r[1] == OPR_IMM && c->in.r[0] != OPR_MEM);
     return ((flags ^ want) & (RFLAGS_CF | RFLAGS_OF)) != 0 ? DIFF_UNDEFINED : 0;
 }
 
@@ -225,7 +232,7 @@ static bool close_single(u32 a, u32 b, double tolerance)
     if (isinf(x) || isinf(y)) {
         return false;
     }
-    return fabs((double)x - (double)y) <= tolerance * fabs((double)y);
+    return fabs((double)x - (double)y) <= tolerance * fabs((double)y) + 0x1.01p-126; /* tiny: zero */
 }
 
 static bool vectors_are_close(const struct diff_state *a, const struct diff_state *b)
@@ -316,6 +323,15 @@ static bool trigonometric_is_close(const struct diff_state *start, const struct 
     return x87_is_close(&same, b);
 }
 
+/* Chips keep as many bits of FIP and FDP as their linear addresses have, and extend the sign. */
+static bool only_pointers_differ(const struct native_fx *a, const struct native_fx *host)
+{
+    struct native_fx same = *a;
+    same.fip = host->fip;
+    same.fdp = host->fdp;
+    return same_x87(&same, host) && ((a->fip ^ host->fip) << 16) == 0 && ((a->fdp ^ host->fdp) << 16) == 0;
+}
+
 static bool is_state_image(unsigned id)
 {
     switch (id) {
@@ -345,6 +361,9 @@ static enum explanation explain_state_image(const struct diff_case *c, const str
 {
     unsigned id = insn_id(&c->in);
     bool restores = id == INSN_XRSTOR || id == INSN_XRSTOR64;
+    if (fields == DIFF_X87 && only_pointers_differ(&ours->end.fx, &host->end.fx)) {
+        return EXPLAIN_POINTERS;
+    }
     if (!both_faulted(ours, host)) {
         return EXPLAIN_NONE;
     }
@@ -362,7 +381,7 @@ static enum explanation explain_masked_move(const struct diff_case *c, const str
 {
     unsigned id = insn_id(&c->in);
     bool bytes = id == INSN_MASKMOVDQU || id == INSN_VMASKMOVDQU || id == INSN_MASKMOVQ;
-    u32 rest = fields & ~(u32)(DIFF_OUTCOME | (id == INSN_MASKMOVQ ? DIFF_X87 : 0u));
+    u32 rest = fields & ~(u32)DIFF_OUTCOME;
     if (rest == 0 && memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
         host->outcome.vector != VEC_AC) {
         return EXPLAIN_MASKED_FAULT;
@@ -396,11 +415,6 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
         return (fields & ~(u32)(DIFF_FLAGS | DIFF_GPR)) == 0 && (host->end.rflags & RFLAGS_ZF) != 0
                    ? EXPLAIN_DESCRIPTORS
                    : EXPLAIN_NONE;
-    case INSN_ENTER:
-        return (both_faulted(ours, host) && (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0) ||
-                       host->outcome.vector == VEC_AC
-                   ? EXPLAIN_ENTER
-                   : EXPLAIN_NONE;
     case INSN_CALL:
         return both_faulted(ours, host) && ours->outcome.vector == VEC_GP &&
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_OUTCOME)) == 0
@@ -428,6 +442,26 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
     }
 }
 
+/* An MMX instruction's TOP = 0 (and valid tags) remained of one that faulted. */
+static bool left_x87(const struct diff_case *c, const struct diff_result *host)
+{
+    struct native_fx begun = c->start.fx;
+    unsigned top = begun.fsw >> 11 & 7;
+    begun.fsw = (u16)(begun.fsw & ~(unsigned)FSW_TOP);
+    for (unsigned i = 0; i < 8; i++) { /* ST(i) of the new TOP: physical register i */
+        memcpy(begun.st[i], c->start.fx.st[(i + 8 - top) & 7], 10);
+    }
+    bool mmx = insn_rows[insn_id(&c->in)].unit == UNIT_MMX; /* or a row that has forms of both kinds */
+    for (unsigned i = 0; i < 2; i++) {
+        mmx = mmx || (c->in.r[i] >= OPR_MMX && c->in.r[i] < OPR_ST);
+    }
+    if (mmx && same_x87(&begun, &host->end.fx)) {
+        return true;
+    }
+    begun.tags = 0xff;
+    return mmx && same_x87(&begun, &host->end.fx);
+}
+
 enum explanation explain(const struct diff_case *c, const struct diff_result *ours,
                          const struct diff_result *host, u32 fields)
 {
@@ -435,6 +469,11 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     const struct insn_row *row = &insn_rows[id];
     if (is_state_image(id)) {
         return explain_state_image(c, ours, host, fields);
+    }
+    bool mmx = (fields & DIFF_X87) != 0 && both_faulted(ours, host) && left_x87(c, host);
+    fields &= mmx ? ~(u32)DIFF_X87 : ~(u32)0;
+    if (fields == 0) {
+        return EXPLAIN_MMX_STORE;
     }
     if (is_masked_move(id)) {
         enum explanation e = explain_masked_move(c, ours, host, fields);
@@ -452,10 +491,6 @@ enum explanation explain(const struct diff_case *c, const struct diff_result *ou
     if (c->compat && (fields & ~(u32)(DIFF_X87 | DIFF_MXCSR)) == DIFF_OUTCOME && host->outcome.vector == VEC_PF && host->outcome.cr2 >= 0xfffff000u &&
         (ours->outcome.vector == VEC_GP || ours->outcome.vector == VEC_SS)) {
         return EXPLAIN_WRAP;
-    }
-    if (fields == DIFF_X87 && both_faulted(ours, host) && c->in.osz == 8 &&
-        (host->end.fx.fsw & FSW_TOP) == 0) {
-        return EXPLAIN_MMX_STORE;
     }
     return explain_by_row(c, ours, host, fields);
 }

@@ -25,7 +25,7 @@ const char *row_exclusion(unsigned id)
 static bool always_faults(unsigned id)
 {
     switch (id) {
-    case INSN_UD0: case INSN_UD1: case INSN_UD2: case INSN_INT1: case INSN_INT3: case INSN_RSM:
+    case INSN_UD0: case INSN_UD1: case INSN_UD2: case INSN_INT1: case INSN_INT3: case INSN_INT: case INSN_RSM:
     case INSN_MONITOR: case INSN_MWAIT: case INSN_CLAC: case INSN_STAC: case INSN_SYSRET:
     case INSN_SYSEXIT: case INSN_CLI: case INSN_STI:
         return true;
@@ -205,6 +205,9 @@ static bool may_run(const struct diff_case *c, const struct byte_facts *facts)
     if (facts->not_modelled || facts->id == INSN_INVALID || facts->far || exclusions[facts->id] != NULL) {
         return false;
     }
+    if (facts->id == INSN_INT && (u8)c->in.imm == 0x80) {
+        return false; /* a system call */
+    }
     unsigned r0 = c->in.r[0];
     bool to_segment = (facts->id == INSN_MOV || facts->id == INSN_POP) && r0 >= OPR_SEG && r0 < OPR_SEG + 8;
     return !to_segment && (facts->id != INSN_JMP || r0 != OPR_FAR);
@@ -302,8 +305,8 @@ bool generate_case(struct generator *g, bool compat, struct diff_case *c)
     if (c->mutated || is_fault(&c->in) || c->decoded != DECODE_OK) {
         facts = facts_of(c->bytes, compat);
         c->len = facts.valid ? facts.len : 15;
-        if (is_fault(&c->in) && c->in.exec != exec_privilege_fault && !rng_one_in(r, g->survey ? 2 : 24)) {
-            return false; /* #UD is expensive */
+        if (is_fault(&c->in) && c->in.exec != exec_privilege_fault && !rng_one_in(r, g->survey ? 2 : (mode & MODE_FPU_ERROR) != 0 ? 4 : 24)) {
+            return false; /* #UD is expensive; a pending x87 exception gives #MF instead */
         }
     } else {
         facts.far = (c->in.imm & INSN_IMM_FAR) != 0 && insn_rows[id].block == BLOCK_JUMP &&

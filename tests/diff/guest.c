@@ -234,6 +234,21 @@ static void forget_translations(struct cpu *cpu)
     }
 }
 
+/* One of the other ways to keep the same flags: those that results leave (cpu/flags.h). */
+static void vary_flags(struct cpu *cpu, u64 rflags, u64 random)
+{
+    bool zf = (rflags & RFLAGS_ZF) != 0, sf = (rflags & RFLAGS_SF) != 0, pf = (rflags & RFLAGS_PF) != 0;
+    u64 res = zf ? 0 : random != 0 ? random : 1;
+    u64 parity = random >> 24 & 0xff;
+    if (((__builtin_popcountll((res ^ parity) & 0xff) & 1) == 0) != pf) {
+        parity ^= 1;
+    }
+    cpu->arch.cc_res = res;
+    cpu->arch.cc_aux &= ~(u64)(CC_SD | (u64)0xff << CC_PD_SHIFT);
+    cpu->arch.cc_aux |= ((res >> 63) != 0) != sf ? CC_SD : 0u;
+    cpu->arch.cc_aux |= parity << CC_PD_SHIFT;
+}
+
 static void load_state(struct cpu *cpu, const struct diff_state *s)
 {
     struct fpu_state *f = &cpu->arch.fpu;
@@ -303,6 +318,9 @@ void guest_run(unsigned g, const struct diff_case *c, exec_fn *exec, struct diff
     struct cpu *cpu = &guests.g[g].cpu;
     set_segments(cpu, c->compat);
     load_state(cpu, &c->start);
+    if (g == 1) {
+        vary_flags(cpu, c->start.rflags, (c->number + 1) * 0x9e3779b97f4a7c15u >> (c->number & 31));
+    }
     cpu_update_mode(cpu);
     if (g == 0) {
         forget_translations(cpu);
@@ -315,7 +333,11 @@ void guest_run(unsigned g, const struct diff_case *c, exec_fn *exec, struct diff
         if (e->kind == EVENT_EXCEPTION && e->vector == VEC_PF) {
             r->outcome.cr2 = e->cr2;
         }
-        if (e->kind == EVENT_INT3 || e->kind == EVENT_ICEBP) {
+        if (e->kind == EVENT_SOFT_INT && e->vector != VEC_BP && e->vector != VEC_OF) {
+            /* The host's other gates have DPL 0. [SDM3 "Protection of Exception- and Interrupt-Handler
+             * Procedures"] */
+            r->outcome = (struct diff_outcome){.vector = VEC_GP, .error = (u32)e->vector * 8 + 2};
+        } else if (e->kind == EVENT_SOFT_INT || e->kind == EVENT_INT3 || e->kind == EVENT_ICEBP) {
             cpu->arch.rip += e->insn_len; /* traps */
         }
     }

@@ -6,6 +6,7 @@
  *   --mnemonic NAME  only this row; --no-mutate: only proper encodings; --bits 32|64: only that mode
  *   --replay S:N     case N of seed S (with what leads to it), printed in full
  *   --max-reports N  differences shown in full (default 20); --table: counts by row
+ *   --explained      show those that are explained too
  *
  * Exit status: 0 no unexplained difference, 1 some, 77 this host cannot serve. */
 #define _GNU_SOURCE
@@ -19,12 +20,13 @@
 
 struct row_count {
     u64 cases, completed, differences, explained;
+    u64 undefined[6], unlike[6]; /* by flag: left undefined; the host had another value than we define */
 };
 
 static struct {
     u64 seed, cases, replay;
     double seconds;
-    bool replaying, table, mutate;
+    bool replaying, table, mutate, explained;
     u64 max_reports;
     const char *mnemonic;
     unsigned bits; /* 0: both */
@@ -34,7 +36,7 @@ static struct {
     struct row_count row[INSN_COUNT];
     u64 explained[EXPLAIN_COUNT];
     u64 vectors[256];
-    u64 cases, compat, exact, mutated, differences, drawn, unsafe;
+    u64 cases, compat, exact, mutated, differences, shown, drawn, unsafe;
 } stats;
 
 static struct forms forms[2];
@@ -63,6 +65,22 @@ static bool host_is_safe(const struct diff_case *c, const struct diff_result *ou
            (rip < (u64)1 << 32 || c->decoded != DECODE_OK || insn_rows[insn_id(&c->in)].block == BLOCK_JUMP);
 }
 
+static const struct {
+    u16 bit;
+    char name[3];
+} arith_flags[6] = {{RFLAGS_CF, "CF"}, {RFLAGS_PF, "PF"}, {RFLAGS_AF, "AF"},
+                    {RFLAGS_ZF, "ZF"}, {RFLAGS_SF, "SF"}, {RFLAGS_OF, "OF"}};
+
+static void count_undefined(struct row_count *row, const struct diff_case *c, const struct diff_result *ours,
+                            const struct diff_result *host)
+{
+    u64 free_bits = undefined_flags(c), unlike = ours->end.rflags ^ host->end.rflags;
+    for (unsigned i = 0; i < 6 && free_bits != 0; i++) {
+        row->undefined[i] += (free_bits & arith_flags[i].bit) != 0;
+        row->unlike[i] += (free_bits & unlike & arith_flags[i].bit) != 0;
+    }
+}
+
 static void resynchronise(void)
 {
     for (unsigned g = 0; g < GUESTS; g++) {
@@ -79,6 +97,10 @@ static void count_difference(const struct diff_case *c, const struct diff_result
     if (why != EXPLAIN_NONE) {
         row->explained++;
         stats.explained[why]++;
+        if (options.explained && stats.shown++ < options.max_reports) {
+            printf("explained: %s\n", explanation_text[why]);
+            report_difference(stdout, c, ours, other, name, fields, guest_window(0), other_window);
+        }
         return;
     }
     row->differences++;
@@ -116,6 +138,9 @@ static bool run_case(struct diff_case *c, bool *host_agrees)
     stats.compat += c->compat;
     stats.exact += c->exact;
     stats.mutated += c->mutated;
+    if (host.outcome.completed && ours[0].outcome.completed) {
+        count_undefined(row, c, &ours[0], &host);
+    }
     if (UNLIKELY(d != 0)) {
         count_difference(c, &ours[0], &host, "host", d, host_window(), true);
     } else if (UNLIKELY(options.replaying && c->number == options.replay)) {
@@ -208,6 +233,25 @@ static void print_table(void)
     }
 }
 
+/* What this host does where the manuals leave a flag open. */
+static void print_undefined(void)
+{
+    printf("undefined flags: how often this host's value is not the one defined here\n");
+    for (unsigned id = 0; id < INSN_COUNT; id++) {
+        const struct row_count *r = &stats.row[id];
+        bool any = false;
+        for (unsigned i = 0; i < 6; i++) {
+            if (r->undefined[i] != 0) {
+                printf(any ? "" : "%-16s", insn_rows[id].name);
+                printf("  %s %llu/%llu", arith_flags[i].name, (unsigned long long)r->unlike[i],
+                       (unsigned long long)r->undefined[i]);
+                any = true;
+            }
+        }
+        printf(any ? "\n" : "");
+    }
+}
+
 static void print_summary(double seconds)
 {
     unsigned rows = 0, differing = 0;
@@ -257,6 +301,10 @@ static bool parse_options(int argc, char **argv)
             options.table = true;
             continue;
         }
+        if (strcmp(name, "--explained") == 0) {
+            options.explained = true;
+            continue;
+        }
         if (strcmp(name, "--no-mutate") == 0) {
             options.mutate = false;
             continue;
@@ -302,7 +350,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!parse_options(argc, argv)) {
         fprintf(stderr, "vt_difffuzz: options are --cases N, --time S, --seed N, --mnemonic NAME, --no-mutate, "
-                        "--bits 32|64, --replay SEED:N, --max-reports N, --table\n");
+                        "--bits 32|64, --replay SEED:N, --max-reports N, --table, --explained\n");
         return 64;
     }
     if (!host_open()) {
@@ -346,6 +394,7 @@ int main(int argc, char **argv)
     }
     if (options.table) {
         print_table();
+        print_undefined();
     }
     print_summary(now() - start);
     generator_close(&g);

@@ -190,14 +190,14 @@ void random_fx(struct rng *r, struct native_fx *fx)
     u64 v = rng_next(r);
     unsigned fcw = FCW_ONE | FP_ALL | ((unsigned)(v & 3) == 0 ? 0x300u : (unsigned)(v >> 2) & FCW_PC) |
                    ((unsigned)v & FCW_RC);
-    if ((v & 0xf0000) == 0) {
+    if ((v & 0x70000) == 0) {
         fcw &= ~(unsigned)(v >> 20 & FP_ALL);
     }
     unsigned fsw = (unsigned)(v >> 32) & (FSW_CC | FSW_TOP);
     if ((v & 0x300000000) == 0) {
         fsw |= (unsigned)(v >> 26) & (FP_ALL | FSW_SF);
-        if ((v & 0xc00000000) == 0) {
-            fsw &= fcw | ~(unsigned)FP_ALL; /* mostly nothing pending */
+        if ((v & 0x4000000000) == 0) {
+            fsw &= fcw | ~(unsigned)FP_ALL; /* nothing pending */
         }
     }
     if ((fsw & ~fcw & FP_ALL) != 0) {

@@ -51,7 +51,7 @@ static void request(struct vtd_rig *r, struct input *in)
     } else {
         moved = dma_read(&r->dma, requester, IOVA(iova), bytes, size);
     }
-    u64 told = vtd_last_fault(r->vtd)->count;
+    u64 told = r->vtd->last.count;
     if (!moved && told == 0) { /* nothing is refused without a word */
         abort();
     }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio.gz [COMMAND_FILE]
+# A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio[.gz] [COMMAND_FILE]
 # /init mounts the usual file systems, loads the modules of $MODULES (a folder that pick_modules.py
-# wrote), prints "@@ SHELL ...", then
+# wrote), goes over to hvc0 if that is the console, prints "@@ SHELL ...", then
 #   - with root=DEVICE on the command line: mounts it read-write and starts its /sbin/init,
 #   - else runs COMMAND_FILE's commands, or an interactive shell on the console, and powers off.
 set -eu
@@ -22,6 +22,9 @@ mount -t devtmpfs none /dev
 if [ -f /modules/load ]; then
     while read -r m; do insmod "/modules/$m"; done < /modules/load
 fi
+case " $(cat /proc/cmdline) " in
+*" console=hvc0 "*) exec </dev/hvc0 >/dev/hvc0 2>&1 ;; # only now is there one
+esac
 echo "@@ SHELL $(uname -r) cpus=$(grep -c ^processor /proc/cpuinfo)"
 for word in $(cat /proc/cmdline); do
     case $word in
@@ -55,5 +58,11 @@ if [ -n "${EXTRA:-}" ]; then
     cp -r "$EXTRA" "$dir/extra"
 fi
 find "$dir" -exec touch -h -d @0 {} +
-(cd "$dir" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 --reproducible) | gzip -n -6 > "$out.part"
+pack() {
+    (cd "$dir" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0 --reproducible)
+}
+case $out in
+*.gz) pack | gzip -n -6 > "$out.part" ;;
+*) pack > "$out.part" ;;
+esac
 mv "$out.part" "$out"

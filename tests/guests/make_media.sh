@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR
+# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR [SMALL_VMM]
 # Does nothing when OUT_DIR is newer than the inputs and these scripts. Ends with 77 when INPUTS is missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -9,7 +9,7 @@ if [ ! -e "$in/complete" ]; then
     echo "SKIP: $in is missing; scripts/fetch-inputs gets it"
     exit 77
 fi
-if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" -newer "$out/stamp" | head -n 1)" ]; then
+if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" "$in/qemu/complete" "$in/xen/complete" -newer "$out/stamp" 2>/dev/null | head -n 1)" ]; then
     exit 0
 fi
 mkdir -p "$out"
@@ -17,13 +17,15 @@ modules_of() { # kernel image -> its module tree
     version=$(basename "$(readlink -f "$1")" | sed 's/^vmlinuz-//')
     ls -d "$in"/root/lib/modules/"$version" "$in"/root/usr/lib/modules/"$version" 2>/dev/null | head -n 1
 }
-"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net
+"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net virtio_console
 "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules" \
     virtio_pci virtio_blk virtio_net ahci sd_mod crc32c_generic ext4
 "$here/make_initrd.sh" "$out/shell.cpio.gz" "$here/shell_commands"
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/root-cloud.cpio.gz"
 MODULES=$out/modules "$here/make_initrd.sh" "$out/root.cpio.gz"
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/net.cpio.gz" "$here/net_commands"
+MODULES=$out/modules "$here/make_initrd.sh" "$out/net-stock.cpio.gz" "$here/net_commands"
+"$here/make_initrd.sh" "$out/rogue.cpio.gz" "$here/rogue_commands"
 if [ -e "$in/busybox-i386" ]; then
     BUSYBOX=$in/busybox-i386 "$here/make_initrd.sh" "$out/shell32.cpio.gz" "$here/shell_commands"
 fi
@@ -32,4 +34,44 @@ fi
     "console=ttyS0 root=/dev/vda1" "$here/disk_init"
 "$here/make_disk.sh" "$out/ahci.img" "$in/vmlinuz" "$out/root.cpio.gz" \
     "console=ttyS0 root=/dev/sda1" "$here/disk_init"
+# A guest that is a hypervisor, with Debian's QEMU and a guest of its own.
+if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd
+    rm -rf "$out/inner" "$out/outer"
+    mkdir -p "$out/inner" "$out/outer"
+    cp "$3" "$out/inner/small_vmm"
+    MODULES=$out/modules-kvm EXTRA=$out/inner \
+        "$here/make_initrd.sh" "$out/outer/inner.cpio" "$here/nested_inner_commands"
+    cp "$3" "$out/outer/small_vmm"
+    cp -L "$in/vmlinuz-cloud" "$out/outer/vmlinuz"
+    "$here/pick_program.sh" "$in/qemu/root" usr/bin/qemu-system-x86_64 "$out/outer/qemu"
+    for f in bios-microvm.bin bios-256k.bin kvmvapic.bin linuxboot_dma.bin; do
+        cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
+    done
+    MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/nested.cpio" "$here/nested_commands"
+fi
+# Xen, with a dom0 of the stock kernel that creates guests of each kind from the cloud kernel.
+if [ -e "$in/xen/complete" ]; then
+    xen=$in/xen/root
+    tools=$(ls -d "$xen"/usr/lib/xen-*/ | head -n 1)
+    tools=${tools#"$xen/"}
+    gzip -dc "$xen"/boot/xen-*-amd64.gz > "$out/xen.elf"
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-xen" \
+        xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs
+    rm -rf "$out/xen"
+    mkdir -p "$out/xen/tools" "$out/xen/qemu" "$out/xen/seabios"
+    for program in xl xenstored xenconsoled xen-init-dom0; do
+        "$here/pick_program.sh" "$xen" "${tools}bin/$program" "$out/xen/tools"
+    done
+    "$here/pick_program.sh" "$xen" usr/libexec/xen-qemu-system-i386 "$out/xen/tools"
+    cp -r "$xen/${tools}boot" "$out/xen/boot"
+    basename "$tools" > "$out/xen/name"
+    cp -L "$xen/usr/share/seabios/bios-256k.bin" "$out/xen/seabios/"
+    for f in kvmvapic.bin linuxboot_dma.bin; do
+        cp -L "$xen/usr/share/qemu/$f" "$out/xen/qemu/"
+    done
+    cp -L "$in/vmlinuz-cloud" "$out/xen/vmlinuz"
+    "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
+    MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen.cpio.gz" "$here/xen_commands"
+fi
 touch "$out/stamp"

@@ -36,7 +36,7 @@ struct vtd_rig {
     struct bus bus;
     struct phys phys;
     struct device_env env;
-    struct vtd *vtd;
+    struct iommu *vtd;
     struct dma dma;
     struct msi_sink msi;
     unsigned messages;
@@ -93,8 +93,8 @@ static inline struct vtd_rig *vr_new(const struct vtd_options *options)
                                 .ioapic_requester = VR_IOAPIC,
                                 .hpet_requester = 0xf078};
     r->vtd = vtd_new(&r->env, "intel-iommu", &config);
-    r->dma = vtd_dma(r->vtd);
-    r->msi = vtd_msi(r->vtd);
+    r->dma = iommu_dma(r->vtd);
+    r->msi = iommu_msi(r->vtd);
     return r;
 }
 

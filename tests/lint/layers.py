@@ -12,13 +12,16 @@ ALLOWED = {
     "trace": {"base"},
     "mmu": {"trace", "base"},
     "cpu": {"mmu", "trace", "base"},
+    "jit": {"cpu", "mmu", "trace", "base"},
     "devices": {"mmu", "trace", "base"},  # of mmu only phys.h, see below
     "watch": {"mmu", "trace", "base"},
-    "machine": {"cpu", "devices", "watch", "mmu", "trace", "base"},
-    "traces": {"machine", "cpu", "devices", "watch", "mmu", "trace", "base"},
-    "debugger": {"traces", "machine", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "machine": {"jit", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "traces": {"machine", "jit", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "debugger": {"traces", "machine", "jit", "cpu", "devices", "watch", "mmu", "trace", "base"},
+    "hv": set(),  # the hypervisor and the guests know nothing of the simulator, nor of each other
+    "guests": set(),
 }
-SIM = {"base", "trace", "mmu", "cpu", "devices", "watch", "machine"}
+SIM = {"jit", "base", "trace", "mmu", "cpu", "devices", "watch", "machine"}
 
 
 def layer_of(path):
@@ -29,7 +32,7 @@ def layer_of(path):
 def main():
     root = sys.argv[1]
     errors = []
-    for top in ("abi", "sim", "traces", "debugger"):
+    for top in ("abi", "sim", "traces", "debugger", "hv", "guests"):
         for folder, _, names in os.walk(os.path.join(root, top)):
             for name in names:
                 if not name.endswith((".c", ".h", ".def")):

@@ -12,7 +12,7 @@ LIMIT = 750
 def main():
     root = sys.argv[1]
     errors = []
-    for top in ("abi", "sim", "traces", "debugger", "tests", "scripts"):
+    for top in ("abi", "sim", "traces", "debugger", "hv", "guests", "tests", "scripts"):
         for folder, _, names in os.walk(os.path.join(root, top)):
             for name in names:
                 path = os.path.relpath(os.path.join(folder, name), root)

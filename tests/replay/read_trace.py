@@ -106,7 +106,7 @@ class Trace:
             for kind, body, first, last, count in chunks(self.data):
                 if kind == 1:
                     self.config = body.decode()
-                elif kind == 3:
+                elif kind == 4:
                     self.list_events(body)
                 elif kind == 2:
                     yield from self.of_chunk(body, first, last, count)

@@ -60,7 +60,7 @@ static inline void set_code64(void)
     d->lin_mask = d->sp_mask = ~(u64)0;
     for (unsigned s = 0; s < SEG_COUNT; s++) {
         d->seg_base[s] = 0;
-        d->seg_rlimit[s] = d->seg_wlimit[s] = ~(u64)0;
+        d->seg_rend[s] = d->seg_wend[s] = ~(u64)0;
     }
 }
 
@@ -75,7 +75,7 @@ static inline void set_real(void)
     for (unsigned s = 0; s < SEG_COUNT; s++) {
         cpu.arch.seg[s].base = d->seg_base[s] = GUEST;
         cpu.arch.seg[s].limit = 0xffff;
-        d->seg_rlimit[s] = d->seg_wlimit[s] = 0xffff;
+        d->seg_rend[s] = d->seg_wend[s] = 0x10000;
     }
 }
 

@@ -142,7 +142,7 @@ static inline void cpu_from_native(const struct native_state *s)
     cpu.d.code64 = true;
     cpu.d.code_size = 8;
     for (unsigned i = 0; i < SEG_COUNT; i++) {
-        cpu.d.seg_rlimit[i] = cpu.d.seg_wlimit[i] = ~(u64)0;
+        cpu.d.seg_rend[i] = cpu.d.seg_wend[i] = ~(u64)0;
     }
     memcpy(cpu.arch.gpr, s->gpr, sizeof s->gpr);
     memcpy(cpu.arch.vec, s->vec, sizeof s->vec);

@@ -29,7 +29,8 @@ struct regs {
 #define NO_AF (RFLAGS_ARITH & ~RFLAGS_AF)
 #define CFOF (RFLAGS_CF | RFLAGS_OF)
 /* Counts other than 1 leave OF undefined, those beyond the width CF (and processors differ): not
- * compared. In rows marked STEPPED the host shifts by one as often as the count says. */
+ * compared. In rows marked STEPPED the host shifts by one as often as the count says; an Intel model's OF is
+ * then that of the first step. */
 #define COUNTED BIT(40)
 #define STEPPED BIT(41)
 
@@ -215,8 +216,17 @@ static unsigned row_count(const struct host_row *row, u64 rcx)
 static void repeat_host(const struct host_row *row, struct regs *r)
 {
     unsigned times = (row->flags & STEPPED) != 0 ? row_count(row, r->c) : 1;
+    bool carry = row->exec == exec_rcl || row->exec == exec_rcr;
+    u64 of = 0, before = r->flags & RFLAGS_OF;
     for (unsigned i = 0; i < times; i++) {
         row->host(r);
+        of = i == 0 ? r->flags & RFLAGS_OF : of;
+    }
+    if (carry && times % (8u * row->size + 1) == 0) {
+        of = before; /* round whole */
+    }
+    if (times > 1 && model.vendor == CPU_VENDOR_INTEL) {
+        r->flags = (r->flags & ~(u64)RFLAGS_OF) | of;
     }
 }
 
@@ -262,6 +272,7 @@ static void run_host_row(const struct host_row *row, unsigned rounds)
             continue;
         }
         struct regs r = start;
+        model.vendor = (i & 1) != 0 ? CPU_VENDOR_AMD : CPU_VENDOR_INTEL;
         g[RAX] = r.a;
         g[RBX] = r.b;
         g[RCX] = r.c;

@@ -160,6 +160,65 @@ START_TEST(exec_shapes__stack16)
 }
 END_TEST
 
+static bool of_after(cpu_rc (*exec)(struct cpu *, const struct insn *), const struct insn *in, bool of)
+{
+    cpu.arch.gpr[RAX] = 0x41; /* the first step to the left changes the sign, the third does not */
+    cpu.arch.gpr[RCX] = in->osz == 1 && exec == exec_rcl ? 9 : 3;
+    cpu_set_rflags(&cpu, RFLAGS_ONE | (of ? RFLAGS_OF : 0u));
+    ck_assert(exec(&cpu, in) == CPU_OK);
+    return (cpu_rflags(&cpu) & RFLAGS_OF) != 0;
+}
+
+/* OF of rotates by more than one: by vendor; Intel's keep it in two cases. */
+START_TEST(exec_shapes__rotate_overflow)
+{
+    set_up();
+    struct insn by_cl = make(1, RAX, RCX, OPR_NONE, 0), by_imm = make(1, RAX, OPR_IMM, OPR_NONE, 3);
+    for (unsigned of = 0; of < 2; of++) {
+        model.vendor = CPU_VENDOR_INTEL;
+        ck_assert(of_after(exec_rol, &by_cl, of != 0));
+        ck_assert(of_after(exec_shl, &by_imm, of != 0));
+        ck_assert(of_after(exec_rol, &by_imm, of != 0) == (of != 0));
+        ck_assert(of_after(exec_rcl, &by_cl, of != 0) == (of != 0)); /* round whole */
+        model.vendor = CPU_VENDOR_AMD;
+        ck_assert(!of_after(exec_rol, &by_cl, of != 0));
+        ck_assert(!of_after(exec_shl, &by_imm, of != 0));
+        ck_assert(!of_after(exec_rol, &by_imm, of != 0));
+    }
+}
+END_TEST
+
+/* ENTER: level 2 copies one frame pointer and pushes its own; the final RSP is tried for writing. What
+ * was pushed before a fault stays, RSP and RBP do not move. */
+START_TEST(exec_shapes__enter)
+{
+    set_up();
+    u64 *g = cpu.arch.gpr;
+    g[RSP] = GUEST + 256;
+    g[RBP] = GUEST + 512;
+    put64(GUEST + 504, 55);
+    struct insn in = make(8, OPR_NONE, OPR_NONE, OPR_NONE, (u64)2 << 32 | 16);
+    ck_assert(exec_enter(&cpu, &in) == CPU_OK);
+    ck_assert_uint_eq(mem64(GUEST + 248), GUEST + 512);
+    ck_assert_uint_eq(mem64(GUEST + 240), 55);
+    ck_assert_uint_eq(mem64(GUEST + 232), GUEST + 248);
+    ck_assert_uint_eq(g[RBP], GUEST + 248);
+    ck_assert_uint_eq(g[RSP], GUEST + 232 - 16);
+
+    set_up();
+    set_real();
+    cpu.d.seg_wend[SEG_SS] = cpu.d.seg_rend[SEG_SS] = 0x200;
+    cpu.arch.seg[SEG_SS].limit = 0x1ff;
+    g[RSP] = 0x100;
+    g[RBP] = 0x5678;
+    in = make(2, OPR_NONE, OPR_NONE, OPR_NONE, 0xf000); /* to 10feh, beyond the limit */
+    assert_fault(exec_enter(&cpu, &in), VEC_SS);
+    ck_assert_uint_eq(load_le16(memory + 0xfe), 0x5678);
+    ck_assert_uint_eq(g[RSP], 0x100);
+    ck_assert_uint_eq(g[RBP], 0x5678);
+}
+END_TEST
+
 START_TEST(exec_shapes__branches)
 {
     set_up();
@@ -321,7 +380,7 @@ START_TEST(exec_shapes__string_fault)
     set_up();
     set_real();
     u64 *g = cpu.arch.gpr;
-    cpu.d.seg_wlimit[SEG_ES] = 0x1ff;
+    cpu.d.seg_wend[SEG_ES] = 0x200;
     cpu.arch.seg[SEG_ES].limit = 0x1ff;
     struct insn in = make_string(2, 1, PFX_REP);
     g[RDI] = 0xffff0000 + 0x1f0;
@@ -365,6 +424,9 @@ int main(void)
     tcase_add_test(tc, exec_shapes__cmpxchg_wide);
     tcase_add_test(tc, exec_shapes__stack);
     tcase_add_test(tc, exec_shapes__stack16);
+    tcase_add_test(tc, exec_shapes__enter);
+    tcase_add_test(tc, exec_shapes__rotate_overflow);
+
     tcase_add_test(tc, exec_shapes__branches);
     tcase_add_test(tc, exec_shapes__string_random);
     tcase_add_test(tc, exec_shapes__string_chunks);

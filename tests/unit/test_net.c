@@ -2,6 +2,7 @@
 /* User networking: what net_local answers, when, and that it survives save and restore; hostfwd
  * texts; a TCP connection through slirp to a socket on loopback, and one the other way. */
 #include "machine/host/net.h"
+#include "machine/host/net_dns.h"
 #include "machine/host/net_frame.h"
 
 #include <check.h>
@@ -260,6 +261,99 @@ START_TEST(dhcp__lease_saved_and_restored)
 END_TEST
 
 /* Frames cut anywhere and with any bytes. */
+static u32 make_question(u8 *f, u16 id, u16 type, const char *name)
+{
+    u8 *udp = f + ETH_SIZE + IPV4_SIZE, *dns = udp + UDP_SIZE, *p = dns + 12;
+    memset(udp, 0, 300);
+    store_be16(dns, id);
+    store_be16(dns + 2, 0x0100);
+    store_be16(dns + 4, 1);
+    while (*name != '\0') {
+        size_t n = strcspn(name, ".");
+        *p++ = (u8)n;
+        memcpy(p, name, n);
+        p += n;
+        name += n + (name[n] == '.' ? 1 : 0);
+    }
+    store_be16(p + 1, type);
+    store_be16(p + 3, 1);
+    u32 size = (u32)(p + 5 - udp);
+    store_be16(udp + UDP_SRC, 4000);
+    store_be16(udp + UDP_DST, 53);
+    store_be16(udp + UDP_LENGTH, (u16)size);
+    return make_ip(f, IPV4_PROTOCOL_UDP, NET_LOCAL_GUEST, NET_LOCAL_DNS, size);
+}
+
+/* The answer leaves at a fixed time after the question, whenever it comes in before. */
+START_TEST(dns__answered_after_a_fixed_delay)
+{
+    for (u64 early = 0; early < 2; early++) {
+        struct net_rig *rig = net_rig_new((struct net_backend){.send = on_pass});
+        u8 f[400], a[NET_FRAME_MAX];
+        struct dns_question q;
+        struct dns_reply reply;
+        u32 len = make_question(f, 77, DNS_TYPE_A, "Host.Vitrine");
+        ck_assert(dns_parse(f, len, &q));
+        ck_assert_str_eq(q.name, "host.vitrine");
+        ck_assert(dns_fixed(&q, &reply));
+        card_send(rig, f, len);
+        ck_assert_uint_eq(rig->passed, 1);
+        u32 n = dns_build(f, &q, &reply, a);
+        net_rig_run(rig, early * NET_LOCAL_DELAY_NS / 2);
+        ck_assert(net_local_take(rig->local, a, n));
+        ck_assert(!net_local_take(rig->local, a, n)); /* a second one is nobody's */
+        ck_assert_uint_eq(rig->got_count, 0);
+        net_rig_run(rig, 1000000);
+        ck_assert_uint_eq(rig->got_count, 1);
+        ck_assert_uint_eq(rig->got_ns, NET_LOCAL_DELAY_NS);
+        ck_assert_uint_eq(rig->got_len, n);
+        const u8 *dns = rig->got + ETH_SIZE + IPV4_SIZE + UDP_SIZE;
+        ck_assert_uint_eq(load_be16(dns), 77);
+        ck_assert_uint_eq(load_be16(dns + 2), 0x8180);
+        ck_assert_uint_eq(load_be16(dns + 6), 1);
+        ck_assert_uint_eq(load_be32(rig->got + n - 4), NET_LOCAL_GATEWAY);
+        ck_assert_uint_eq(net_checksum(net_sum(0, rig->got + ETH_SIZE, IPV4_SIZE)), 0);
+        net_rig_free(rig);
+    }
+}
+END_TEST
+
+START_TEST(dns__questions)
+{
+    u8 f[400], a[NET_FRAME_MAX];
+    struct dns_question q;
+    struct dns_reply reply;
+    static const volatile int no_interrupt;
+    u32 len = make_question(f, 1, 15, "vitrine"); /* mail: not ours */
+    ck_assert(!dns_parse(f, len, &q));
+    len = make_question(f, 1, DNS_TYPE_PTR, "2.2.0.10.in-addr.arpa");
+    ck_assert(dns_parse(f, len, &q) && dns_fixed(&q, &reply));
+    ck_assert_str_eq(reply.name, "host.vitrine");
+    len = dns_build(f, &q, &reply, a);
+    ck_assert_int_eq(memcmp(a + len - 14, "\4host\7vitrine", 14), 0);
+    len = make_question(f, 1, DNS_TYPE_A, "nosuch.invalid");
+    ck_assert(dns_parse(f, len, &q) && dns_fixed(&q, &reply));
+    ck_assert_uint_eq(reply.code, DNS_NO_SUCH_NAME);
+    len = make_question(f, 1, DNS_TYPE_A, "127.0.0.1"); /* the C library knows that without any server */
+    ck_assert(dns_parse(f, len, &q) && !dns_fixed(&q, &reply));
+    net_lookup(&q, &no_interrupt, &reply);
+    ck_assert_uint_eq(reply.code, DNS_OK);
+    ck_assert_uint_eq(reply.addresses[0], NET_LOCAL_GATEWAY);
+    for (u32 cut = 0; cut < len; cut++) { /* a cut frame is no question */
+        ck_assert(!dns_parse(f, cut, &q));
+    }
+    for (u32 i = 0; i < 20000; i++) { /* nonsense does no harm */
+        len = make_question(f, 1, DNS_TYPE_A, "host.vitrine");
+        f[ETH_SIZE + (u32)rand() % (len - ETH_SIZE)] = (u8)rand();
+        f[ETH_SIZE + (u32)rand() % (len - ETH_SIZE)] = (u8)rand();
+        if (dns_parse(f, len, &q)) {
+            (void)dns_fixed(&q, &reply);
+            ck_assert_uint_le(dns_build(f, &q, &reply, a), NET_FRAME_MAX);
+        }
+    }
+}
+END_TEST
+
 START_TEST(local__any_frame)
 {
     struct net_rig *rig = net_rig_new((struct net_backend){.send = on_pass});
@@ -469,6 +563,8 @@ int main(void)
     tcase_add_test(t, arp__answered_after_a_fixed_delay);
     tcase_add_test(t, icmp__gateway_and_name_server_answer);
     tcase_add_test(t, dhcp__lease_saved_and_restored);
+    tcase_add_test(t, dns__answered_after_a_fixed_delay);
+    tcase_add_test(t, dns__questions);
     tcase_add_test(t, local__any_frame);
     tcase_add_test(t, hostfwd__texts);
     tcase_add_test(t, slirp__tcp_to_loopback);

@@ -130,6 +130,36 @@ START_TEST(test_pci_testdev__counts)
 }
 END_TEST
 
+/* Routes and connections are kept; nothing there to signal. */
+START_TEST(test_hyperv_testdev__keeps_routes)
+{
+    struct rig *rig = rig_new();
+    struct rig *two = rig_new();
+    hyperv_testdev_new(&rig->env, "hyperv-testdev");
+    hyperv_testdev_new(&two->env, "hyperv-testdev");
+    bus_reset(rig->bus, RESET_POWER);
+    bus_reset(two->bus, RESET_POWER);
+    ck_assert_uint_eq(bus_port_read(rig->bus, 0x3000, 4), ~0u);
+    u64 empty = rig_hash(rig);
+    bus_port_write(rig->bus, 0x3000, 1u << 16 | 3u << 8 | 2, 4); /* route 3.2 */
+    u64 one = rig_hash(rig);
+    ck_assert_uint_ne(one, empty);
+    bus_port_write(rig->bus, 0x3000, 3u << 16 | 3u << 8 | 2, 4); /* its signal goes nowhere */
+    bus_port_write(rig->bus, 0x3000, 1u << 16 | 3u << 8 | 16, 4); /* no such source */
+    bus_port_write(rig->bus, 0x3000, 2u << 16 | 3u << 8 | 5, 4); /* no such route */
+    bus_port_write(rig->bus, 0x3000, 7u << 24 | 7u << 16, 4); /* no such connection */
+    ck_assert_uint_eq(rig_hash(rig), one);
+    bus_port_write(rig->bus, 0x3000, 9u << 24 | 4u << 16 | 3u << 8 | 2, 4);
+    bus_port_write(rig->bus, 0x3000, 9u << 24 | 7u << 16, 4); /* a message connection, not an event's */
+    rig_check_save_restore(rig, two);
+    bus_port_write(rig->bus, 0x3000, 9u << 24 | 5u << 16, 4);
+    bus_port_write(rig->bus, 0x3000, 2u << 16 | 3u << 8 | 2, 4);
+    ck_assert_uint_eq(rig_hash(rig), empty);
+    rig_free(two);
+    rig_free(rig);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("testdevs");
@@ -138,6 +168,7 @@ int main(void)
     tcase_add_test(tc, test_edu__registers);
     tcase_add_test(tc, test_edu__dma_and_msi);
     tcase_add_test(tc, test_pci_testdev__counts);
+    tcase_add_test(tc, test_hyperv_testdev__keeps_routes);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);
     int failed = srunner_ntests_failed(runner);

@@ -31,9 +31,9 @@ static void check_fault(struct vtd_rig *r, u64 iova, bool write, u8 reason, unsi
 {
     u8 byte[8] = {0};
     ck_assert(!(write ? vr_write(r, iova, byte, 8) : vr_read(r, iova, byte, 8)));
-    const struct vtd_last_fault *f = vtd_last_fault(r->vtd);
+    const struct iommu_last_fault *f = &r->vtd->last;
     ck_assert_uint_eq(f->reason, reason);
-    ck_assert_ptr_nonnull(vtd_fault_words(reason));
+    ck_assert_ptr_nonnull(iommu_fault_words(r->vtd, reason));
     ck_assert_uint_eq(f->requester, VR_DEVICE);
     ck_assert_uint_eq(f->address, iova);
     ck_assert(f->recorded);
@@ -51,7 +51,7 @@ static void clear_fault(struct vtd_rig *r, unsigned n)
 /* Fault, then cleared. Each of these is first in its rig's ring of records, then next in turn. */
 static void blocked(struct vtd_rig *r, u64 iova, bool write, u8 reason)
 {
-    unsigned n = (unsigned)(vtd_last_fault(r->vtd)->count % VTD_FRCD_COUNT);
+    unsigned n = (unsigned)(r->vtd->last.count % VTD_FRCD_COUNT);
     check_fault(r, iova, write, reason, n);
     clear_fault(r, n);
     ck_assert_uint_eq(vr_reg(r, VTD_FSTS), 0);
@@ -330,7 +330,7 @@ START_TEST(faults__recording)
     vr_set(r, VTD_FEUADDR, 0x100);
     vr_w64(r, VR_CONTEXT + 16 * VR_DEVICE, 2);
     ck_assert(!vr_read(r, 0, bytes, 4));
-    ck_assert(!vtd_last_fault(r->vtd)->recorded);
+    ck_assert(!r->vtd->last.recorded);
     ck_assert_uint_eq(vr_reg(r, VTD_FSTS), 0);
     vr_w64(r, VR_CONTEXT + 16 * VR_DEVICE, 0);
     check_fault(r, 0x1000, false, 2, 0);
@@ -344,12 +344,12 @@ START_TEST(faults__recording)
     }
     ck_assert_uint_eq(r->messages, 1); /* one condition, one interrupt */
     ck_assert(!vr_read(r, 0x99000, bytes, 4));
-    ck_assert(!vtd_last_fault(r->vtd)->recorded);
+    ck_assert(!r->vtd->last.recorded);
     ck_assert_uint_eq(vr_reg(r, VTD_FSTS), VTD_FSTS_PPF | VTD_FSTS_PFO);
     clear_fault(r, 0);
     ck_assert_uint_eq(vr_reg(r, VTD_FSTS), VTD_FSTS_PPF | VTD_FSTS_PFO | 1 << 8);
     ck_assert(!vr_read(r, 0x99000, bytes, 4)); /* PFO is still there */
-    ck_assert(!vtd_last_fault(r->vtd)->recorded);
+    ck_assert(!r->vtd->last.recorded);
     vr_set(r, VTD_FSTS, VTD_FSTS_PFO);
     check_fault(r, 0x5000, false, 2, 0);
     for (unsigned i = 0; i < VTD_FRCD_COUNT; i++) {
@@ -460,10 +460,10 @@ static void ir_blocked(struct vtd_rig *r, u16 requester, u64 address, u32 data, 
                        u64 index)
 {
     unsigned before = r->messages;
-    unsigned n = (unsigned)(vtd_last_fault(r->vtd)->count % VTD_FRCD_COUNT);
+    unsigned n = (unsigned)(r->vtd->last.count % VTD_FRCD_COUNT);
     send(r, requester, address, data);
     ck_assert_uint_eq(r->messages, before);
-    ck_assert_uint_eq(vtd_last_fault(r->vtd)->reason, reason);
+    ck_assert_uint_eq(r->vtd->last.reason, reason);
     ck_assert_uint_eq(vr_reg64(r, VTD_FRCD + 16 * n), index << 48);
     ck_assert_uint_eq(vr_reg64(r, VTD_FRCD + 16 * n + 8), BIT(63) | (u64)reason << 32 | requester);
     clear_fault(r, n);
@@ -513,7 +513,7 @@ START_TEST(interrupts__remapped)
     ir_blocked(r, VR_DEVICE, vr_msi_address(6), 0, 0x24, 6);
     vr_irte(r, 6, 2, 0); /* FPD */
     send(r, VR_DEVICE, vr_msi_address(6), 0);
-    ck_assert(!vtd_last_fault(r->vtd)->recorded);
+    ck_assert(!r->vtd->last.recorded);
     vr_free(r);
 }
 END_TEST
@@ -601,11 +601,11 @@ START_TEST(device__edu)
         clock_fire_due(&r->clock);
     }
     ck_assert_uint_eq(vr_r32(r, VR_DATA + 8), 0xfeedf00d);
-    const struct vtd_last_fault *f = vtd_last_fault(r->vtd);
+    const struct iommu_last_fault *f = &r->vtd->last;
     ck_assert_uint_eq(f->count, 1);
     ck_assert_uint_eq(f->address, 0x2000);
     ck_assert(f->write);
-    ck_assert_str_eq(vtd_fault_words(f->reason), "no write permission in its second-level tables");
+    ck_assert_str_eq(iommu_fault_words(r->vtd, f->reason), "no write permission in its second-level tables");
     vr_free(r);
 }
 END_TEST
@@ -648,21 +648,18 @@ END_TEST
 
 START_TEST(table__dmar)
 {
-    struct vtd_config config = {.options = options(),
-                                .base = SPA(VR_BASE),
-                                .phys_bits = 46,
-                                .ioapic_requester = VR_IOAPIC,
-                                .hpet_requester = 0xf078};
-    struct acpi_bytes t = vtd_build_dmar(&config, 2, true);
+    struct vtd_rig *r = rig();
+    struct acpi_bytes t = iommu_acpi(r->vtd, 2, true);
     static const u8 unit[32] = {0, 0, 32, 0, 1, 0, 0, 0, 0, 0, 0xd9, 0xfe, 0, 0, 0, 0, 3, 8, 0, 0,
                                 2, 0xf0, 0x1f, 0, 4, 8, 0, 0, 0, 0xf0, 0x0f, 0};
     ck_assert_uint_eq(t.len, 80);
     ck_assert_uint_eq(load_le32(t.data + 4), 80);
     ck_assert_mem_eq(t.data, "DMAR", 4);
-    ck_assert_uint_eq(t.data[36], 45);
+    ck_assert_uint_eq(t.data[36], 39);
     ck_assert_uint_eq(t.data[37], 1);
     ck_assert_mem_eq(t.data + 48, unit, sizeof unit);
     free(t.data);
+    vr_free(r);
 }
 END_TEST
 

@@ -51,6 +51,9 @@ static void leave_all(struct cpu_set *set)
 void code_flush(struct cpu_set *set, struct phys *phys)
 {
     struct code_cache *cc = set->cpu[0]->code;
+    if (cc->flushed != NULL) {
+        cc->flushed(cc->self);
+    }
     memset(cc->hash, 0, (cc->hash_mask + 1) * sizeof *cc->hash);
     cc->used = 1;
     cc->flushes++;
@@ -114,6 +117,9 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
         } else if (at < offset + size && offset < at + len) {
             b->mode = BLOCK_DEAD_MODE;
             cc->invalidated++;
+            if (b->code != NULL) {
+                cc->killed(cc->self, b);
+            }
             *link = *next;
         } else {
             map |= pieces(at, len);

@@ -26,7 +26,9 @@ struct block {
     /* Successors in the same page: [0] behind the last op, [1] elsewhere. They need no translation of their own;
      * a dead one no longer matches. Derived, host-side. */
     struct block *link[2];
-    u64 pad;
+    const u8 *code; /* the translator's: code for it, or NULL */
+    u32 heat;       /* times it was interpreted */
+    u32 jit;        /* the translation's number */
     struct insn ops[];
 };
 
@@ -40,6 +42,10 @@ struct code_cache {
     u32 hash_mask;
     u64 flushes;
     u64 decoded, invalidated; /* figures */
+    /* The translator wants to know when a block with code dies, and when all are forgotten; may be NULL. */
+    void (*killed)(void *self, struct block *b);
+    void (*flushed)(void *self);
+    void *self;
 };
 
 bool code_cache_init(struct code_cache *cc, const struct cpu_model *model, u64 bytes);
@@ -49,6 +55,12 @@ static inline struct block *block_at(const struct code_cache *cc, u32 unit)
 {
     return (struct block *)(void *)(cc->arena + (u64)unit * 32);
 }
+
+/* For other engines (cpu/interp.c): the block at RIP by the jump cache or block_find(); run a block, or
+ * as much of it as counts are left; run its first ops. */
+struct block *interp_next_block(struct cpu *cpu);
+cpu_rc interp_run_block(struct cpu *cpu, const struct block *b) MUST_USE;
+cpu_rc interp_run_ops(struct cpu *cpu, const struct block *b, unsigned ops) MUST_USE;
 
 /* The block at the processor's RIP, decoded if need be. NULL: fetching faulted, cpu->event says how. */
 struct block *block_find(struct cpu *cpu);
@@ -63,8 +75,8 @@ void code_flush(struct cpu_set *set, struct phys *phys);
 #define JUMP_LINES 4096
 static inline unsigned jump_line(u64 lin)
 {
-    u64 page = lin >> PAGE_SHIFT;
-    return (unsigned)((((page ^ (page >> 6) ^ (page >> 12)) & 63) << 6) | ((lin ^ (lin >> 6)) & 63));
+    u64 x = lin ^ (lin >> 6); /* jit/thunk.c computes the same */
+    return (unsigned)((x >> PAGE_SHIFT & 63) << 6 | (x & 63));
 }
 
 #endif

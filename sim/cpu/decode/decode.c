@@ -395,7 +395,6 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     unsigned unit = row->unit;
     bool movs_cmps = (id == INSN_MOVSD || id == INSN_CMPSD) && vec;
     if (movs_cmps) {
-        out->pfx = (u8)(out->pfx & ~(unsigned)(PFX_REP | PFX_REPNE)); /* F2 is part of the opcode */
         unit = UNIT_SSE;
         out->pfx &= (u8) ~(PFX_REP | PFX_REPNE); /* F2 is part of the opcode, nothing repeats */
     }

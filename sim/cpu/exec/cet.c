@@ -4,8 +4,7 @@
  *
  * A supervisor shadow stack has a token at its base: its own address, with bit 0 set while it is in
  * use. Far calls and interrupts to an inner level take it, returns give it back.
- *
- * Left out: shadow stacks in hardware task switches (cpu/task.c logs them). */
+ */
 #include "cpu/segment.h"
 
 #define TOKEN_BUSY 1u
@@ -315,6 +314,107 @@ void cet_far_ret_commit(struct cpu *cpu, const struct cet_far *c)
     if (c->active) {
         cpu->arch.ssp = c->ssp;
     }
+}
+
+/* ---- Task switches ---- */
+
+cpu_rc cet_task_leave(struct cpu *cpu, struct cet_task *t, enum task_source source, unsigned new_cpl,
+                      u64 new_ssp, u64 return_rip)
+{
+    unsigned cpl = cpu_cpl(cpu);
+    *t = (struct cet_task){.new_ssp = new_ssp, .left = cet_shadow_on(cpu)};
+    if (!t->left || source == TASK_JMP) {
+        return CPU_OK;
+    }
+    t->back.access = shadow_access(cpl);
+    t->ssp = cpu->arch.ssp;
+    if (source != TASK_IRET) {
+        t->save_pl3 = cpl == 3 && new_cpl < 3;
+        t->push = !t->save_pl3;
+        t->cs = cpu->arch.seg[SEG_CS].sel;
+        t->lip = (cpu->d.seg_base[SEG_CS] + return_rip) & cpu->d.lin_mask;
+        return CPU_OK;
+    }
+    u64 base = cpu->arch.ssp;
+    t->verify = new_cpl == cpl || new_cpl < 3;
+    if (t->verify) {
+        TRY(shadow_read(cpu, base, 8, t->back.access, &t->ssp));
+        TRY(shadow_read(cpu, base + 8, 8, t->back.access, &t->lip));
+        TRY(shadow_read(cpu, base + 16, 8, t->back.access, &t->cs));
+        base += 24;
+    } else {
+        t->ssp = cpu->arch.pl_ssp[3];
+    }
+    return release_token(cpu, &t->back, base);
+}
+
+void cet_task_commit(struct cpu *cpu, const struct cet_task *t)
+{
+    if (t->save_pl3) {
+        cpu->arch.pl_ssp[3] = t->ssp;
+    }
+    if (t->back.token) {
+        store(cpu, &t->back, t->back.token_lin, 8, t->back.token_value);
+    }
+    if (t->left) {
+        cpu->arch.ssp = 0;
+    }
+}
+
+/* CALL, JMP, interrupt: the stack that the new TSS names. */
+static cpu_rc enter_stack(struct cpu *cpu, const struct cet_task *t)
+{
+    struct cet_far c = {.access = shadow_access(cpu_cpl(cpu)), .active = true, .push = t->push};
+    u64 token;
+    if ((t->new_ssp & 7) != 0) {
+        return raise_error(cpu, VEC_TS, sel_error(cpu->arch.tr.sel), "SSP of the new task not aligned");
+    }
+    TRY(lin_probe(cpu, t->new_ssp, 8, ACCESS_WRITE | c.access));
+    TRY(shadow_read(cpu, t->new_ssp, 8, c.access, &token));
+    if (token != t->new_ssp) {
+        return raise_gp(cpu, 0, "shadow-stack token of the new task busy or wrong");
+    }
+    c.token = true;
+    c.token_lin = t->new_ssp;
+    c.token_value = token | TOKEN_BUSY;
+    c.top = t->new_ssp;
+    c.ssp = c.push ? c.top - 24 : c.top;
+    if (c.push) {
+        TRY(lin_probe(cpu, c.ssp, 24, ACCESS_WRITE | c.access));
+        cpu->arch.ssp = t->ssp; /* what is pushed below the others */
+    }
+    c.cs = t->cs;
+    c.lip = t->lip;
+    cet_far_call_commit(cpu, &c);
+    return CPU_OK;
+}
+
+cpu_rc cet_task_enter(struct cpu *cpu, const struct cet_task *t, enum task_source source)
+{
+    if (LIKELY((cpu->arch.cr4 & CR4_CET) == 0)) {
+        return CPU_OK;
+    }
+    if (cpu->d.v86) {
+        return (cpu->arch.u_cet & (CET_SH_STK_EN | CET_ENDBR_EN)) == 0
+                   ? CPU_OK
+                   : raise_error(cpu, VEC_TS, sel_error(cpu->arch.tr.sel), "new task in virtual-8086 mode with CET");
+    }
+    if (source != TASK_IRET) {
+        TRY(cet_shadow_on(cpu) ? enter_stack(cpu, t) : CPU_OK);
+        cet_far_track(cpu);
+        return CPU_OK;
+    }
+    u64 lip = (cpu->d.seg_base[SEG_CS] + cpu->arch.rip) & cpu->d.lin_mask;
+    if (t->verify && (t->cs != cpu->arch.seg[SEG_CS].sel || t->lip != lip)) {
+        return raise_cp(cpu, CP_FAR_RET_IRET, "IRET to a task: shadow stack differs");
+    }
+    if (cet_shadow_on(cpu)) {
+        if ((t->ssp & 3) != 0 || (t->ssp >> 32) != 0) {
+            return raise_cp(cpu, CP_FAR_RET_IRET, "IRET to a task: SSP not aligned or too wide");
+        }
+        cpu->arch.ssp = t->ssp;
+    }
+    return CPU_OK;
 }
 
 /* ---- Instructions ---- */

@@ -2,8 +2,9 @@
 /* What the files of general integer instructions share: flag writers beyond cpu/flags.h, the
  * arithmetic that plain and specialised handlers have in common, checks of branch targets.
  *
- * Undefined flags are 0 throughout. Exception: OF (and CF) of shifts and rotates by more than one are
- * those of the last of as many single-bit steps. */
+ * Undefined flags are 0 throughout. Exceptions, what the vendor's chips do: OF of shifts and rotates by
+ * more than one is that of the first of as many single-bit steps on Intel (rotates: shift.c has two cases
+ * more), of the last on AMD; CF is that of the last on both. */
 #ifndef VITRINE_CPU_EXEC_EXEC_INT_H
 #define VITRINE_CPU_EXEC_EXEC_INT_H
 
@@ -165,8 +166,8 @@ static ALWAYS_INLINE u64 alu_compute(struct cpu *cpu, enum alu_op op, unsigned s
 
 enum shift_op { SHIFT_ROL, SHIFT_ROR, SHIFT_RCL, SHIFT_RCR, SHIFT_SHL, SHIFT_SHR, SHIFT_SAR };
 
-/* SHL, SHR, SAR by n = 1..63, which may exceed the width: every formula is that of n - 1 steps and a
- * last one. */
+/* SHL, SHR, SAR by n = 1..63, which may exceed the width: result and CF are those of n - 1 steps and a
+ * last one; OF is that of the first step (Intel) or the last one (AMD). */
 static ALWAYS_INLINE u64 shift_compute(struct cpu *cpu, enum shift_op op, unsigned size, u64 a,
                                        unsigned n)
 {
@@ -175,11 +176,11 @@ static ALWAYS_INLINE u64 shift_compute(struct cpu *cpu, enum shift_op op, unsign
         last = a << (n - 1);
         res = last << 1;
         bool cf = msb(last, size);
-        flags_result(cpu, size, res, cf, msb(res, size) != cf);
+        flags_result(cpu, size, res, cf, cpu_is_intel(cpu) ? msb(a ^ a << 1, size) : msb(res, size) != cf);
     } else if (op == SHIFT_SHR) {
         last = a >> (n - 1);
         res = last >> 1;
-        flags_result(cpu, size, res, (last & 1) != 0, msb(last, size));
+        flags_result(cpu, size, res, (last & 1) != 0, msb(cpu_is_intel(cpu) ? a : last, size));
     } else {
         last = (u64)((i64)sign_extend(a, size) >> (n - 1));
         res = (u64)((i64)last >> 1);

@@ -108,21 +108,32 @@ void debug_check_data(struct cpu *cpu, u64 lin, u64 size, bool write);
 cpu_rc debug_check_fetch(struct cpu *cpu) MUST_USE;
 /* After an instruction completed (CPU_OK), when d.slow_step was set before it (TF, RF, an armed code
  * breakpoint, cet_is_waiting()): clears RF as the manual says, records
- * the single-step trap if TF was set when the instruction began. */
-void debug_after_insn(struct cpu *cpu, bool tf_before);
+ * the single-step trap if TF was set when the instruction began (with DEBUGCTL.BTF: and it was a branch
+ * that was taken). */
+void debug_after_insn(struct cpu *cpu, bool tf_before, bool branch);
 /* Does DR7 arm an instruction / data or I/O breakpoint? For cpu_update_mode(). */
 bool debug_code_armed(const struct cpu *cpu);
 bool debug_data_armed(const struct cpu *cpu);
 
-bool debug_lbr_elsewhere(const struct cpu *cpu); /* Intel: a stack, not recorded */
-/* AMD's last-branch registers: recorded while DEBUGCTL.LBR is set. A taken branch went from `from` (RIP) to
- * arch.rip; an exception or interrupt moves the pair into LASTINT. [APM2 "Control-Transfer Recording MSRs"] */
+/* ---- Branch records (cpu/lbr.c) ---- */
+
 static inline bool debug_lbr_on(const struct cpu *cpu)
 {
-    return UNLIKELY((cpu->arch.debugctl & 1) != 0) && !debug_lbr_elsewhere(cpu);
+    return UNLIKELY((cpu->arch.debugctl & DEBUGCTL_LBR) != 0);
 }
-void debug_record_branch(struct cpu *cpu, u64 from);
-void debug_record_interrupt(struct cpu *cpu, u64 from);
+
+/* Where a transfer of control began: taken before it. */
+struct branch_from {
+    u64 rip, lin;
+};
+struct branch_from debug_branch_from(const struct cpu *cpu);
+/* An instruction completed while DEBUGCTL.LBR or BTF was set: record it if it is a branch that was taken;
+ * whether it is. */
+bool debug_note_branch(struct cpu *cpu, const struct insn *in, const struct branch_from *from);
+/* An exception or interrupt was delivered, with LBR set. */
+void debug_record_interrupt(struct cpu *cpu, const struct branch_from *from);
+/* A performance counter that overflowed asks for an interrupt. */
+void debug_freeze_on_pmi(struct cpu *cpu);
 
 /* Interrupt shadows last one instruction. The run loop: `bool shadow = shadow_is_on(cpu)` before an
  * instruction, `if (shadow) shadow_end(cpu)` after it completed and before debug_after_insn(). A

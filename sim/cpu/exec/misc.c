@@ -104,11 +104,14 @@ cpu_rc exec_bound(struct cpu *cpu, const struct insn *in)
 {
     unsigned size = in->osz, seg = insn_seg(in);
     u64 offset = insn_offset(cpu, in), lower, upper;
-    TRY(mem_read(cpu, seg, offset, size, &lower));
-    TRY(mem_read(cpu, seg, wrap_address(in, offset + size), size, &upper));
     i64 index = (i64)sign_extend(cpu->arch.gpr[in->r[0]], size);
-    if (index < (i64)sign_extend(lower, size) || index > (i64)sign_extend(upper, size)) {
-        return raise_exception(cpu, VEC_BR, "BOUND: index out of range");
+    TRY(mem_read(cpu, seg, offset, size, &lower));
+    if (index < (i64)sign_extend(lower, size)) { /* before the upper bound is read, as Intel's chips do */
+        return raise_exception(cpu, VEC_BR, "BOUND: index below the lower bound");
+    }
+    TRY(mem_read(cpu, seg, wrap_address(in, offset + size), size, &upper));
+    if (index > (i64)sign_extend(upper, size)) {
+        return raise_exception(cpu, VEC_BR, "BOUND: index above the upper bound");
     }
     return CPU_OK;
 }

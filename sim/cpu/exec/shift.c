@@ -30,12 +30,23 @@ static ALWAYS_INLINE u64 rotate_carry(u64 a, unsigned size, unsigned n, bool *cf
     return (u64)v & size_mask(size);
 }
 
-/* ROL, ROR, RCL, RCR by n = 1..63: only CF and OF change. OF tells whether the last single-bit step
- * changed the sign: to the left that is MSB ^ CF, to the right the two highest bits differ. */
-static ALWAYS_INLINE u64 rotate(struct cpu *cpu, enum shift_op op, unsigned size, u64 a, unsigned n)
+/* Does a single-bit step change the sign? */
+static ALWAYS_INLINE bool step_changes_sign(enum shift_op op, unsigned size, u64 a, bool cf)
+{
+    if (op == SHIFT_ROR) {
+        return msb(a, size) != ((a & 1) != 0);
+    }
+    return op == SHIFT_RCR ? msb(a, size) != cf : msb(a ^ a << 1, size);
+}
+
+/* ROL, ROR, RCL, RCR by n = 1..63: only CF and OF change. OF tells whether the first (Intel) or last
+ * (AMD) single-bit step changed the sign: after a step to the left that is MSB ^ CF, after one to the right
+ * the two highest bits differ. Intel's chips leave OF where RCL, RCR go round whole, and after ROL, ROR of
+ * a register by an immediate other than 1. */
+static ALWAYS_INLINE u64 rotate(struct cpu *cpu, enum shift_op op, unsigned size, u64 a, unsigned n, bool reg_imm)
 {
     unsigned bits = 8 * size, steps = n % (bits + 1);
-    bool cf = flag_cf(cpu);
+    bool cf = flag_cf(cpu), first = step_changes_sign(op, size, a, cf);
     u64 res;
     if (op == SHIFT_ROL) {
         res = rotate_right(a, size, 0u - n);
@@ -49,7 +60,10 @@ static ALWAYS_INLINE u64 rotate(struct cpu *cpu, enum shift_op op, unsigned size
         res = rotate_carry(a, size, steps == 0 ? 0 : bits + 1 - steps, &cf);
     }
     bool left = op == SHIFT_ROL || op == SHIFT_RCL;
-    flags_set_cf_of(cpu, cf, msb(res, size) != (left ? cf : ((res >> (bits - 2)) & 1) != 0));
+    bool keeps = op == SHIFT_RCL || op == SHIFT_RCR ? steps == 0 : reg_imm && n != 1;
+    first = keeps ? flag_of(cpu) : first;
+    bool last = msb(res, size) != (left ? cf : ((res >> (bits - 2)) & 1) != 0);
+    flags_set_cf_of(cpu, cf, cpu_is_intel(cpu) ? first : last);
     return res;
 }
 
@@ -62,7 +76,8 @@ static ALWAYS_INLINE cpu_rc shift(struct cpu *cpu, const struct insn *in, enum s
     TRY(opr_rmw_begin(cpu, in, 0, size, &rmw, &a));
     unsigned n = mask_count(count, size);
     if (n != 0) {
-        a = op >= SHIFT_SHL ? shift_compute(cpu, op, size, a, n) : rotate(cpu, op, size, a, n);
+        bool reg_imm = in->r[1] == OPR_IMM && in->r[0] != OPR_MEM;
+        a = op >= SHIFT_SHL ? shift_compute(cpu, op, size, a, n) : rotate(cpu, op, size, a, n, reg_imm);
     }
     opr_rmw_end(cpu, in, 0, size, &rmw, a);
     return CPU_OK;
@@ -120,9 +135,9 @@ cpu_rc exec_shld(struct cpu *cpu, const struct insn *in)
             v |= (u128)a << (128 - 3 * bits);
         }
         v <<= n - 1;
-        bool cf = (u64)(v >> 127) != 0;
+        bool cf = (u64)(v >> 127) != 0, first = msb(a ^ a << 1, size);
         a = (u64)(v << 1 >> (128 - bits));
-        flags_result(cpu, size, a, cf, msb(a, size) != cf);
+        flags_result(cpu, size, a, cf, cpu_is_intel(cpu) ? first : msb(a, size) != cf);
     }
     opr_rmw_end(cpu, in, 0, size, &rmw, a);
     return CPU_OK;
@@ -142,9 +157,9 @@ cpu_rc exec_shrd(struct cpu *cpu, const struct insn *in)
             v |= (u128)a << (2 * bits);
         }
         v >>= n - 1;
-        bool cf = ((u64)v & 1) != 0, sign = msb((u64)v, size);
+        bool cf = ((u64)v & 1) != 0, sign = msb((u64)v, size), first = msb(a, size) != ((b & 1) != 0);
         a = (u64)(v >> 1) & size_mask(size);
-        flags_result(cpu, size, a, cf, msb(a, size) != sign);
+        flags_result(cpu, size, a, cf, cpu_is_intel(cpu) ? first : msb(a, size) != sign);
     }
     opr_rmw_end(cpu, in, 0, size, &rmw, a);
     return CPU_OK;

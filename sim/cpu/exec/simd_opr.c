@@ -28,7 +28,7 @@ cpu_rc simd_mem_read(struct cpu *cpu, const struct insn *in, void *data, unsigne
     if (UNLIKELY((lin & (align - 1)) != 0)) {
         TRY(mem_check_aligned(cpu, seg, offset, align));
     }
-    if (LIKELY(offset + (size - 1) <= cpu->d.seg_rlimit[seg])) {
+    if (LIKELY(offset + (size - 1) < cpu->d.seg_rend[seg])) {
         const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
             copy_vector(data, (const void *)(lin + e->delta), size);
@@ -47,7 +47,7 @@ cpu_rc simd_mem_write(struct cpu *cpu, const struct insn *in, const void *data, 
     if (UNLIKELY((lin & (align - 1)) != 0)) {
         TRY(mem_check_aligned(cpu, seg, offset, align));
     }
-    if (LIKELY(offset + (size - 1) <= cpu->d.seg_wlimit[seg])) {
+    if (LIKELY(offset + (size - 1) < cpu->d.seg_wend[seg])) {
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
             copy_vector((void *)(lin + e->delta), data, size);

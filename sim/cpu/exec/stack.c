@@ -97,8 +97,9 @@ static u64 stack_offset(const struct cpu *cpu, u64 from, u64 minus)
 }
 
 /* [SDM2 "ENTER"] imm: bytes to allocate in bits 0-15, nesting level from bit 32. Copies level - 1
- * frame pointers of the enclosing frames. Every access is probed first, so that none of the pushes
- * can fault after another was made; a write at the final stack pointer must be possible too. */
+ * frame pointers of the enclosing frames. Steps come in the order of the manual's operation: one that
+ * faults leaves the items pushed before it, below a stack pointer that has not moved, as chips do. A
+ * write at the final stack pointer must be possible too, alignment checks included. */
 cpu_rc exec_enter(struct cpu *cpu, const struct insn *in)
 {
     unsigned size = in->osz;
@@ -106,14 +107,6 @@ cpu_rc exec_enter(struct cpu *cpu, const struct insn *in)
     unsigned level = (in->imm >> 32) & 0x1f;
     u64 rsp = cpu->arch.gpr[RSP], rbp = cpu->arch.gpr[RBP];
     unsigned pushes = level == 0 ? 1 : level + 1;
-
-    for (unsigned i = 1; i <= pushes; i++) {
-        TRY(mem_probe(cpu, SEG_SS, stack_offset(cpu, rsp, i * size), size, ACCESS_WRITE));
-    }
-    for (unsigned i = 1; i < level; i++) {
-        TRY(mem_probe(cpu, SEG_SS, stack_offset(cpu, rbp, i * size), size, ACCESS_READ));
-    }
-    TRY(mem_probe(cpu, SEG_SS, stack_offset(cpu, rsp, pushes * size + alloc), size, ACCESS_WRITE));
 
     TRY(stack_write(cpu, -(i64)size, size, rbp));
     stack_move(cpu, -(i64)size);
@@ -127,6 +120,9 @@ cpu_rc exec_enter(struct cpu *cpu, const struct insn *in)
     if (level > 0) {
         TRY(stack_write(cpu, -(i64)(pushes * size), size, frame));
     }
+    u64 end = stack_offset(cpu, rsp, pushes * size + alloc);
+    TRY(mem_check_ac(cpu, SEG_SS, end, size));
+    TRY(mem_probe(cpu, SEG_SS, end, size, ACCESS_WRITE));
     gpr_write(cpu, RBP, size, frame);
     stack_move(cpu, -(i64)(pushes * size + alloc));
     return CPU_OK;

@@ -147,7 +147,7 @@ static u8 *fast_bytes(const struct cpu *cpu, const struct string *s, unsigned se
     u64 bytes = n * s->size;
     u64 low = s->down ? offset - (n - 1) * s->size : offset;
     u64 high = low + (bytes - 1);
-    if (high < low || high > (write ? d->seg_wlimit : d->seg_rlimit)[seg]) {
+    if (high < low || high >= (write ? d->seg_wend : d->seg_rend)[seg]) {
         return NULL;
     }
     u64 lin = (d->seg_base[seg] + low) & d->lin_mask;
@@ -307,6 +307,7 @@ static ALWAYS_INLINE cpu_rc string_run(struct cpu *cpu, const struct insn *in, e
     u64 count = cpu->arch.gpr[RCX] & s.mask;
     if (count == 0) {
         zero_count(cpu, &s);
+        cpu->arch.rep_partial = false;
         cpu->arch.rip = next_rip(cpu, in);
         return CPU_OK;
     }
@@ -319,7 +320,9 @@ static ALWAYS_INLINE cpu_rc string_run(struct cpu *cpu, const struct insn *in, e
     if (rc != CPU_OK) {
         return CPU_EXIT;
     }
-    if (s.done == count || (s.until_zf && s.stopped)) {
+    bool over = s.done == count || (s.until_zf && s.stopped);
+    cpu->arch.rep_partial = !over;
+    if (over) {
         string_flags(cpu, &s);
         cpu->arch.rip = next_rip(cpu, in);
     }
@@ -395,6 +398,7 @@ static cpu_rc port_run(struct cpu *cpu, const struct insn *in, bool input)
     gpr_write(cpu, reg, asize, down ? offset - size : offset + size);
     if (rep) {
         gpr_write(cpu, RCX, asize, count - 1);
+        cpu->arch.rep_partial = count != 1;
         if (count == 1) {
             cpu->arch.rip = next_rip(cpu, in);
         }

@@ -164,11 +164,13 @@ cpu_rc exec_hlt(struct cpu *cpu, const struct insn *in)
     return CPU_OK;
 }
 
-/* The processor waits for another one: let it have the rest of the turn. */
+/* The processor waits for another one: let it have the rest of the turn. One PAUSE is a delay, as hardware has it;
+ * who waits makes many. */
 cpu_rc exec_pause(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
-    if (cpu->set->count > 1) {
+    if (cpu->set->count > 1 && ++cpu->arch.pauses == 4) {
+        cpu->arch.pauses = 0;
         cpu->d.yield = true;
         cpu->d.stop = true;
         cpu_leave_block(cpu);

@@ -209,10 +209,28 @@ static void load_env(struct cpu *cpu, const struct insn *in, const u8 *p)
     x87_set_status(cpu, fsw);
 }
 
-/* [SDM3 "Alignment Check Exception (#AC)"]: the save areas by operand size. */
-static MUST_USE cpu_rc check_alignment(struct cpu *cpu, const struct insn *in)
+/* [SDM3 "Alignment Check Exception (#AC)"]: the save areas by operand size. Intel's chips begin with the control
+ * word, then try the last byte. */
+static MUST_USE cpu_rc probe_image(struct cpu *cpu, const struct insn *in, unsigned size, unsigned access)
 {
-    return mem_check_ac(cpu, insn_seg(in), insn_offset(cpu, in), in->osz == 2 ? 2 : 4);
+    u64 offset = insn_offset(cpu, in), wrap = size_mask(insn_asize(in));
+    unsigned step = in->osz == 2 ? 2 : 4;
+    TRY(mem_check_ac(cpu, insn_seg(in), offset, step));
+    TRY(mem_probe_image(cpu, insn_seg(in), offset, wrap, step, access));
+    TRY(mem_probe_image(cpu, insn_seg(in), offset + size - 1, wrap, 1, access));
+    return mem_probe_image(cpu, insn_seg(in), offset, wrap, size, access);
+}
+
+static MUST_USE cpu_rc write_image(struct cpu *cpu, const struct insn *in, const u8 *image, unsigned size)
+{
+    TRY(probe_image(cpu, in, size, ACCESS_WRITE));
+    return mem_write_image(cpu, insn_seg(in), insn_offset(cpu, in), size_mask(insn_asize(in)), image, size);
+}
+
+static MUST_USE cpu_rc read_image(struct cpu *cpu, const struct insn *in, u8 *image, unsigned size)
+{
+    TRY(probe_image(cpu, in, size, ACCESS_READ));
+    return mem_read_image(cpu, insn_seg(in), insn_offset(cpu, in), size_mask(insn_asize(in)), image, size);
 }
 
 /* Masks all exceptions afterwards. */
@@ -220,8 +238,7 @@ cpu_rc exec_fnstenv(struct cpu *cpu, const struct insn *in)
 {
     u8 image[ENV32];
     env_image(cpu, in, image);
-    TRY(check_alignment(cpu, in));
-    TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env_size(in)));
+    TRY(write_image(cpu, in, image, env_size(in)));
     cpu->arch.fpu.fcw |= FP_ALL;
     words_changed(cpu);
     return CPU_OK;
@@ -230,8 +247,7 @@ cpu_rc exec_fnstenv(struct cpu *cpu, const struct insn *in)
 cpu_rc exec_fldenv(struct cpu *cpu, const struct insn *in)
 {
     u8 image[ENV32];
-    TRY(check_alignment(cpu, in));
-    TRY(mem_read_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env_size(in)));
+    TRY(read_image(cpu, in, image, env_size(in)));
     load_env(cpu, in, image);
     return CPU_OK;
 }
@@ -246,8 +262,7 @@ cpu_rc exec_fnsave(struct cpu *cpu, const struct insn *in)
         store_le64(image + env + 10 * i, v->mant);
         store_le16(image + env + 10 * i + 8, v->se);
     }
-    TRY(check_alignment(cpu, in));
-    TRY(mem_write_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env + 80));
+    TRY(write_image(cpu, in, image, env + 80));
     init(cpu);
     return CPU_OK;
 }
@@ -256,8 +271,7 @@ cpu_rc exec_frstor(struct cpu *cpu, const struct insn *in)
 {
     u8 image[ENV32 + 80];
     unsigned env = env_size(in);
-    TRY(check_alignment(cpu, in));
-    TRY(mem_read_bytes(cpu, insn_seg(in), insn_offset(cpu, in), image, env + 80));
+    TRY(read_image(cpu, in, image, env + 80));
     load_env(cpu, in, image);
     for (unsigned i = 0; i < 8; i++) {
         struct f80 *v = x87_st(&cpu->arch.fpu, i);

@@ -8,8 +8,9 @@
  * every component in use is written. Both are permitted and depend on nothing but register
  * contents.
  *
- * Bytes that the manuals call reserved or available are neither read nor written. The whole area is
- * probed before the first byte is written, so a fault leaves it as it was.
+ * Bytes that the manuals call reserved or available are neither read nor written. All that may be written
+ * is probed before the first byte is, so a fault leaves the area as it was. The manuals do not say in which
+ * order an area's bytes are tried; here, as on Intel's chips, the last one comes first.
  *
  * UNCLEAR: FXSAVE with CR0.EM = 1: newer SDM texts say #UD, older ones and the APM #NM; #NM here
  * (the unit of the rows). */
@@ -69,12 +70,17 @@ static struct area area_of(struct cpu *cpu, const struct insn *in)
 
 static MUST_USE cpu_rc area_write(const struct area *a, unsigned at, const void *data, unsigned size)
 {
-    return mem_write_bytes(a->cpu, a->seg, (a->offset + at) & a->wrap, data, size);
+    return mem_write_image(a->cpu, a->seg, a->offset + at, a->wrap, data, size);
 }
 
 static MUST_USE cpu_rc area_read(const struct area *a, unsigned at, void *data, unsigned size)
 {
-    return mem_read_bytes(a->cpu, a->seg, (a->offset + at) & a->wrap, data, size);
+    return mem_read_image(a->cpu, a->seg, a->offset + at, a->wrap, data, size);
+}
+
+static MUST_USE cpu_rc area_probe(const struct area *a, unsigned at, unsigned size, unsigned access)
+{
+    return mem_probe_image(a->cpu, a->seg, a->offset + at, a->wrap, size, access);
 }
 
 static unsigned xmm_count(const struct cpu *cpu)
@@ -228,7 +234,8 @@ cpu_rc exec_fxsave(struct cpu *cpu, const struct insn *in)
 {
     struct area a = area_of(cpu, in);
     TRY(mem_check_aligned(cpu, a.seg, a.offset, 16));
-    TRY(mem_probe(cpu, a.seg, a.offset, FXSAVE_SIZE, ACCESS_WRITE));
+    TRY(area_probe(&a, FXSAVE_SIZE - 1, 1, ACCESS_WRITE));
+    TRY(area_probe(&a, 0, FXSAVE_SIZE, ACCESS_WRITE));
     TRY(save_x87(&a));
     if ((cpu->arch.cr4 & CR4_OSFXSR) != 0) {
         TRY(save_mxcsr(&a));
@@ -244,6 +251,7 @@ cpu_rc exec_fxrstor(struct cpu *cpu, const struct insn *in)
     struct area a = area_of(cpu, in);
     u8 image[FXSAVE_SIZE];
     TRY(mem_check_aligned(cpu, a.seg, a.offset, 16));
+    TRY(area_probe(&a, FXSAVE_SIZE - 1, 1, ACCESS_READ));
     TRY(area_read(&a, 0, image, sizeof image));
     bool sse = (cpu->arch.cr4 & CR4_OSFXSR) != 0;
     u32 mxcsr = load_le32(image + FXSAVE_MXCSR);
@@ -325,6 +333,31 @@ static MUST_USE cpu_rc save_component(const struct area *a, unsigned bit, unsign
     return area_write(a, at, data, component_size(a->cpu, bit));
 }
 
+/* The parts that saving `rfbm` may write: the last byte is tried first, then the parts from low to high. What
+ * is not asked for need not be there, except for the header. */
+static MUST_USE cpu_rc probe_parts(const struct area *a, u64 rfbm, bool compact)
+{
+    unsigned last = xsave_size(a->cpu->model, rfbm, compact) - 1;
+    TRY(area_probe(a, last, 1, ACCESS_WRITE));
+    if ((rfbm & XCR0_X87) != 0) {
+        TRY(area_probe(a, 0, FXSAVE_MXCSR, ACCESS_WRITE));
+        TRY(area_probe(a, FXSAVE_ST, 128, ACCESS_WRITE));
+    }
+    if ((rfbm & (XCR0_SSE | XCR0_AVX)) != 0) {
+        TRY(area_probe(a, FXSAVE_MXCSR, 8, ACCESS_WRITE));
+    }
+    if ((rfbm & XCR0_SSE) != 0) {
+        TRY(area_probe(a, FXSAVE_XMM, 16 * xmm_count(a->cpu), ACCESS_WRITE));
+    }
+    TRY(area_probe(a, XSAVE_HEADER, 16, ACCESS_WRITE));
+    for (unsigned i = XCR0_BIT_AVX; i < COMPONENTS; i++) {
+        if ((rfbm & BIT(i)) != 0) {
+            TRY(area_probe(a, component_offset(a->cpu, rfbm, i, compact), component_size(a->cpu, i), ACCESS_WRITE));
+        }
+    }
+    return CPU_OK;
+}
+
 enum xsave_kind { KIND_XSAVE, KIND_XSAVEOPT, KIND_XSAVEC, KIND_XSAVES };
 
 static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind)
@@ -333,7 +366,7 @@ static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind
     u64 rfbm = 0;
     bool compact = kind == KIND_XSAVEC || kind == KIND_XSAVES;
     TRY(xsave_begin(cpu, in, kind == KIND_XSAVES, &rfbm, &a));
-    TRY(mem_probe(cpu, a.seg, a.offset, xsave_size(cpu->model, rfbm, compact), ACCESS_WRITE));
+    TRY(probe_parts(&a, rfbm, compact));
 
     u64 inuse = xsave_in_use(cpu);
     if (compact && cpu->arch.mxcsr != MXCSR_INIT) {
@@ -463,6 +496,7 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     u64 rfbm = 0;
     u8 image[AREA_MAX];
     TRY(xsave_begin(cpu, in, supervisor, &rfbm, &a));
+    TRY(area_probe(&a, XSAVE_HEADER + 8, 1, ACCESS_READ)); /* XCOMP_BV first, as chips do */
     TRY(area_read(&a, XSAVE_HEADER, image + XSAVE_HEADER, XSAVE_HEADER_SIZE));
     TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     u64 xstate_bv = load_le64(image + XSAVE_HEADER);

@@ -100,11 +100,29 @@ bool svm_pending(struct cpu *cpu)
     return true;
 }
 
+static bool avic_interrupt(struct cpu *cpu)
+{
+    int vector = (cpu->arch.rflags & RFLAGS_IF) != 0 && virtual_gif(cpu) ? svm_avic_pending(cpu) : -1;
+    if (vector < 0) {
+        return false;
+    }
+    if (svm_intercepts(cpu, SVM_EXIT_VINTR)) {
+        svm_exit_now(cpu, SVM_EXIT_VINTR, "AVIC: virtual interrupt about to be taken");
+        return true;
+    }
+    svm_avic_ack(cpu, (u8)vector);
+    take(cpu, EVENT_EXT_INT, (u8)vector);
+    return true;
+}
+
 /* [APM2 "Virtual Interrupts"]: V_IRQ against IF, V_TPR, the shadow and the virtual GIF. */
 bool svm_interrupt(struct cpu *cpu)
 {
     struct svm_arch *s = &cpu->arch.svm;
     u64 c = s->ctl.int_ctl;
+    if (svm_avic_on(cpu)) {
+        return avic_interrupt(cpu);
+    }
     if ((c & V_IRQ) == 0 || (cpu->arch.rflags & RFLAGS_IF) == 0 || !virtual_gif(cpu)) {
         return false;
     }

@@ -4,29 +4,11 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
 #include "cpu/svm/svm_priv.h"
-#include "cpu/virt_trace.h"
 
 #include "mmu/walk.h"
 #include "cpu/tlb.h"
 
 #include <inttypes.h>
-
-const char *svm_exit_name(u64 code)
-{
-    static const struct {
-        u64 code;
-        const char *name;
-    } rows[] = {
-#define SVM_EXIT(code, name, meaning) {code, #name},
-#include "abi/x86/exit_codes.def"
-    };
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (rows[i].code == code) {
-            return rows[i].name;
-        }
-    }
-    return "?";
-}
 
 const struct insn *svm_running_insn(const struct cpu *cpu)
 {
@@ -89,7 +71,8 @@ static unsigned fetch_bytes(struct cpu *cpu, u8 *bytes)
 
 static void save_guest(struct cpu *cpu, struct vmcb *v)
 {
-    const struct cpu_arch *a = &cpu->arch;
+    struct cpu_arch *a = &cpu->arch;
+    a->rep_partial = false;
     const struct svm_arch *s = &a->svm;
     vmcb_put_core(cpu, v);
     vmcb_set(v, VMCB_dr6, 8, a->dr6);
@@ -136,18 +119,6 @@ static void put_reasons(struct cpu *cpu, struct vmcb *v)
         vmcb_set(v, VMCB_insn_count, 1, n);
         memcpy(v->b + VMCB_INSN_BYTES, bytes, sizeof bytes);
     }
-}
-
-static void log_exit(struct cpu *cpu)
-{
-    const struct vm_exit *x = &cpu->exit;
-    const struct svm_arch *s = &cpu->arch.svm;
-    log_line(cpu->log, LOG_SVM,
-             "cpu%u vmcb %" PRIx64 " #VMEXIT %s (%" PRIx64 ") info1 %" PRIx64 " info2 %" PRIx64 " intinfo %x"
-             " rip %04x:%" PRIx64 " rax %" PRIx64 ": %s",
-             cpu->index, s->vmcb, svm_exit_name(x->reason), x->reason, x->qualification, x->info2,
-             s->delivering ? s->int_info : 0, cpu->arch.seg[SEG_CS].sel, cpu->arch.rip, cpu->arch.gpr[RAX],
-             x->why != NULL ? x->why : "");
 }
 
 static void host_is_broken(struct cpu *cpu, const char *why)
@@ -213,11 +184,7 @@ void svm_exit(struct cpu *cpu)
     struct cpu_arch *a = &cpu->arch;
     struct svm_arch *s = &a->svm;
     struct vmcb v;
-    if (log_on(cpu->log, LOG_SVM)) {
-        log_exit(cpu);
-    }
-    virt_trace_exit(cpu, s->vmcb, svm_nested_paging(cpu) ? s->ctl.n_cr3 : 0,
-                    TRACE_EXIT_SVM | (u32)cpu->exit.reason);
+    svm_say_exit(cpu, s->delivering ? s->int_info : 0);
     vmcb_read(cpu, s->vmcb, &v);
     save_guest(cpu, &v);
     put_reasons(cpu, &v);

@@ -188,6 +188,9 @@ cpu_rc svm_cr(struct cpu *cpu, const struct insn *in, enum cr_access kind, unsig
         if (cr == 8 && (s->ctl.int_ctl & V_INTR_MASKING) != 0) {
             *value = s->ctl.int_ctl & 0xf;
         }
+        if (cr == 8 && svm_avic_on(cpu)) {
+            *value = svm_avic_get_tpr(cpu) >> 4;
+        }
         return CPU_OK;
     }
     if (svm_intercepts(cpu, SVM_EXIT_CR0_WRITE + cr)) {
@@ -202,7 +205,10 @@ cpu_rc svm_cr(struct cpu *cpu, const struct insn *in, enum cr_access kind, unsig
             return CPU_OK; /* #GP */
         }
         s->ctl.int_ctl = (s->ctl.int_ctl & ~(u64)V_TPR) | *value;
-        *done = (s->ctl.int_ctl & V_INTR_MASKING) != 0;
+        *done = (s->ctl.int_ctl & V_INTR_MASKING) != 0 || svm_avic_on(cpu);
+        if (svm_avic_on(cpu)) {
+            svm_avic_set_tpr(cpu, *value << 4);
+        }
         cpu_kick(cpu);
     }
     if ((cr == 0 || cr == 3 || cr == 4) && svm_intercepts(cpu, SVM_EXIT_CR0_WRITE_TRAP + cr)) {
@@ -256,6 +262,10 @@ cpu_rc svm_msr(struct cpu *cpu, u32 index, bool write, u64 *value, bool *done)
     unsigned len = in != NULL ? in->len : 2;
     if (svm_intercepts(cpu, SVM_EXIT_MSR) && msr_intercepted(cpu, index, write)) {
         return svm_raise_exit(cpu, SVM_EXIT_MSR, write, 0, len, "the MSR permission map");
+    }
+    TRY(svm_avic_msr(cpu, index, write, value, done));
+    if (*done) {
+        return CPU_OK;
     }
     if (index == MSR_IA32_PAT && svm_nested_paging(cpu)) {
         if (write && !svm_pat_is_valid(*value)) {

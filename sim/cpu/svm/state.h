@@ -27,6 +27,20 @@ struct svm_arch {
     u32 int_info, int_error;
     u32 pause_count;         /* PAUSEs left until the intercept */
     u64 pause_tsc;           /* when the last one ran */
+    u64 trap_code;           /* AVIC: an exit that waits for the instruction's end; 0: none */
+    u64 trap_info1, trap_info2;
+};
+
+/* The last decision of SVM about this processor, in words. Derived. */
+struct svm_reason {
+    const char *what;  /* "#VMEXIT", "VMEXIT_INVALID" */
+    const char *id;    /* the rule: name of the exit code, or row of vmrun_checks.def */
+    const char *title; /* the manual's section */
+    const char *why;   /* words of the site that decided */
+    const char *field; /* field of the VMCB that decided, or NULL */
+    u64 value;         /* of the field, or EXITCODE */
+    u64 info1, info2;
+    u64 rip;
 };
 
 #endif

@@ -63,25 +63,6 @@ cpu_rc svm_translate_gpa(struct cpu *cpu, u64 gpa, bool write, u64 *spa)
     return CPU_OK;
 }
 
-bool svm_is_apic_page(const struct cpu *cpu, spa_t spa)
-{
-    UNUSED(cpu);
-    UNUSED(spa);
-    return false;
-}
-
-cpu_rc svm_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size, bool *done)
-{
-    UNUSED(cpu);
-    UNUSED(spa);
-    UNUSED(lin);
-    UNUSED(access);
-    UNUSED(value);
-    UNUSED(size);
-    *done = false;
-    return CPU_OK;
-}
-
 /* ---- Time ---- */
 
 /* [APM2 "TSC Ratio MSR"]: 8.32 fixed point, then the offset. */
@@ -126,4 +107,7 @@ void svm_state(struct cpu *cpu, struct state_io *io)
     state_u32(io, "svm.int_error", &s->int_error);
     state_u32(io, "svm.pause_count", &s->pause_count);
     state_u64(io, "svm.pause_tsc", &s->pause_tsc);
+    state_u64(io, "svm.trap_code", &s->trap_code);
+    state_u64(io, "svm.trap_info1", &s->trap_info1);
+    state_u64(io, "svm.trap_info2", &s->trap_info2);
 }

@@ -24,6 +24,9 @@ bool svm_nmi_open(const struct cpu *cpu);
 bool svm_walks_pdptes(const struct cpu *cpu);
 void svm_walk_root(const struct cpu *cpu, struct walk_root *root);
 cpu_rc svm_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res) MUST_USE;
+bool svm_before_traps(struct cpu *cpu);
+void svm_place_apic(const struct cpu *cpu, struct walk_result *res);
+u64 svm_apic_page(const struct cpu *cpu, u64 *bar);
 bool svm_is_apic_page(const struct cpu *cpu, spa_t spa);
 cpu_rc svm_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                        bool *done) MUST_USE;

@@ -43,7 +43,6 @@ u64 svm_canonical(const struct cpu *cpu, u64 v);
 
 /* ---- exit.c ---- */
 
-const char *svm_exit_name(u64 code);
 /* An exit on its way: fills cpu->exit and cpu->event. `len`: of the instruction, when RIP of the next one is
  * to be saved; 0: not. */
 cpu_rc svm_raise_exit(struct cpu *cpu, u64 code, u64 info1, u64 info2, unsigned len, const char *why);
@@ -56,6 +55,14 @@ void svm_load_host(struct cpu *cpu);
 /* The instruction at RIP, while it runs. */
 const struct insn *svm_running_insn(const struct cpu *cpu);
 u64 svm_next_rip(const struct cpu *cpu, unsigned len);
+
+/* ---- reason.c ---- */
+
+const char *svm_exit_name(u64 code);
+/* What cpu->exit says, before anything of the guest has changed. */
+void svm_say_exit(struct cpu *cpu, u64 intinfo);
+void svm_say_invalid(struct cpu *cpu, const char *id, const char *field, u64 value, const char *title,
+                     const char *why);
 
 /* ---- intercept.c ---- */
 
@@ -75,10 +82,18 @@ static inline bool svm_nested_paging(const struct cpu *cpu)
 
 bool svm_pat_is_valid(u64 pat);
 
+/* ---- avic.c ---- */
+
+bool svm_avic_on(const struct cpu *cpu);
+/* The vector that beats the guest's priority, or -1; moving it into service. */
+int svm_avic_pending(const struct cpu *cpu);
+void svm_avic_ack(struct cpu *cpu, u8 vector);
+u64 svm_avic_get_tpr(const struct cpu *cpu);
+void svm_avic_set_tpr(struct cpu *cpu, u64 tpr);
+cpu_rc svm_avic_msr(struct cpu *cpu, u32 index, bool write, u64 *value, bool *done) MUST_USE;
+
 /* ---- vmrun.c ---- */
 
-/* EVENTINJ as an event; false when no guest can get it. */
-bool svm_decode_eventinj(struct cpu *cpu, u64 inj, bool code64, struct event *ev);
 /* Guest-physical to system-physical for VMLOAD and VMSAVE. */
 cpu_rc svm_translate_gpa(struct cpu *cpu, u64 gpa, bool write, u64 *spa) MUST_USE;
 

@@ -4,239 +4,44 @@
  * TLB_CONTROL and ASIDs have nothing to do: translations always follow the tables. Left out: encrypted
  * guests, the machine-check intercept's redirections. */
 #include "cpu/apic.h"
-#include "cpu/control.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
 #include "cpu/msr.h"
 #include "cpu/svm/svm_priv.h"
+#include "cpu/svm/vmrun.h"
 #include "cpu/tlb.h"
 #include "cpu/virt_trace.h"
 #include "mmu/nested.h"
 
 #include <inttypes.h>
 
-struct vmcb_save {
-#define VMCB_SAVE(offset, bytes, name, clean) u64 name;
-#include "abi/x86/vmcb_fields.def"
-};
-
-/* All that the checks look at. */
-struct vmrun {
-    struct cpu *cpu;
-    struct vmcb v;
-    struct vmcb_control c;
-    struct vmcb_save s;
-    u64 cs_attr;
-    u64 pdpte[4];
-    struct event event;
-};
-
-static bool is_long(const struct vmrun *r)
-{
-    return (r->s.efer & EFER_LME) != 0 && (r->s.cr0 & CR0_PG) != 0;
-}
-
-static bool nested(const struct vmrun *r)
-{
-    return (r->c.nested_ctl & NESTED_CTL_NP) != 0;
-}
-
-/* ---- The rows of vmrun_checks.def ---- */
-
-static bool bad_vmrun_intercept(struct vmrun *r)
-{
-    return (r->c.intercept_2 & 1) == 0;
-}
-
-static bool bad_asid(struct vmrun *r)
-{
-    return r->c.guest_asid == 0;
-}
-
-static bool beyond(const struct vmrun *r, u64 base, u64 bytes)
-{
-    u64 first = base & ~PAGE_MASK;
-    return ((first | (first + bytes - 1)) & cpu_phys_reserved(r->cpu)) != 0;
-}
-
-static bool bad_iopm(struct vmrun *r)
-{
-    return beyond(r, r->c.iopm_base_pa, 3 * PAGE_SIZE);
-}
-
-/* UNCLEAR: the map has two pages, but AMD's processors check three, as kvm-unit-tests' test_msrpm_iopm_bitmap_addrs
- * has it. */
-static bool bad_msrpm(struct vmrun *r)
-{
-    return beyond(r, r->c.msrpm_base_pa, 3 * PAGE_SIZE);
-}
-
-static bool bad_tlb_control(struct vmrun *r)
-{
-    bool by_asid = cpu_has(r->cpu, CPU_FEATURE_FLUSHBYASID);
-    u64 t = r->c.tlb_control;
-    return t != TLB_CONTROL_NOTHING && t != TLB_CONTROL_ALL &&
-           !(by_asid && (t == TLB_CONTROL_ASID || t == TLB_CONTROL_ASID_NON_GLOBAL));
-}
-
-static bool bad_np_host_paging(struct vmrun *r)
-{
-    return nested(r) && (r->cpu->arch.cr0 & CR0_PG) == 0;
-}
-
-static bool bad_n_cr3(struct vmrun *r)
-{
-    return nested(r) && r->cpu->d.long_mode && (r->c.n_cr3 & cpu_phys_reserved(r->cpu)) != 0;
-}
-
-static bool bad_vnmi_intercept(struct vmrun *r)
-{
-    return (r->c.int_ctl & V_NMI_ENABLE) != 0 && ((r->c.intercept_1 >> (SVM_EXIT_NMI - 0x60)) & 1) == 0;
-}
-
-static bool bad_avic(struct vmrun *r)
-{
-    bool avic = (r->c.int_ctl & V_AVIC_ENABLE) != 0;
-    return ((r->c.int_ctl & V_X2AVIC_ENABLE) != 0 && !avic) || (avic && !nested(r));
-}
-
-static bool bad_avic_tables(struct vmrun *r)
-{
-    return (r->c.int_ctl & V_AVIC_ENABLE) != 0 &&
-           (beyond(r, r->c.avic_backing_page, PAGE_SIZE) || beyond(r, r->c.avic_logical_table, PAGE_SIZE) ||
-            beyond(r, r->c.avic_physical_table, PAGE_SIZE));
-}
-
-static bool bad_efer_svme(struct vmrun *r)
-{
-    return (r->s.efer & EFER_SVME) == 0;
-}
-
-static bool bad_efer_mbz(struct vmrun *r)
-{
-    return (r->s.efer & ~(msr_efer_mask(r->cpu) | EFER_LMA | EFER_LME)) != 0;
-}
-
-static bool bad_cr0_cd_nw(struct vmrun *r)
-{
-    return (r->s.cr0 & (CR0_CD | CR0_NW)) == CR0_NW;
-}
-
-static bool bad_cr0_high(struct vmrun *r)
-{
-    return (r->s.cr0 >> 32) != 0;
-}
-
-static bool bad_cr4_mbz(struct vmrun *r)
-{
-    return (r->s.cr4 & ~cr4_supported(r->cpu)) != 0;
-}
-
-static bool bad_dr6_high(struct vmrun *r)
-{
-    return (r->s.dr6 >> 32) != 0;
-}
-
-static bool bad_dr7_high(struct vmrun *r)
-{
-    return (r->s.dr7 >> 32) != 0;
-}
-
-static bool bad_efer_no_long_mode(struct vmrun *r)
-{
-    return (r->s.efer & (EFER_LME | EFER_LMA)) != 0 && !cpu_has(r->cpu, CPU_FEATURE_LM);
-}
-
-static bool bad_long_mode_pae(struct vmrun *r)
-{
-    return is_long(r) && (r->s.cr4 & CR4_PAE) == 0;
-}
-
-static bool bad_long_mode_pe(struct vmrun *r)
-{
-    return is_long(r) && (r->s.cr0 & CR0_PE) == 0;
-}
-
-static bool bad_long_mode_cs(struct vmrun *r)
-{
-    const u64 l_and_d = 0x600;
-    return is_long(r) && (r->s.cr4 & CR4_PAE) != 0 && (r->cs_attr & l_and_d) == l_and_d;
-}
-
-static bool bad_cr3_mbz(struct vmrun *r)
-{
-    u64 reserved = is_long(r) ? cr3_reserved(r->cpu) : cpu_phys_reserved(r->cpu);
-    return (r->s.cr3 & reserved) != 0;
-}
-
-static bool bad_g_pat(struct vmrun *r)
-{
-    return nested(r) && !svm_pat_is_valid(r->s.g_pat);
-}
-
-static bool bad_cet_wp(struct vmrun *r)
-{
-    return (r->s.cr4 & CR4_CET) != 0 && (r->s.cr0 & CR0_WP) == 0;
-}
-
-static bool bad_event(struct vmrun *r)
-{
-    return !svm_decode_eventinj(r->cpu, r->c.eventinj, is_long(r) && (r->cs_attr & 0x200) != 0, &r->event);
-}
-
-static bool bad_pdpte(struct vmrun *r)
-{
-    bool pae = (r->s.cr0 & CR0_PG) != 0 && (r->s.cr4 & CR4_PAE) != 0 && !is_long(r);
-    return pae && !nested(r) && cr3_read_pdptes(r->cpu, r->s.cr3, r->pdpte) != CPU_OK;
-}
-
-/* False: a rule is broken, and has been named. */
-static bool check_all(struct vmrun *r)
-{
-#define VMRUN_CHECK(id, field, title)                                                                        \
-    if (bad_##id(r)) {                                                                                       \
-        log_line(r->cpu->log, LOG_SVM,                                                                       \
-                 "cpu%u vmcb %" PRIx64 " VMEXIT_INVALID " #id ": " #field " = %" PRIx64 ": " title,          \
-                 r->cpu->index, r->cpu->arch.svm.vmcb, (u64)r->field);                                       \
-        trace_vm_refused(r->cpu->trace, r->cpu->index, r->cpu->arch.svm.vmcb, 0, 0, (u64)r->field,           \
-                         #id ": " title, sizeof #id ": " title - 1);                                         \
-        return false;                                                                                        \
-    }
-#include "cpu/svm/vmrun_checks.def"
-    return true;
-}
-
 /* ---- Event injection ---- */
 
-/* [APM2 "Event Injection"] */
-bool svm_decode_eventinj(struct cpu *cpu, u64 inj, bool code64, struct event *ev)
+/* [APM2 "Event Injection"]: EVENTINJ, once it is checked and the guest is loaded. */
+static void decode_eventinj(const struct cpu *cpu, u64 inj, struct event *ev)
 {
     u8 vector = (u8)(inj & SVM_EVENT_VECTOR);
     *ev = (struct event){.vector = vector, .why = "EVENTINJ"};
     if ((inj & SVM_EVENT_V) == 0) {
-        return true;
+        return;
     }
     switch ((inj & SVM_EVENT_TYPE) >> SVM_EVENT_TYPE_SHIFT) {
-    case SVM_EVENT_INTR:
-        ev->kind = EVENT_EXT_INT;
-        return true;
+    case SVM_EVENT_INTR: ev->kind = EVENT_EXT_INT; break;
     case SVM_EVENT_NMI:
         ev->kind = EVENT_NMI;
         ev->vector = VEC_NMI;
-        return true;
-    case SVM_EVENT_EXCEPTION:
+        break;
+    case SVM_EVENT_SOFT_INT:
+        ev->kind = EVENT_SOFT_INT;
+        ev->next_rip_given = true;
+        break;
+    default:
         ev->kind = vector == VEC_BP || vector == VEC_OF ? EVENT_INT3 : EVENT_EXCEPTION;
         ev->has_error = (inj & SVM_EVENT_EV) != 0;
         ev->error = (u32)(inj >> 32);
         ev->cr2 = cpu->arch.cr2;
         ev->next_rip_given = ev->kind == EVENT_INT3;
-        return vector < 32 && vector != VEC_NMI && !(code64 && (vector == VEC_OF || vector == VEC_BR));
-    case SVM_EVENT_SOFT_INT:
-        ev->kind = EVENT_SOFT_INT;
-        ev->next_rip_given = true;
-        return true;
-    default:
-        return false;
+        break;
     }
 }
 
@@ -306,6 +111,7 @@ static void load_controls(struct cpu *cpu, const struct vmrun *r)
     }
     s->pause_count = (u32)r->c.pause_filter_count;
     s->pause_tsc = clock_tsc(cpu->clock);
+    s->trap_code = 0;
     s->g_pat = r->s.g_pat;
     struct walk_root host;
     walk_root_of(cpu, &host);
@@ -328,7 +134,7 @@ static void load_guest(struct cpu *cpu, const struct vmrun *r)
     vmcb_get_table(cpu, &r->v, VMCB_gdtr, &a->gdtr);
     vmcb_get_table(cpu, &r->v, VMCB_idtr, &a->idtr);
     a->efer = s->efer & ~(u64)EFER_LMA;
-    if (is_long(r)) {
+    if (vmrun_is_long(r)) {
         a->efer |= EFER_LMA;
     }
     a->cr0 = s->cr0 | CR0_ET;
@@ -371,23 +177,24 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
 #include "abi/x86/vmcb_fields.def"
     r.cs_attr = vmcb_get(&r.v, VMCB_cs + 2, 2);
     cpu->d.switched = true; /* a single-step trap of VMRUN comes after #VMEXIT */
-    if (!check_all(&r)) {
+    if (!vmrun_check(&r)) {
         svm_exit_invalid(cpu, vmcb);
         return CPU_OK;
     }
-    bool injects = r.event.kind != EVENT_NONE;
+    bool injects = (r.c.eventinj & SVM_EVENT_V) != 0;
     virt_trace_entry(cpu, &(struct virt_entry){.vcpu = vmcb,
-                                               .root = nested(&r) ? r.c.n_cr3 : 0,
+                                               .root = (r.c.nested_ctl & NESTED_CTL_NP) != 0 ? r.c.n_cr3 : 0,
                                                .rip = r.s.rip,
                                                .rax = r.s.rax,
                                                .inject = injects ? (u32)r.c.eventinj : 0,
                                                .inject_error = (u32)(r.c.eventinj >> 32)});
     load_controls(cpu, &r);
     load_guest(cpu, &r);
+    decode_eventinj(cpu, r.c.eventinj, &r.event);
     cpu->arch.guest = GUEST_SVM;
     s->gif = true;
     s->delivering = false;
-    s->injecting = injects;
+    s->injecting = r.event.kind != EVENT_NONE;
     log_line(cpu->log, LOG_SVM,
              "cpu%u vmcb %" PRIx64 " VMRUN asid %" PRIx64 " rip %04x:%" PRIx64 " cr0 %" PRIx64 " cr3 %" PRIx64
              " efer %" PRIx64 " flags %" PRIx64 " int_ctl %" PRIx64 " eventinj %" PRIx64,
@@ -431,21 +238,25 @@ static cpu_rc check_intercept(struct cpu *cpu, u64 code, const struct insn *in, 
     return CPU_OK;
 }
 
-static cpu_rc check_vmcb_address(struct cpu *cpu, const struct insn *in, u64 *pa)
+/* Which of the two comes first is a feature: [APM3 "CPUID Fn8000_000A_EDX"], SVME_ADDR_CHK. */
+static cpu_rc check_vmcb_address(struct cpu *cpu, const struct insn *in, u64 code, const char *why, u64 *pa)
 {
+    bool intercept_first = cpu_has(cpu, CPU_FEATURE_SVME_ADDR_CHK);
+    if (intercept_first) {
+        TRY(check_intercept(cpu, code, in, why));
+    }
     *pa = cpu->arch.gpr[RAX] & size_mask(insn_asize(in));
     if ((*pa & (PAGE_MASK | cpu_phys_reserved(cpu))) != 0) {
         return raise_gp(cpu, 0, "rAX is no aligned physical address");
     }
-    return CPU_OK;
+    return intercept_first ? CPU_OK : check_intercept(cpu, code, in, why);
 }
 
 cpu_rc exec_vmrun(struct cpu *cpu, const struct insn *in)
 {
     u64 pa;
     TRY(check_svm(cpu));
-    TRY(check_vmcb_address(cpu, in, &pa));
-    TRY(check_intercept(cpu, SVM_EXIT_VMRUN, in, "VMRUN intercept"));
+    TRY(check_vmcb_address(cpu, in, SVM_EXIT_VMRUN, "VMRUN intercept", &pa));
     return enter(cpu, pa, svm_next_rip(cpu, in->len));
 }
 
@@ -463,8 +274,7 @@ cpu_rc exec_vmload(struct cpu *cpu, const struct insn *in)
     u64 pa;
     struct vmcb v;
     TRY(check_svm(cpu));
-    TRY(check_vmcb_address(cpu, in, &pa));
-    TRY(check_intercept(cpu, SVM_EXIT_VMLOAD, in, "VMLOAD intercept"));
+    TRY(check_vmcb_address(cpu, in, SVM_EXIT_VMLOAD, "VMLOAD intercept", &pa));
     TRY(state_address(cpu, false, &pa));
     vmcb_read(cpu, pa, &v);
     vmcb_get_extra(cpu, &v);
@@ -476,8 +286,7 @@ cpu_rc exec_vmsave(struct cpu *cpu, const struct insn *in)
     u64 pa;
     struct vmcb v;
     TRY(check_svm(cpu));
-    TRY(check_vmcb_address(cpu, in, &pa));
-    TRY(check_intercept(cpu, SVM_EXIT_VMSAVE, in, "VMSAVE intercept"));
+    TRY(check_vmcb_address(cpu, in, SVM_EXIT_VMSAVE, "VMSAVE intercept", &pa));
     TRY(state_address(cpu, true, &pa));
     vmcb_put_extra(cpu, &v); /* every byte of the ranges written below */
     vmcb_write(cpu, pa, &v, VMCB_fs, VMCB_gdtr);

@@ -10,6 +10,7 @@
 #include "cpu/virt_trace.h"
 #include "cpu/vmx/entry_checks.h"
 #include "cpu/vmx/vmx_insn.h"
+#include "trace/events.h"
 
 #include <string.h>
 
@@ -89,6 +90,7 @@ static void copy_controls(struct cpu *cpu, const struct vmx_check *c)
     k->cr0_shadow = vmcs_read(cpu, VMCS_CR0_READ_SHADOW);
     k->cr4_shadow = vmcs_read(cpu, VMCS_CR4_READ_SHADOW);
     k->eptp = vmcs_read(cpu, VMCS_EPT_POINTER);
+    k->spp_table = vmcs_read(cpu, VMCS_SPP_TABLE_POINTER);
     k->apic_access = vmcs_read(cpu, VMCS_APIC_ACCESS_ADDRESS);
     k->virtual_apic = vmcs_read(cpu, VMCS_VIRTUAL_APIC_ADDRESS);
     k->msr_bitmaps = vmcs_read(cpu, VMCS_MSR_BITMAPS);

@@ -144,6 +144,11 @@ CHECK_FN(GUEST_S_CET)
     return (c->entry & ENTRYC_LOAD_CET) == 0 || cet_ok(c, check_field(c, VMCS_GUEST_S_CET));
 }
 
+CHECK_FN(GUEST_32_S_CET)
+{
+    return (c->entry & ENTRYC_LOAD_CET) == 0 || c->wide || check_field(c, VMCS_GUEST_S_CET) >> 32 == 0;
+}
+
 CHECK_FN(GUEST_INTR_SSP_TABLE)
 {
     return (c->entry & ENTRYC_LOAD_CET) == 0 || canonical(c, check_field(c, VMCS_GUEST_INTR_SSP_TABLE));
@@ -622,6 +627,11 @@ CHECK_FN(GUEST_RFLAGS_IF)
 CHECK_FN(GUEST_SSP)
 {
     return (c->entry & ENTRYC_LOAD_CET) == 0 || ((check_field(c, VMCS_GUEST_SSP) & 3) == 0 && canonical(c, check_field(c, VMCS_GUEST_SSP)));
+}
+
+CHECK_FN(GUEST_32_SSP)
+{
+    return (c->entry & ENTRYC_LOAD_CET) == 0 || c->wide || check_field(c, VMCS_GUEST_SSP) >> 32 == 0;
 }
 
 CHECK_FN(ACTIVITY_RESERVED)

@@ -178,6 +178,22 @@ CHECK_FN(HOST_32_RIP)
     return (c->exit & EXITC_HOST_64) != 0 || check_field(c, VMCS_HOST_RIP) >> 32 == 0;
 }
 
+static bool fits_32(const struct vmx_check *c, u32 field)
+{
+    bool loads = (c->exit & (EXITC_LOAD_CET | EXITC_HOST_64)) == EXITC_LOAD_CET;
+    return !loads || check_field(c, field) >> 32 == 0;
+}
+
+CHECK_FN(HOST_32_S_CET)
+{
+    return fits_32(c, VMCS_HOST_S_CET);
+}
+
+CHECK_FN(HOST_32_SSP)
+{
+    return fits_32(c, VMCS_HOST_SSP);
+}
+
 CHECK_FN(HOST_64_PAE)
 {
     return (c->exit & EXITC_HOST_64) == 0 || (check_field(c, VMCS_HOST_CR4) & CR4_PAE) != 0;

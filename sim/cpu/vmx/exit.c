@@ -6,7 +6,6 @@
 #include "cpu/flags.h"
 #include "cpu/model.h"
 #include "cpu/msr.h"
-#include "cpu/virt_trace.h"
 #include "cpu/vmx/vmx_priv.h"
 
 #include <string.h>
@@ -60,7 +59,7 @@ static void record_information(struct cpu *cpu, const struct vm_exit *e)
     }
     vmcs_write(cpu, VMCS_EXIT_INSTRUCTION_LENGTH, len);
     vmcs_write(cpu, VMCS_EXIT_INSTRUCTION_INFO, e->insn_info);
-    if (e->reason == EXIT_EPT_VIOLATION || e->reason == EXIT_EPT_MISCONFIG) {
+    if (e->reason == EXIT_EPT_VIOLATION || e->reason == EXIT_EPT_MISCONFIG || e->reason == EXIT_SPP) {
         vmcs_write(cpu, VMCS_GUEST_PHYSICAL_ADDRESS, e->gpa);
     }
     if (e->reason == EXIT_IO) {
@@ -139,13 +138,16 @@ static void save_registers(struct cpu *cpu)
 static bool sets_rf(const struct cpu *cpu, const struct vm_exit *e)
 {
     const struct vmx_arch *v = &cpu->arch.vmx;
+    if (cpu->arch.rep_partial) {
+        return true;
+    }
     if (e->reason == EXIT_EXCEPTION_NMI) {
         unsigned type = (e->int_info & INTR_TYPE) >> INTR_TYPE_SHIFT;
         unsigned vector = e->int_info & INTR_VECTOR;
         return type == INTR_HARD_EXCEPTION && vector != VEC_DB;
     }
     bool memory = e->reason == EXIT_EPT_VIOLATION || e->reason == EXIT_EPT_MISCONFIG ||
-                  e->reason == EXIT_PML_FULL || e->reason == EXIT_APIC_ACCESS;
+                  e->reason == EXIT_PML_FULL || e->reason == EXIT_SPP || e->reason == EXIT_APIC_ACCESS;
     return memory && !v->delivering;
 }
 
@@ -158,6 +160,7 @@ static void save_rip(struct cpu *cpu, const struct vm_exit *e)
     vmcs_write(cpu, VMCS_GUEST_RIP, cpu->arch.rip);
     vmcs_write(cpu, VMCS_GUEST_RSP, cpu->arch.gpr[RSP]);
     vmcs_write(cpu, VMCS_GUEST_RFLAGS, flags);
+    cpu->arch.rep_partial = false;
 }
 
 static u32 activity_of(const struct cpu *cpu)
@@ -368,7 +371,6 @@ void vmx_exit(struct cpu *cpu)
     const struct vm_exit e = cpu->exit;
     const struct vmx_controls *c = &a->vmx.c;
     vmx_say_exit(cpu, (u32)e.reason, e.qualification, e.why);
-    virt_trace_exit(cpu, a->vmx.current, (c->proc2 & PROC2_EPT) != 0 ? c->eptp : 0, (u32)e.reason);
     record_information(cpu, &e);
     save_registers(cpu);
     save_rip(cpu, &e);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Every exit, entry failure and VMfail in words: one line of --log vmx, and the last one kept. */
+/* Every exit, entry failure and VMfail in words: kept in cpu->vmx_reason, a line of --log vmx, a trace event. */
+#include "cpu/virt_trace.h"
 #include "cpu/vmx/vmx_priv.h"
 #include "trace/events.h"
 
@@ -28,6 +29,15 @@ static const char *const error_ids[] = {
 #undef VM_ERROR
 };
 
+/* "id field [SDM3 "title"]: why" for a trace event. */
+static u32 rule_text(const struct vmx_reason *r, char *out, size_t size)
+{
+    (void)snprintf(out, size, "%s%s%s [SDM3 \"%s\"]%s%s", r->id, r->field != NULL ? " " : "",
+                   r->field != NULL ? r->field : "", r->title, r->why != NULL ? ": " : "",
+                   r->why != NULL ? r->why : "");
+    return (u32)strlen(out);
+}
+
 void vmx_say_exit(struct cpu *cpu, u32 reason, u64 qualification, const char *why)
 {
     u32 basic = reason & 0xffff;
@@ -39,6 +49,12 @@ void vmx_say_exit(struct cpu *cpu, u32 reason, u64 qualification, const char *wh
                                           .value = reason,
                                           .qualification = qualification,
                                           .rip = cpu->arch.rip};
+    if (trace_on_any(cpu->trace, VIRT_TRACE_CLASSES)) {
+        const struct vmx_controls *c = &cpu->arch.vmx.c;
+        char rule[160];
+        u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
+        virt_trace_exit(cpu, cpu->arch.vmx.current, (c->proc2 & PROC2_EPT) != 0 ? c->eptp : 0, reason, rule, size);
+    }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX,
                  "cpu%u exit %s (%u) qualification %" PRIx64 " rip %" PRIx64 " vmcs %" PRIx64 ": %s%s%s",
@@ -58,11 +74,10 @@ void vmx_say_entry_failure(struct cpu *cpu, const char *id, const char *title, c
                                           .value = value,
                                           .qualification = qualification,
                                           .rip = cpu->arch.rip};
-    if (trace_on(cpu->trace, TRACE_CLASS_VMX)) {
-        char check[160];
-        (void)snprintf(check, sizeof check, "%s: %s [SDM3 \"%s\"]", id, field != NULL ? field : "-", title);
-        trace_vm_refused(cpu->trace, cpu->index, cpu->arch.vmx.current, reason, qualification, value, check,
-                         (u32)strlen(check));
+    if (trace_on(cpu->trace, TRACE_CLASS_VIRT)) {
+        char rule[160];
+        u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
+        trace_vm_refused(cpu->trace, cpu->index, cpu->arch.vmx.current, reason, qualification, value, rule, size);
     }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX,
@@ -83,8 +98,11 @@ void vmx_say_vmfail(struct cpu *cpu, u32 error, const char *why)
                                           .why = why,
                                           .value = error,
                                           .rip = cpu->arch.rip};
-    const char *words = why != NULL ? why : known ? error_words[error] : "";
-    trace_vm_fail(cpu->trace, cpu->index, error, cpu->arch.rip, cpu->arch.vmx.current, words, (u32)strlen(words));
+    if (trace_on(cpu->trace, TRACE_CLASS_VIRT)) {
+        char rule[160];
+        u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
+        trace_vm_fail(cpu->trace, cpu->index, error, cpu->arch.rip, cpu->arch.vmx.current, rule, size);
+    }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX, "cpu%u VMfail %u %s: %s%s%s rip %" PRIx64, cpu->index, error,
                  known ? error_ids[error] : "INVALID", known ? error_words[error] : "no current VMCS",

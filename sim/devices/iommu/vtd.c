@@ -18,40 +18,7 @@
 #include "base/assert.h"
 #include "devices/bus.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-
-/* ---- tables ---- */
-
-static bool is_memory(const struct vtd *v, u64 spa, u64 size)
-{
-    u64 frame;
-    u8 *host;
-    bool writable;
-    if (spa > BIT(52) || size > PAGE_SIZE) {
-        return false;
-    }
-    return phys_page(v->env.phys, SPA(spa), &frame, &host, &writable) &&
-           phys_page(v->env.phys, SPA(spa + size - 1), &frame, &host, &writable);
-}
-
-bool vtd_table_read(struct vtd *v, u64 spa, void *data, u64 size)
-{
-    if (!is_memory(v, spa, size)) {
-        return false;
-    }
-    phys_read(v->env.phys, SPA(spa), data, size);
-    return true;
-}
-
-bool vtd_table_write(struct vtd *v, u64 spa, const void *data, u64 size)
-{
-    if (!is_memory(v, spa, size)) {
-        return false;
-    }
-    phys_write(v->env.phys, SPA(spa), data, size);
-    return true;
-}
 
 /* ---- global command ---- */
 
@@ -74,10 +41,10 @@ static void write_gcmd(struct vtd *v, u32 value)
     }
     u32 changed = (v->gsts ^ value) & states;
     if ((changed & value & VTD_GCMD_TE) != 0 && (v->gsts & VTD_GCMD_SRTP) == 0) {
-        log_guest_error(v->env.log, "%s: translation on without a root table", v->id);
+        log_guest_error(v->base.env.log, "%s: translation on without a root table", v->base.id);
     }
     if ((changed & value & VTD_GCMD_IRE) != 0 && (v->gsts & VTD_GCMD_SIRTP) == 0) {
-        log_guest_error(v->env.log, "%s: interrupt remapping on without a table", v->id);
+        log_guest_error(v->base.env.log, "%s: interrupt remapping on without a table", v->base.id);
     }
     v->gsts ^= changed;
     if ((changed & VTD_GCMD_QIE) != 0) {
@@ -85,10 +52,11 @@ static void write_gcmd(struct vtd *v, u32 value)
         vtd_queue_run(v);
     }
     if ((changed & (VTD_GCMD_TE | VTD_GCMD_IRE)) != 0) {
-        log_line(v->env.log, LOG_DEVICE, "%s: translation %s, interrupt remapping %s", v->id,
+        log_line(v->base.env.log, LOG_IOMMU, "%s: translation %s, interrupt remapping %s", v->base.id,
                  (v->gsts & VTD_GCMD_TE) != 0 ? "on" : "off",
                  (v->gsts & VTD_GCMD_IRE) != 0 ? "on" : "off");
     }
+    iommu_changed(&v->base);
 }
 
 /* ---- registers ---- */
@@ -278,7 +246,7 @@ static void vtd_mmio_write(void *self, u64 offset, u64 value, unsigned size)
 {
     struct vtd *v = self;
     if (size < 4 || (offset & (size - 1)) != 0) {
-        log_guest_error(v->env.log, "%s: %u-byte write at %#llx", v->id, size,
+        log_guest_error(v->base.env.log, "%s: %u-byte write at %#llx", v->base.id, size,
                         (unsigned long long)offset);
         return;
     }
@@ -309,13 +277,13 @@ static void vtd_reset(void *self, enum reset_kind kind)
         v->frcd[i][0] = v->frcd[i][1] = 0;
     }
     v->next_record = 0;
-    v->last = (struct vtd_last_fault){0};
+    iommu_reset(&v->base);
 }
 
 static void vtd_state(void *self, struct state_io *io)
 {
     struct vtd *v = self;
-    state_section(io, v->id, 1);
+    state_section(io, v->base.id, 1);
     state_u32(io, "gsts", &v->gsts);
     state_u64(io, "rtaddr", &v->rtaddr);
     state_u64(io, "root", &v->root);
@@ -344,13 +312,7 @@ static void vtd_state(void *self, struct state_io *io)
         v->next_record %= VTD_FRCD_COUNT;
         v->iqa &= pointer_bits(v) | VTD_IQA_SIZE | VTD_IQA_DW;
     }
-    state_u64(io, "last.count", &v->last.count);
-    state_u8(io, "last.reason", &v->last.reason);
-    state_bool(io, "last.interrupt", &v->last.interrupt);
-    state_bool(io, "last.write", &v->last.write);
-    state_bool(io, "last.recorded", &v->last.recorded);
-    state_u16(io, "last.requester", &v->last.requester);
-    state_u64(io, "last.address", &v->last.address);
+    iommu_state(&v->base, io);
 }
 
 static const struct device_ops vtd_ops = {
@@ -383,23 +345,25 @@ static void set_capabilities(struct vtd *v)
     }
 }
 
-struct vtd *vtd_new(const struct device_env *env, const char *id, const struct vtd_config *config)
+static const struct iommu_ops iommu_ops = {.type = "intel-iommu",
+                                           .translate = vtd_ops_translate,
+                                           .interrupt = vtd_interrupt,
+                                           .route = vtd_route,
+                                           .acpi = vtd_build_dmar,
+                                           .fault_words = vtd_fault_words};
+
+struct iommu *vtd_new(const struct device_env *env, const char *id,
+                      const struct vtd_config *config)
 {
     struct vtd *v = calloc(1, sizeof *v);
     sim_assert(v != NULL);
     sim_assert(config->options.aw_bits == 39 || config->options.aw_bits == 48);
     sim_assert(config->phys_bits >= 36 && config->phys_bits <= 52);
-    (void)snprintf(v->id, sizeof v->id, "%s", id);
-    v->env = *env;
+    iommu_init(&v->base, &iommu_ops, env, id);
     v->config = *config;
     set_capabilities(v);
     vtd_reset(v, RESET_POWER);
     phys_add_mmio(env->phys, config->base, PAGE_SIZE, 0, &vtd_mmio, v, "intel-iommu");
     bus_add_device(env->bus, &vtd_ops, v, id);
-    return v;
-}
-
-const struct vtd_last_fault *vtd_last_fault(const struct vtd *vtd)
-{
-    return &vtd->last;
+    return &v->base;
 }

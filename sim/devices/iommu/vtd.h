@@ -5,8 +5,7 @@
 #ifndef VITRINE_DEVICES_IOMMU_VTD_H
 #define VITRINE_DEVICES_IOMMU_VTD_H
 
-#include "devices/acpi/acpi_tables.h"
-#include "devices/device.h"
+#include "devices/iommu/iommu.h"
 
 #define VTD_DEFAULT_BASE 0xfed90000u
 
@@ -40,28 +39,8 @@ struct vtd_config {
     u16 ioapic_requester, hpet_requester; /* IDs that the messages of these carry */
 };
 
-/* What was blocked last, for reports. */
-struct vtd_last_fault {
-    u64 count; /* of all faults, recorded or not; 0: nothing else is valid */
-    u8 reason; /* code of vtd_faults.def */
-    bool interrupt, write, recorded;
-    u16 requester;
-    u64 address; /* of the access; of an interrupt request: its index */
-};
-
-struct vtd;
-
 /* Claims 4 KiB at config->base; env's dma and msi lead to memory and processors. Owned by the bus. */
-struct vtd *vtd_new(const struct device_env *env, const char *id, const struct vtd_config *config);
-/* What the bus masters and senders of interrupts get instead of env's. */
-struct dma vtd_dma(struct vtd *vtd);
-struct msi_sink vtd_msi(struct vtd *vtd);
-
-const struct vtd_last_fault *vtd_last_fault(const struct vtd *vtd);
-/* "no write permission in its second-level tables"; NULL: no such code. */
-const char *vtd_fault_words(u8 reason);
-
-/* The DMAR table, complete but for the checksum; the caller frees it. */
-struct acpi_bytes vtd_build_dmar(const struct vtd_config *config, u8 ioapic_id, bool hpet);
+struct iommu *vtd_new(const struct device_env *env, const char *id,
+                      const struct vtd_config *config);
 
 #endif

@@ -2,13 +2,9 @@
 /* DMA remapping [VTD "DMA Remapping"]: requests of bus masters, legacy mode with root and context
  * tables, second-level tables.
  *
- * A request is translated page by page; what lies before a page that is blocked has been moved.
- * A write of 4 aligned bytes to 0xfeexxxxx is an interrupt whatever the tables say. */
+ * A write of 4 aligned bytes to 0xfeexxxxx is an interrupt whatever the tables say (iommu.c). */
 #include "base/bytes.h"
 #include "devices/iommu/vtd_priv.h"
-
-#define INTERRUPT_RANGE 0xfee00000u
-#define INTERRUPT_RANGE_SIZE 0x100000u
 
 #define SL_READ BIT(0)
 #define SL_WRITE BIT(1)
@@ -52,7 +48,7 @@ enum vtd_fault_code vtd_walk_second_level(struct vtd *v, const struct vtd_reques
     for (unsigned level = levels;; level--) {
         unsigned shift = 12 + 9 * (level - 1);
         u8 raw[8];
-        if (!vtd_table_read(v, table + 8 * bits_get(r->address, shift, 9), raw, sizeof raw)) {
+        if (!iommu_table_read(&v->base, table + 8 * bits_get(r->address, shift, 9), raw, sizeof raw)) {
             return codes->access;
         }
         u64 entry = load_le64(raw);
@@ -80,7 +76,7 @@ static enum vtd_fault_code translate_legacy(struct vtd *v, struct vtd_request *r
                                               .no_read = VTD_FAULT_NO_READ,
                                               .no_write = VTD_FAULT_NO_WRITE};
     u8 raw[16];
-    if (!vtd_table_read(v, (v->root & ADDRESS_BITS) + 16u * (r->requester >> 8), raw, sizeof raw)) {
+    if (!iommu_table_read(&v->base, (v->root & ADDRESS_BITS) + 16u * (r->requester >> 8), raw, sizeof raw)) {
         return VTD_FAULT_ROOT_ACCESS;
     }
     u64 low = load_le64(raw), high = load_le64(raw + 8);
@@ -90,7 +86,7 @@ static enum vtd_fault_code translate_legacy(struct vtd *v, struct vtd_request *r
     if ((low & (0xffe | vtd_beyond_haw(v))) != 0 || high != 0) {
         return VTD_FAULT_ROOT_RESERVED;
     }
-    if (!vtd_table_read(v, (low & ADDRESS_BITS) + 16u * (r->requester & 0xff), raw, sizeof raw)) {
+    if (!iommu_table_read(&v->base, (low & ADDRESS_BITS) + 16u * (r->requester & 0xff), raw, sizeof raw)) {
         return VTD_FAULT_CONTEXT_ACCESS;
     }
     low = load_le64(raw);
@@ -122,7 +118,7 @@ enum vtd_fault_code vtd_translate(struct vtd *v, struct vtd_request *r, u64 *spa
         return VTD_FAULT_NONE;
     }
     u64 ttm = bits_get(v->root, VTD_RTADDR_TTM_SHIFT, 2);
-    if (r->address - INTERRUPT_RANGE < INTERRUPT_RANGE_SIZE) {
+    if (iommu_in_interrupt_range(r->address)) {
         return ttm == VTD_TTM_SCALABLE ? VTD_FAULT_SM_INTERRUPT_ADDRESS : VTD_FAULT_SILENT;
     }
     switch (ttm) {
@@ -137,58 +133,13 @@ enum vtd_fault_code vtd_translate(struct vtd *v, struct vtd_request *r, u64 *spa
     }
 }
 
-/* ---- what the bus masters call ---- */
-
-static bool resolve(struct vtd *v, u16 requester, u64 iova, bool write, u64 *spa)
+bool vtd_ops_translate(struct iommu *iommu, u16 requester, u64 iova, bool write, u64 *spa)
 {
     struct vtd_request r = {.requester = requester, .address = iova, .write = write};
-    enum vtd_fault_code code = vtd_translate(v, &r, spa);
+    enum vtd_fault_code code = vtd_translate(vtd_of(iommu), &r, spa);
     if (code != VTD_FAULT_NONE) {
-        vtd_report_fault(v, &r, code);
+        vtd_report_fault(vtd_of(iommu), &r, code);
         return false;
     }
     return true;
-}
-
-static u64 rest_of_page(u64 iova, u64 size)
-{
-    u64 room = PAGE_SIZE - (iova & PAGE_MASK);
-    return size < room ? size : room;
-}
-
-static bool remapped_read(void *self, u16 requester, iova_t iova, void *data, u64 size)
-{
-    struct vtd *v = self;
-    u8 *to = data;
-    for (u64 done = 0, n; done < size; done += n) {
-        u64 spa;
-        n = rest_of_page(iova.v + done, size - done);
-        if (!resolve(v, requester, iova.v + done, false, &spa) ||
-            !dma_read(&v->env.dma, requester, IOVA(spa), to + done, n)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool remapped_write(void *self, u16 requester, iova_t iova, const void *data, u64 size)
-{
-    struct vtd *v = self;
-    const u8 *from = data;
-    for (u64 done = 0, n; done < size; done += n) {
-        u64 spa, at = iova.v + done;
-        n = rest_of_page(at, size - done);
-        if (at - INTERRUPT_RANGE < INTERRUPT_RANGE_SIZE && n == 4 && (at & 3) == 0) {
-            vtd_interrupt(v, requester, at, load_le32(from + done));
-        } else if (!resolve(v, requester, at, true, &spa) ||
-                   !dma_write(&v->env.dma, requester, IOVA(spa), from + done, n)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-struct dma vtd_dma(struct vtd *vtd)
-{
-    return (struct dma){.read = remapped_read, .write = remapped_write, .self = vtd};
 }

@@ -24,8 +24,9 @@ static void put_scope(u8 *p, u8 type, u8 id, u16 requester)
     p[7] = (u8)(requester & 7);
 }
 
-struct acpi_bytes vtd_build_dmar(const struct vtd_config *config, u8 ioapic_id, bool hpet)
+struct acpi_bytes vtd_build_dmar(struct iommu *iommu, u8 ioapic_id, bool hpet)
 {
+    const struct vtd_config *config = &vtd_of(iommu)->config;
     size_t drhd = DRHD_HEADER + SCOPE_SIZE * (hpet ? 2u : 1u);
     size_t len = DMAR_HEADER + drhd;
     u8 *t = calloc(1, len);

@@ -54,7 +54,7 @@ static void send_event(struct vtd *v)
 {
     /* The unit's own interrupts are not remapped [VTD "Fault Event"]. */
     v->fectl &= ~(u32)VTD_EVENT_IP;
-    v->env.msi.send(v->env.msi.self, 0, v->feaddr, v->fedata);
+    v->base.env.msi.send(v->base.env.msi.self, 0, v->feaddr, v->fedata);
 }
 
 #define EVENT_CONDITIONS (VTD_FSTS_PPF | VTD_FSTS_IQE | VTD_FSTS_ICE | VTD_FSTS_ITE)
@@ -127,19 +127,11 @@ static bool record(struct vtd *v, const struct vtd_request *r, enum vtd_fault_co
 
 void vtd_report_fault(struct vtd *v, const struct vtd_request *r, enum vtd_fault_code code)
 {
-    v->last.count++;
-    v->last.reason = (u8)code;
-    v->last.interrupt = r->interrupt;
-    v->last.write = r->write;
-    v->last.requester = r->requester;
-    v->last.address = r->address;
-    v->last.recorded = code != VTD_FAULT_SILENT && !(r->fpd && is_qualified(code)) &&
-                       record(v, r, code);
-    const char *words = vtd_fault_words((u8)code);
-    log_line(v->env.log, LOG_DEVICE, "%s: %02x:%02x.%x %s %s%#llx blocked: %s", v->id,
-             (unsigned)r->requester >> 8, (unsigned)(r->requester >> 3 & 31),
-             (unsigned)(r->requester & 7),
-             r->interrupt ? "interrupt" : r->write ? "write to" : "read of",
-             r->interrupt ? "index " : "", (unsigned long long)r->address,
-             words != NULL ? words : "no fault is defined for it");
+    bool recorded =
+        code != VTD_FAULT_SILENT && !(r->fpd && is_qualified(code)) && record(v, r, code);
+    struct iommu_request told = {.requester = r->requester,
+                                 .address = r->address,
+                                 .write = r->write,
+                                 .interrupt = r->interrupt};
+    iommu_blocked(&v->base, &told, (u8)code, recorded);
 }

@@ -28,7 +28,7 @@ static void send(struct vtd *v, u16 requester, u32 destination, u64 low_address,
 {
     u32 id = extended(v) ? destination : destination >> 8 & 0xff;
     u64 address = 0xfee00000u | (u64)(id & 0xff) << 12 | (u64)(id >> 8) << 40 | low_address;
-    v->env.msi.send(v->env.msi.self, requester, address, data);
+    v->base.env.msi.send(v->base.env.msi.self, requester, address, data);
 }
 
 static bool destination_valid(const struct vtd *v, u32 destination)
@@ -63,7 +63,7 @@ static enum vtd_fault_code post(struct vtd *v, u16 requester, const u64 irte[2])
         (v->cap & BIT(VTD_CAP_PI_SHIFT)) == 0) {
         return VTD_FAULT_IR_RESERVED;
     }
-    if (!vtd_table_read(v, at, pid, sizeof pid)) {
+    if (!iommu_table_read(&v->base, at, pid, sizeof pid)) {
         return VTD_FAULT_IR_PID_ACCESS;
     }
     u64 control = load_le64(pid + PID_CONTROL);
@@ -77,7 +77,7 @@ static enum vtd_fault_code post(struct vtd *v, u16 requester, const u64 irte[2])
     bool urgent = (irte[0] & IRTE_URGENT) != 0;
     bool notify = (control & PID_ON) == 0 && (urgent || (control & PID_SN) == 0);
     store_le64(pid + PID_CONTROL, control | (notify ? PID_ON : 0));
-    if (!vtd_table_write(v, at, pid, sizeof pid)) {
+    if (!iommu_table_write(&v->base, at, pid, sizeof pid)) {
         return VTD_FAULT_IR_PID_ACCESS;
     }
     if (notify) {
@@ -116,7 +116,7 @@ static enum vtd_fault_code remap(struct vtd *v, struct vtd_request *r, u64 addre
         if (extended(v) || (v->gsts & VTD_GCMD_CFI) == 0) {
             return VTD_FAULT_IR_COMPATIBILITY;
         }
-        v->env.msi.send(v->env.msi.self, r->requester, address, data);
+        v->base.env.msi.send(v->base.env.msi.self, r->requester, address, data);
         return VTD_FAULT_NONE;
     }
     bool has_subhandle = (address & VTD_MSI_SHV) != 0;
@@ -130,7 +130,7 @@ static enum vtd_fault_code remap(struct vtd *v, struct vtd_request *r, u64 addre
         return VTD_FAULT_IR_INDEX;
     }
     u8 raw[16];
-    if (!vtd_table_read(v, (v->irtable & ~PAGE_MASK) + 16 * index, raw, sizeof raw)) {
+    if (!iommu_table_read(&v->base, (v->irtable & ~PAGE_MASK) + 16 * index, raw, sizeof raw)) {
         return VTD_FAULT_IR_ACCESS;
     }
     u64 irte[2] = {load_le64(raw), load_le64(raw + 8)};
@@ -146,25 +146,16 @@ static enum vtd_fault_code remap(struct vtd *v, struct vtd_request *r, u64 addre
                                         : deliver(v, r->requester, irte);
 }
 
-void vtd_interrupt(struct vtd *v, u16 requester, u64 address, u32 data)
+void vtd_interrupt(struct iommu *iommu, u16 requester, u64 address, u32 data)
 {
+    struct vtd *v = vtd_of(iommu);
     struct vtd_request r = {.requester = requester, .write = true, .interrupt = true};
     if ((v->gsts & VTD_GCMD_IRE) == 0) {
-        v->env.msi.send(v->env.msi.self, requester, address, data);
+        v->base.env.msi.send(v->base.env.msi.self, requester, address, data);
         return;
     }
     enum vtd_fault_code code = remap(v, &r, address, data);
     if (code != VTD_FAULT_NONE) {
         vtd_report_fault(v, &r, code);
     }
-}
-
-static void remapped_send(void *self, u16 requester, u64 address, u32 data)
-{
-    vtd_interrupt(self, requester, address, data);
-}
-
-struct msi_sink vtd_msi(struct vtd *vtd)
-{
-    return (struct msi_sink){.send = remapped_send, .self = vtd};
 }

@@ -17,7 +17,7 @@ void vtd_context_command(struct vtd *v)
         return;
     }
     if ((v->gsts & VTD_GCMD_QIE) != 0) {
-        log_guest_error(v->env.log, "%s: CCMD written while the queue is on", v->id);
+        log_guest_error(v->base.env.log, "%s: CCMD written while the queue is on", v->base.id);
     }
     u64 done = bits_get(v->ccmd, 61, 2);
     v->ccmd = bits_set(v->ccmd, 59, 2, done) & ~BIT(63);
@@ -30,7 +30,7 @@ void vtd_iotlb_command(struct vtd *v)
         return;
     }
     if ((v->gsts & VTD_GCMD_QIE) != 0) {
-        log_guest_error(v->env.log, "%s: IOTLB written while the queue is on", v->id);
+        log_guest_error(v->base.env.log, "%s: IOTLB written while the queue is on", v->base.id);
     }
     u64 done = bits_get(v->iotlb, 60, 2);
     if (done == 3 && bits_get(v->iva, 0, 6) > MAMV) {
@@ -44,7 +44,7 @@ void vtd_iotlb_command(struct vtd *v)
 static void send_completion(struct vtd *v)
 {
     v->iectl &= ~(u32)VTD_EVENT_IP;
-    v->env.msi.send(v->env.msi.self, 0, v->ieaddr, v->iedata);
+    v->base.env.msi.send(v->base.env.msi.self, 0, v->ieaddr, v->iedata);
 }
 
 static void completion_event(struct vtd *v)
@@ -82,7 +82,7 @@ static void queue_error(struct vtd *v, u64 info, const char *what)
     u32 before = vtd_fault_status(v);
     v->fsts |= VTD_FSTS_IQE;
     v->iqercd = info;
-    log_guest_error(v->env.log, "%s: invalidation queue stops: %s", v->id, what);
+    log_guest_error(v->base.env.log, "%s: invalidation queue stops: %s", v->base.id, what);
     vtd_fault_event(v, before);
 }
 
@@ -92,8 +92,8 @@ static void wait_done(struct vtd *v, const u64 d[4])
     if ((d[0] & VTD_INV_WAIT_SW) != 0) {
         u8 status[4];
         store_le32(status, (u32)(d[0] >> 32));
-        if (!vtd_table_write(v, d[1], status, sizeof status)) {
-            log_guest_error(v->env.log, "%s: wait status to %#llx, which is not memory", v->id,
+        if (!iommu_table_write(&v->base, d[1], status, sizeof status)) {
+            log_guest_error(v->base.env.log, "%s: wait status to %#llx, which is not memory", v->base.id,
                             (unsigned long long)d[1]);
         }
     }
@@ -199,7 +199,7 @@ void vtd_queue_run(struct vtd *v)
             queue_error(v, VTD_IQEI_WIDTH, "128-bit descriptors in scalable mode");
             return;
         }
-        if (!vtd_table_read(v, (v->iqa & ~PAGE_MASK) + v->iqh, raw, (u64)1 << shift)) {
+        if (!iommu_table_read(&v->base, (v->iqa & ~PAGE_MASK) + v->iqh, raw, (u64)1 << shift)) {
             queue_error(v, VTD_IQEI_FETCH, "a descriptor could not be read");
             return;
         }

@@ -16,9 +16,8 @@ enum vtd_fault_code {
 };
 
 struct vtd {
+    struct iommu base;
     /* Fixed after construction: */
-    char id[32];
-    struct device_env env;
     struct vtd_config config;
     u64 cap, ecap;
     /* Registers. */
@@ -34,14 +33,15 @@ struct vtd {
     u64 ieaddr;
     u64 frcd[VTD_FRCD_COUNT][2];
     u32 next_record;
-    struct vtd_last_fault last;
 };
+
+static inline struct vtd *vtd_of(struct iommu *iommu)
+{
+    return (struct vtd *)iommu; /* its first member */
+}
 
 /* ---- vtd.c ---- */
 
-/* The tables lie in RAM or ROM; what touches anything else fails. */
-MUST_USE bool vtd_table_read(struct vtd *v, u64 spa, void *data, u64 size);
-MUST_USE bool vtd_table_write(struct vtd *v, u64 spa, const void *data, u64 size);
 /* Address bits that no table entry may have. */
 static inline u64 vtd_beyond_haw(const struct vtd *v)
 {
@@ -92,6 +92,13 @@ enum vtd_fault_code vtd_translate_scalable(struct vtd *v, struct vtd_request *r,
 
 /* ---- vtd_intr.c ---- */
 
-void vtd_interrupt(struct vtd *v, u16 requester, u64 address, u32 data);
+void vtd_interrupt(struct iommu *iommu, u16 requester, u64 address, u32 data);
+
+/* ---- vtd_route.c, vtd_dmar.c, vtd_fault.c: the rest of struct iommu_ops ---- */
+
+bool vtd_ops_translate(struct iommu *iommu, u16 requester, u64 iova, bool write, u64 *spa);
+void vtd_route(struct iommu *iommu, u16 requester, struct iommu_route *route);
+struct acpi_bytes vtd_build_dmar(struct iommu *iommu, u8 ioapic_id, bool hpet);
+const char *vtd_fault_words(u8 reason);
 
 #endif

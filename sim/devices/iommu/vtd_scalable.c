@@ -46,7 +46,7 @@ static bool set_flags(struct vtd *v, u64 at, u64 entry, u64 flags)
         return true;
     }
     store_le64(raw, entry | flags);
-    return vtd_table_write(v, at, raw, sizeof raw);
+    return iommu_table_write(&v->base, at, raw, sizeof raw);
 }
 
 static enum vtd_fault_code fl_check(const struct vtd *v, const struct scalable *s,
@@ -83,7 +83,7 @@ static enum vtd_fault_code walk_first_level(struct vtd *v, const struct scalable
         unsigned shift = 12 + 9 * (level - 1);
         u8 raw[8];
         at[level] = table + 8 * bits_get(r->address, shift, 9);
-        if (!vtd_table_read(v, at[level], raw, sizeof raw)) {
+        if (!iommu_table_read(&v->base, at[level], raw, sizeof raw)) {
             return level == 4 ? VTD_FAULT_FL_PML4_ACCESS : VTD_FAULT_FL_ACCESS;
         }
         u64 entry = load_le64(raw);
@@ -153,7 +153,7 @@ static enum vtd_fault_code find_pasid_entry(struct vtd *v, struct vtd_request *r
     if (pasid >> 6 >= entries) {
         return VTD_FAULT_SM_PASID_TOO_LARGE;
     }
-    if (!vtd_table_read(v, (context[0] & ADDRESS_BITS) + 8 * (pasid >> 6), raw, 8)) {
+    if (!iommu_table_read(&v->base, (context[0] & ADDRESS_BITS) + 8 * (pasid >> 6), raw, 8)) {
         return VTD_FAULT_SM_DIRECTORY_ACCESS;
     }
     u64 directory = load_le64(raw);
@@ -164,7 +164,7 @@ static enum vtd_fault_code find_pasid_entry(struct vtd *v, struct vtd_request *r
     if ((directory & (0xffc | vtd_beyond_haw(v))) != 0) {
         return VTD_FAULT_SM_DIRECTORY_RESERVED;
     }
-    if (!vtd_table_read(v, (directory & ADDRESS_BITS) + 64 * (pasid & 63), raw, sizeof raw)) {
+    if (!iommu_table_read(&v->base, (directory & ADDRESS_BITS) + 64 * (pasid & 63), raw, sizeof raw)) {
         return VTD_FAULT_SM_PASID_ACCESS;
     }
     u64 reserved = 0;
@@ -187,7 +187,7 @@ enum vtd_fault_code vtd_translate_scalable(struct vtd *v, struct vtd_request *r,
     u8 raw[32];
     unsigned upper = r->requester >> 7 & 1; /* functions 128 and up have a table of their own */
     u64 at = (v->root & ADDRESS_BITS) + 16u * (r->requester >> 8) + 8 * upper;
-    if (!vtd_table_read(v, at, raw, 8)) {
+    if (!iommu_table_read(&v->base, at, raw, 8)) {
         return VTD_FAULT_SM_ROOT_ACCESS;
     }
     u64 root = load_le64(raw);
@@ -198,7 +198,7 @@ enum vtd_fault_code vtd_translate_scalable(struct vtd *v, struct vtd_request *r,
         return VTD_FAULT_SM_ROOT_RESERVED;
     }
     at = (root & ADDRESS_BITS) + 32u * (r->requester & 0x7f);
-    if (!vtd_table_read(v, at, raw, sizeof raw)) {
+    if (!iommu_table_read(&v->base, at, raw, sizeof raw)) {
         return VTD_FAULT_SM_CONTEXT_ACCESS;
     }
     u64 context[4];

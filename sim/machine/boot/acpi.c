@@ -49,15 +49,14 @@ static struct acpi_board board_of(const struct machine *m)
                                .ps2 = true};
 }
 
-/* The tables that not every machine has; the caller frees *dmar's data. */
-static void add_extras(const struct machine *m, struct acpi_board *board, struct acpi_bytes *dmar,
+/* The tables that not every machine has; the caller frees *remapping's data. */
+static void add_extras(const struct machine *m, struct acpi_board *board, struct acpi_bytes *remapping,
                        struct acpi_extra_table *extra)
 {
-    *dmar = (struct acpi_bytes){0};
-    if (m->vtd != NULL) {
-        struct vtd_config config = board_vtd_config(m);
-        *dmar = vtd_build_dmar(&config, board->ioapic_id, m->config.hpet);
-        *extra = (struct acpi_extra_table){.data = dmar->data, .len = dmar->len};
+    *remapping = (struct acpi_bytes){0};
+    if (m->iommu != NULL) {
+        *remapping = iommu_acpi(m->iommu, board->ioapic_id, m->config.hpet);
+        *extra = (struct acpi_extra_table){.data = remapping->data, .len = remapping->len};
         board->extra = extra;
         board->extra_count = 1;
     }
@@ -66,9 +65,9 @@ static void add_extras(const struct machine *m, struct acpi_board *board, struct
 u64 boot_place_acpi(struct machine *m)
 {
     struct acpi_board board = board_of(m);
-    struct acpi_bytes dmar;
+    struct acpi_bytes remapping;
     struct acpi_extra_table extra;
-    add_extras(m, &board, &dmar, &extra);
+    add_extras(m, &board, &remapping, &extra);
     u8 rsdp[ACPI_RSDP_SIZE];
     struct acpi_bytes tables = acpi_build_at(&board, boot_low_ram_end(m), rsdp);
     if (tables.len <= TABLES_SIZE) {
@@ -76,7 +75,7 @@ u64 boot_place_acpi(struct machine *m)
         (void)phys_load(&m->phys, SPA(RSDP_AT), rsdp, sizeof rsdp);
     }
     free(tables.data);
-    free(dmar.data);
+    free(remapping.data);
     u8 smbios[SMBIOS_TABLES_MAX], entry[SMBIOS_ENTRY_SIZE];
     size_t len = smbios_build(m, SMBIOS_TABLES_AT, smbios, entry);
     (void)phys_load(&m->phys, SPA(SMBIOS_TABLES_AT), smbios, len);
@@ -134,11 +133,11 @@ static void describe_memory(struct machine *m)
 void boot_describe_to_firmware(struct machine *m)
 {
     struct acpi_board board = board_of(m);
-    struct acpi_bytes dmar;
+    struct acpi_bytes remapping;
     struct acpi_extra_table extra;
-    add_extras(m, &board, &dmar, &extra);
+    add_extras(m, &board, &remapping, &extra);
     struct acpi_files files = acpi_build_files(&board);
-    free(dmar.data);
+    free(remapping.data);
     fw_cfg_add_file(m->fw_cfg, "etc/acpi/tables", files.tables.data, files.tables.len);
     fw_cfg_add_file(m->fw_cfg, "etc/acpi/rsdp", files.rsdp, sizeof files.rsdp);
     fw_cfg_add_file(m->fw_cfg, "etc/table-loader", files.loader.data, files.loader.len);

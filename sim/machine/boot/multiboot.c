@@ -203,13 +203,16 @@ static void put_text_tag(struct info *info, u32 type, const u8 *prefix, u32 pref
     put_tag(info, type, data, prefix_size + (u32)len);
 }
 
+/* Command lines come as GRUB 2 passes them, without a path in front: Xen looks for that name to know. */
+#define LOADER2 "vitrine, as GRUB 2"
+
 static void build_info2(struct machine *m, struct info *info, const struct loaded_module *mods, u64 rsdp)
 {
     u8 data[16 + 24 * MEMORY_RANGES_MAX];
     memset(data, 0, sizeof data);
     (void)put(info, data, 8); /* total size, reserved */
     put_text_tag(info, 1, NULL, 0, m->config.append != NULL ? m->config.append : "");
-    put_text_tag(info, 2, NULL, 0, "vitrine");
+    put_text_tag(info, 2, NULL, 0, LOADER2);
     for (unsigned i = 0; i < m->config.module_count; i++) {
         u8 range[8];
         store_le32(range, (u32)mods[i].start);

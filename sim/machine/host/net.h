@@ -32,6 +32,9 @@ struct net_local *net_local_new(const struct device_env *env, const char *id,
                                 struct net_backend outside);
 /* What the card sends to. */
 struct net_backend net_local_backend(struct net_local *local);
+/* A frame from outside: the answer to a question about a name leaves at its own time. False: not for here, to
+ * be delivered. */
+bool net_local_take(struct net_local *local, const u8 *frame, u32 len);
 /* The card; after it has been made. */
 void net_local_attach(struct net_local *local, struct net_port port);
 

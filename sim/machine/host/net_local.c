@@ -3,10 +3,14 @@
  * one lease, echo replies of both. Answers leave a fixed virtual time after the question, so they
  * are no outside input. ARP packets also go on: slirp learns the guest's address from them.
  *
+ * What a name means is the host's to say (net_lookup.c), and comes through the input gate; but the answer
+ * leaves here, at a fixed virtual time after the question as well: a place for it is kept.
+ *
  * Left out: fragmented pings (they go on to slirp), DHCP options beyond address, mask, router, name
- * server and lease. Names are looked up by slirp: what a name means is the host's to say. */
+ * server and lease; questions to the name server for other things than addresses go on to slirp. */
 #include "base/assert.h"
 #include "machine/host/net.h"
+#include "machine/host/net_dns.h"
 #include "machine/host/net_frame.h"
 
 #include <stdio.h>
@@ -18,7 +22,8 @@
 
 struct answer {
     u64 deadline_ns;
-    u32 len;
+    u32 len;  /* 0: not there yet */
+    u32 name; /* kept for the answer to a question about a name: its port and ID, else 0 */
     u8 frame[NET_FRAME_MAX];
 };
 
@@ -49,7 +54,9 @@ static void fire(void *self)
         const struct answer *a = &local->answers[local->first];
         local->first = (local->first + 1) % MAX_ANSWERS;
         local->count--;
-        (void)netdev_deliver(&local->port, a->frame, a->len);
+        if (a->len > 0) {
+            (void)netdev_deliver(&local->port, a->frame, a->len);
+        }
     }
     arm(local);
 }
@@ -309,6 +316,42 @@ static bool take_ip(struct net_local *local, const u8 *frame, u32 len)
     return false;
 }
 
+/* ---- Names ---- */
+
+static u32 name_key(u16 id, u16 port)
+{
+    return (u32)port << 16 | id;
+}
+
+/* Keep a place; the answer comes through the gate. */
+static void expect_name(struct net_local *local, const u8 *frame, u32 len)
+{
+    struct dns_question q;
+    if (dns_parse(frame, len, &q) && answer_begin(local, 0) != NULL) {
+        local->answers[(local->first + local->count) % MAX_ANSWERS].name = name_key(q.id, q.port);
+        answer_end(local);
+    }
+}
+
+bool net_local_take(struct net_local *local, const u8 *frame, u32 len)
+{
+    u16 id, port;
+    if (len > NET_FRAME_MAX || !dns_is_answer(frame, len, &id, &port)) {
+        return false;
+    }
+    for (u32 i = 0; i < local->count; i++) {
+        struct answer *a = &local->answers[(local->first + i) % MAX_ANSWERS];
+        if (a->name == name_key(id, port) && a->len == 0) {
+            memcpy(a->frame, frame, len);
+            a->len = len;
+            return true;
+        }
+    }
+    return false; /* nobody waits any more: it comes now */
+}
+
+/* ---- The card ---- */
+
 static void from_card(void *self, const u8 *frame, u32 len)
 {
     struct net_local *local = self;
@@ -320,6 +363,8 @@ static void from_card(void *self, const u8 *frame, u32 len)
         answer_arp(local, frame, len);
     } else if (type == ETH_TYPE_IPV4 && take_ip(local, frame, len)) {
         return;
+    } else if (type == ETH_TYPE_IPV4) {
+        expect_name(local, frame, len);
     }
     netdev_send(&local->outside, frame, len);
 }
@@ -347,6 +392,7 @@ static void state(void *self, struct state_io *io)
         struct answer *a = &local->answers[(local->first + i) % MAX_ANSWERS];
         state_u64(io, "deadline", &a->deadline_ns);
         state_u32(io, "len", &a->len);
+        state_u32(io, "name", &a->name);
         if (a->len > NET_FRAME_MAX) {
             io->failed = true;
             a->len = 0;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* CPUID leaves. [TLFS "Feature and Interface Discovery"] */
+#ifndef ABI_HYPERV_CPUID_H
+#define ABI_HYPERV_CPUID_H
+
+#define HV_CPUID_VENDOR 0x40000000u
+#define HV_CPUID_INTERFACE 0x40000001u
+#define HV_CPUID_VERSION 0x40000002u
+#define HV_CPUID_FEATURES 0x40000003u
+#define HV_CPUID_HINTS 0x40000004u
+#define HV_CPUID_LIMITS 0x40000005u
+#define HV_CPUID_HARDWARE 0x40000006u
+#define HV_CPUID_LAST HV_CPUID_HARDWARE
+
+#define HV_VENDOR_EBX 0x7263694du /* "Microsoft Hv", which guests look for */
+#define HV_VENDOR_ECX 0x666f736fu
+#define HV_VENDOR_EDX 0x76482074u
+#define HV_INTERFACE_HV1 0x31237648u /* "Hv#1" */
+
+/* EDX of the features */
+#define HV_FEATURE_FREQUENCY_MSRS 0x00000100u
+#define HV_FEATURE_CRASH_MSRS 0x00000400u
+#define HV_FEATURE_DIRECT_STIMER 0x00080000u
+
+/* EAX of the hints */
+#define HV_HINT_REMOTE_FLUSH 0x00000004u
+#define HV_HINT_RELAXED_TIMING 0x00000020u
+#define HV_HINT_NO_AUTO_EOI 0x00000200u
+#define HV_HINT_CLUSTER_IPI 0x00000400u
+
+#endif

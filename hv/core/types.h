@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Scalars and small helpers of freestanding code. */
+#ifndef HV_CORE_TYPES_H
+#define HV_CORE_TYPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef uint8_t u8;
+typedef uint16_t u16;
+typedef uint32_t u32;
+typedef uint64_t u64;
+typedef int32_t i32;
+typedef int64_t i64;
+
+#define PAGE_SHIFT 12
+#define PAGE_SIZE 0x1000ull
+#define PAGE_MASK 0xfffull
+#define LARGE_SIZE 0x200000ull
+
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define BIT(n) (1ull << (n))
+
+static inline u64 align_up(u64 x, u64 to) { return (x + to - 1) & ~(to - 1); }
+static inline u64 align_down(u64 x, u64 to) { return x & ~(to - 1); }
+static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
+
+/* a * b / c with a product of 128 bits; the quotient must fit. */
+static inline u64 mul_div_u64(u64 a, u64 b, u64 c)
+{
+    u64 lo, hi;
+    __asm__("mulq %3; divq %4" : "=&a"(lo), "=&d"(hi) : "0"(a), "rm"(b), "r"(c) : "cc");
+    return lo;
+}
+
+/* hv's memory is mapped one to one: a system-physical address is a pointer. */
+static inline void *spa_to_ptr(u64 spa) { return (void *)(uintptr_t)spa; }
+static inline u64 ptr_to_spa(const volatile void *p) { return (u64)(uintptr_t)p; }
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Tables of second-level translation. */
+#include "hv/mem/slat.h"
+
+#include "hv/arch/arch.h"
+#include "hv/core/apic.h"
+#include "hv/core/cpu.h"
+#include "hv/core/insn.h"
+#include "hv/core/string.h"
+#include "hv/mem/page.h"
+#include "hv/partition/partition.h"
+#include "hv/vcpu/vp.h"
+
+#define ADDRESS 0x000ffffffffff000ull
+#define LEVELS 4
+
+static unsigned index_at(u64 gfn, unsigned level) { return (unsigned)(gfn >> (9 * level)) & 511; }
+static u64 *table_at(u64 entry) { return spa_to_ptr(entry & ADDRESS); }
+
+/* Replaces a large page by a table of small ones. */
+static bool split(struct partition *p, u64 *entry)
+{
+    u64 *table = pool_alloc(&p->pool);
+    if (table == NULL) {
+        return false;
+    }
+    enum slat_rights rights;
+    enum slat_type type;
+    arch->slat_decode(*entry, &rights, &type);
+    for (u64 i = 0; i < 512; i++) {
+        table[i] = arch->slat_leaf((*entry & ADDRESS) + i * PAGE_SIZE, rights, type, false);
+    }
+    *entry = arch->slat_table(ptr_to_spa(table));
+    return true;
+}
+
+/* The entry of a page in the table of `level` (0: 4 KiB); the tables on the way are made. */
+static u64 *entry_of(struct partition *p, u64 gfn, unsigned level)
+{
+    if (p->slat == NULL && (p->slat = pool_alloc(&p->pool)) == NULL) {
+        return NULL;
+    }
+    u64 *table = p->slat;
+    for (unsigned at = LEVELS - 1; at > level; at--) {
+        u64 *entry = &table[index_at(gfn, at)];
+        if (*entry == 0) {
+            u64 *next = pool_alloc(&p->pool);
+            if (next == NULL) {
+                return NULL;
+            }
+            *entry = arch->slat_table(ptr_to_spa(next));
+        } else if (arch->slat_is_large(*entry) && !split(p, entry)) {
+            return NULL;
+        }
+        table = table_at(*entry);
+    }
+    return &table[index_at(gfn, level)];
+}
+
+bool slat_map(struct partition *p, u64 gfn, u64 pfn, enum slat_rights rights, enum slat_type type)
+{
+    u64 *entry = entry_of(p, gfn, 0);
+    if (entry == NULL) {
+        return false;
+    }
+    if (*entry != 0) {
+        p->slat_stale = true;
+    }
+    *entry = arch->slat_leaf(pfn << PAGE_SHIFT, rights, type, false);
+    return true;
+}
+
+bool slat_map_large(struct partition *p, u64 gfn, u64 pfn, enum slat_rights rights, enum slat_type type)
+{
+    u64 *entry = entry_of(p, gfn, 1);
+    if (entry == NULL) {
+        return false;
+    }
+    *entry = arch->slat_leaf(pfn << PAGE_SHIFT, rights, type, true);
+    return true;
+}
+
+bool slat_unmap(struct partition *p, u64 gfn)
+{
+    u64 old;
+    enum slat_rights rights;
+    if (!slat_find(p, gfn, &old, &rights)) {
+        return true;
+    }
+    u64 *entry = entry_of(p, gfn, 0);
+    if (entry == NULL) {
+        return false;
+    }
+    *entry = 0;
+    p->slat_stale = true;
+    return true;
+}
+
+bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights)
+{
+    const u64 *table = p->slat;
+    if (table == NULL || gfn >> (9 * LEVELS) != 0) {
+        return false;
+    }
+    for (unsigned level = LEVELS; level-- > 0;) {
+        u64 entry = table[index_at(gfn, level)];
+        if (entry == 0) {
+            return false;
+        }
+        enum slat_type type;
+        if (level == 0 || arch->slat_is_large(entry)) {
+            *pfn = ((entry & ADDRESS) >> PAGE_SHIFT) + (gfn & (BIT(9 * level) - 1));
+            arch->slat_decode(entry, rights, &type);
+            return true;
+        }
+        table = table_at(entry);
+    }
+    return false;
+}
+
+void slat_flush(struct partition *p)
+{
+    if (!p->slat_stale) {
+        return;
+    }
+    p->slat_stale = false;
+    p->slat_generation++;
+    for (u32 i = 0; i < cpu_count; i++) {
+        struct cpu *c = &cpus[i];
+        struct vp *vp = __atomic_load_n(&c->running, __ATOMIC_SEQ_CST);
+        if (c == this_cpu() || vp == NULL || vp->partition != p) {
+            continue;
+        }
+        cpu_kick(c);
+        while (__atomic_load_n(&c->running, __ATOMIC_SEQ_CST) == vp) {
+            insn_pause(); /* it leaves the guest, and then waits for the lock that we hold */
+        }
+    }
+}
+
+static void free_table(struct partition *p, u64 *table, unsigned level)
+{
+    for (unsigned i = 0; level > 0 && i < 512; i++) {
+        if (table[i] != 0 && !arch->slat_is_large(table[i])) {
+            free_table(p, table_at(table[i]), level - 1);
+        }
+    }
+    pool_free(&p->pool, table);
+}
+
+void slat_free(struct partition *p)
+{
+    if (p->slat != NULL) {
+        free_table(p, p->slat, LEVELS - 1);
+        p->slat = NULL;
+    }
+}
+
+static bool copy(struct partition *p, u64 gpa, u8 *data, u64 size, bool write)
+{
+    while (size > 0) {
+        u64 n = min_u64(size, PAGE_SIZE - (gpa & PAGE_MASK));
+        u64 pfn;
+        enum slat_rights rights;
+        if (!slat_find(p, gpa >> PAGE_SHIFT, &pfn, &rights) || (rights & (write ? SLAT_W : SLAT_R)) == 0 ||
+            page_of(pfn) == NULL) {
+            return false;
+        }
+        u8 *at = spa_to_ptr((pfn << PAGE_SHIFT) + (gpa & PAGE_MASK));
+        if (write) {
+            memcpy(at, data, n);
+        } else {
+            memcpy(data, at, n);
+        }
+        data += n;
+        gpa += n;
+        size -= n;
+    }
+    return true;
+}
+
+bool guest_read(struct partition *p, u64 gpa, void *to, u64 size) { return copy(p, gpa, to, size, false); }
+
+bool guest_write(struct partition *p, u64 gpa, const void *from, u64 size)
+{
+    return copy(p, gpa, (u8 *)(uintptr_t)from, size, true);
+}
+
+void *guest_page(struct partition *p, u64 gfn)
+{
+    u64 pfn;
+    enum slat_rights rights;
+    if (!slat_find(p, gfn, &pfn, &rights) || (rights & SLAT_W) == 0 || page_of(pfn) == NULL) {
+        return NULL;
+    }
+    return spa_to_ptr(pfn << PAGE_SHIFT);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* x87, SSE, AVX: hv uses none of it, so the state is exchanged only when another VP comes. With XSAVE where there is one. */
+#include "abi/x86/registers.h"
+#include "hv/core/console.h"
+#include "hv/core/insn.h"
+#include "hv/vcpu/vp.h"
+
+#define CPUID1_XSAVE 0x04000000u
+
+static bool has_xsave;
+static u64 allowed;
+
+void fpu_init(void)
+{
+    has_xsave = (insn_cpuid(1, 0).ecx & CPUID1_XSAVE) != 0;
+    if (!has_xsave) {
+        return;
+    }
+    insn_write_cr4(insn_read_cr4() | CR4_OSXSAVE);
+    allowed = insn_cpuid(0xd, 0).eax & (XCR0_X87 | XCR0_SSE | XCR0_AVX | 0xe0);
+    insn_xsetbv(0, allowed);
+    if (insn_cpuid(0xd, 0).ebx > PAGE_SIZE) {
+        allowed &= XCR0_X87 | XCR0_SSE | XCR0_AVX;
+        insn_xsetbv(0, allowed);
+    }
+}
+
+u64 fpu_xcr0_allowed(void) { return allowed; }
+
+void fpu_save(struct vp *vp)
+{
+    if (has_xsave) {
+        vp->r.xcr0 = insn_xgetbv(0);
+        insn_xsetbv(0, allowed);
+        __asm__ volatile("xsave64 (%0)" : : "r"(vp->fpu), "a"(0xffffffff), "d"(0xffffffff) : "memory");
+    } else {
+        __asm__ volatile("fxsave64 (%0)" : : "r"(vp->fpu) : "memory");
+    }
+}
+
+void fpu_load(struct vp *vp)
+{
+    if (has_xsave) {
+        insn_xsetbv(0, allowed);
+        __asm__ volatile("xrstor64 (%0)" : : "r"(vp->fpu), "a"(0xffffffff), "d"(0xffffffff) : "memory");
+        insn_xsetbv(0, vp->r.xcr0);
+    } else {
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(vp->fpu) : "memory");
+    }
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Intercepts that the parent handles: a message to SINT0 of its VP 0, and the VP waits. */
+#ifndef HV_VCPU_INTERCEPT_H
+#define HV_VCPU_INTERCEPT_H
+
+#include "hv/vcpu/vp.h"
+
+/* False: the parent did not ask for it. */
+bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit);
+bool intercept_msr(struct vp *vp, const struct hv_exit *exit, bool write);
+bool intercept_io(struct vp *vp, const struct hv_exit *exit);
+/* Always. */
+void intercept_memory(struct vp *vp, const struct hv_exit *exit);
+void intercept_unrecoverable(struct vp *vp);
+
+#endif

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "hv/vcpu/lapic.h"
+
+#include "abi/x86/msr.h"
+#include "hv/core/apic.h"
+#include "hv/core/console.h"
+#include "hv/core/insn.h"
+#include "hv/core/string.h"
+#include "hv/partition/partition.h"
+#include "hv/vcpu/vp.h"
+
+/* Indexes of x2APIC registers: MSR - 800. */
+enum {
+    X2_ID = 0x02,
+    X2_VERSION = 0x03,
+    X2_TPR = 0x08,
+    X2_PPR = 0x0a,
+    X2_EOI = 0x0b,
+    X2_LDR = 0x0d,
+    X2_SPURIOUS = 0x0f,
+    X2_ISR = 0x10,
+    X2_TMR = 0x18,
+    X2_IRR = 0x20,
+    X2_ESR = 0x28,
+    X2_LVT_CMCI = 0x2f,
+    X2_ICR = 0x30,
+    X2_LVT_TIMER = 0x32,
+    X2_LVT_THERMAL = 0x33,
+    X2_LVT_PERF = 0x34,
+    X2_LVT_LINT0 = 0x35,
+    X2_LVT_LINT1 = 0x36,
+    X2_LVT_ERROR = 0x37,
+    X2_TIMER_INITIAL = 0x38,
+    X2_TIMER_CURRENT = 0x39,
+    X2_DIVIDE = 0x3e,
+    X2_SELF_IPI = 0x3f,
+};
+
+#define VERSION 0x00050014u
+#define LVT_MASKED 0x10000u
+#define LVT_PERIODIC 0x20000u
+#define SPURIOUS_ENABLE 0x100u
+#define ICR_LOGICAL 0x800u
+#define ICR_SHORTHAND_SHIFT 18
+
+void lapic_reset(struct vp *vp)
+{
+    struct lapic *l = &vp->lapic;
+    memset(l, 0, sizeof *l);
+    l->spurious = 0xff;
+    l->lvt_timer = l->lvt_lint0 = l->lvt_lint1 = l->lvt_error = l->lvt_perf = l->lvt_thermal = LVT_MASKED;
+}
+
+static int highest(const u32 *set)
+{
+    for (int i = 7; i >= 0; i--) {
+        if (set[i] != 0) {
+            return i * 32 + 31 - __builtin_clz(set[i]);
+        }
+    }
+    return -1;
+}
+
+static u32 processor_priority(const struct lapic *l)
+{
+    int in_service = highest(l->isr);
+    u32 isr_class = in_service < 0 ? 0 : (u32)in_service & 0xf0;
+    return isr_class > (l->tpr & 0xf0) ? isr_class : l->tpr;
+}
+
+int lapic_pending(const struct vp *vp)
+{
+    const struct lapic *l = &vp->lapic;
+    int vector = highest(l->irr);
+    return vector >= 0 && ((u32)vector & 0xf0) > (processor_priority(l) & 0xf0) ? vector : -1;
+}
+
+void lapic_assert(struct vp *vp, u8 vector, bool auto_eoi)
+{
+    struct lapic *l = &vp->lapic;
+    if (vector < 16 || (l->spurious & SPURIOUS_ENABLE) == 0) {
+        return;
+    }
+    u32 bit = 1u << (vector % 32);
+    l->irr[vector / 32] |= bit;
+    l->auto_eoi[vector / 32] = auto_eoi ? l->auto_eoi[vector / 32] | bit : l->auto_eoi[vector / 32] & ~bit;
+    vp_wake(vp);
+}
+
+void lapic_accept(struct vp *vp, u8 vector)
+{
+    struct lapic *l = &vp->lapic;
+    u32 bit = 1u << (vector % 32);
+    l->irr[vector / 32] &= ~bit;
+    if ((l->auto_eoi[vector / 32] & bit) == 0) {
+        l->isr[vector / 32] |= bit;
+    }
+}
+
+void lapic_eoi(struct vp *vp)
+{
+    int vector = highest(vp->lapic.isr);
+    if (vector >= 0) {
+        vp->lapic.isr[vector / 32] &= ~(1u << (vector % 32));
+    }
+    synic_rescan(vp);
+}
+
+void lapic_deliver(struct vp *to, enum lapic_delivery mode, u8 vector)
+{
+    switch (mode) {
+    case LAPIC_FIXED:
+    case LAPIC_LOWEST:
+        lapic_assert(to, vector, false);
+        break;
+    case LAPIC_NMI:
+        to->nmi_pending = true;
+        vp_wake(to);
+        break;
+    case LAPIC_INIT:
+        if (to->index != 0) {
+            to->suspend |= VP_SUSPEND_STARTUP;
+            to->suspend &= ~(u32)VP_SUSPEND_HALT;
+            cpu_kick(to->cpu);
+        }
+        break;
+    case LAPIC_SIPI:
+        if ((to->suspend & VP_SUSPEND_STARTUP) != 0) {
+            vp_startup(to, vector);
+        }
+        break;
+    case LAPIC_EXTINT:
+        to->lapic.extint = (u32)vector + 1;
+        vp_wake(to);
+        break;
+    case LAPIC_SMI:
+    case LAPIC_REMOTE_READ:
+        break; /* guests have no SMM */
+    }
+}
+
+static bool is_destination(const struct vp *to, u32 destination, bool logical)
+{
+    if (destination == 0xffffffff) {
+        return true;
+    }
+    if (!logical) {
+        return to->index == destination;
+    }
+    return to->index >> 4 == destination >> 16 && (destination & 1u << (to->index & 15)) != 0;
+}
+
+static void send_ipi(struct vp *vp, u64 icr)
+{
+    u32 shorthand = (u32)(icr >> ICR_SHORTHAND_SHIFT) & 3;
+    enum lapic_delivery mode = (enum lapic_delivery)(icr >> 8 & 7);
+    if (mode == LAPIC_INIT && (icr & 0xc000) == 0x8000) {
+        return; /* the deassertion of old */
+    }
+    for (u32 i = 0; i < VP_MAX; i++) {
+        struct vp *to = vp->partition->vp[i];
+        if (to == NULL) {
+            continue;
+        }
+        bool hit = shorthand == 0 ? is_destination(to, (u32)(icr >> 32), (icr & ICR_LOGICAL) != 0)
+                                  : (shorthand == 1 ? to == vp : (shorthand == 2 || to != vp));
+        if (hit) {
+            lapic_deliver(to, mode, (u8)icr);
+        }
+    }
+}
+
+static u32 divisor(const struct lapic *l)
+{
+    u32 code = (l->divide & 3) | (l->divide >> 1 & 4);
+    return code == 7 ? 1 : 2u << code;
+}
+
+static u64 timer_tsc(const struct lapic *l, u64 counts)
+{
+    u64 apic = counts * divisor(l);
+    return mul_div_u64(apic, tsc_hz, apic_timer_hz);
+}
+
+static void timer_start(struct vp *vp)
+{
+    struct lapic *l = &vp->lapic;
+    u64 span = timer_tsc(l, l->timer_initial);
+    l->timer_at = l->timer_initial != 0 ? insn_rdtsc() + span : 0;
+    l->timer_period = (l->lvt_timer & LVT_PERIODIC) != 0 ? span : 0;
+}
+
+static u32 timer_current(const struct lapic *l)
+{
+    u64 now = insn_rdtsc();
+    if (l->timer_at <= now) {
+        return 0;
+    }
+    return (u32)(mul_div_u64(l->timer_at - now, apic_timer_hz, tsc_hz) / divisor(l));
+}
+
+u64 lapic_timer_poll(struct vp *vp, u64 now)
+{
+    struct lapic *l = &vp->lapic;
+    if (l->timer_at == 0 || l->timer_at > now) {
+        return l->timer_at;
+    }
+    l->timer_at = l->timer_period != 0 ? now + l->timer_period - (now - l->timer_at) % l->timer_period : 0;
+    if ((l->lvt_timer & LVT_MASKED) == 0) {
+        lapic_assert(vp, (u8)l->lvt_timer, false);
+    }
+    return l->timer_at;
+}
+
+static u32 *register_of(struct lapic *l, u32 index)
+{
+    switch (index) {
+    case X2_SPURIOUS:
+        return &l->spurious;
+    case X2_LVT_TIMER:
+        return &l->lvt_timer;
+    case X2_LVT_THERMAL:
+        return &l->lvt_thermal;
+    case X2_LVT_PERF:
+        return &l->lvt_perf;
+    case X2_LVT_LINT0:
+        return &l->lvt_lint0;
+    case X2_LVT_LINT1:
+        return &l->lvt_lint1;
+    case X2_LVT_ERROR:
+        return &l->lvt_error;
+    case X2_TIMER_INITIAL:
+        return &l->timer_initial;
+    case X2_DIVIDE:
+        return &l->divide;
+    default:
+        return NULL;
+    }
+}
+
+bool lapic_read(struct vp *vp, u32 index, u64 *value)
+{
+    struct lapic *l = &vp->lapic;
+    const u32 *plain = register_of(l, index);
+    if (plain != NULL) {
+        *value = *plain;
+    } else if (index >= X2_ISR && index < X2_ISR + 8) {
+        *value = l->isr[index - X2_ISR];
+    } else if (index >= X2_TMR && index < X2_TMR + 8) {
+        *value = 0;
+    } else if (index >= X2_IRR && index < X2_IRR + 8) {
+        *value = l->irr[index - X2_IRR];
+    } else if (index == X2_ID) {
+        *value = vp->index;
+    } else if (index == X2_VERSION) {
+        *value = VERSION;
+    } else if (index == X2_TPR) {
+        *value = l->tpr;
+    } else if (index == X2_PPR) {
+        *value = processor_priority(l);
+    } else if (index == X2_LDR) {
+        *value = (u64)(vp->index >> 4) << 16 | 1u << (vp->index & 15);
+    } else if (index == X2_ESR) {
+        *value = 0;
+    } else if (index == X2_ICR) {
+        *value = (u64)l->icr_high << 32 | l->icr_low;
+    } else if (index == X2_TIMER_CURRENT) {
+        *value = timer_current(l);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool lapic_write(struct vp *vp, u32 index, u64 value)
+{
+    struct lapic *l = &vp->lapic;
+    u32 *plain = register_of(l, index);
+    if (value >> 32 != 0 && index != X2_ICR) {
+        return false;
+    }
+    if (plain != NULL) {
+        *plain = (u32)value;
+        if (index == X2_TIMER_INITIAL) {
+            timer_start(vp);
+        } else if (index == X2_LVT_TIMER && (value & LVT_PERIODIC) == 0) {
+            l->timer_period = 0;
+        }
+        return true;
+    }
+    switch (index) {
+    case X2_TPR:
+        l->tpr = (u32)value & 0xff;
+        return true;
+    case X2_EOI:
+        lapic_eoi(vp);
+        return true;
+    case X2_ESR:
+        return value == 0;
+    case X2_ICR:
+        l->icr_low = (u32)value;
+        l->icr_high = (u32)(value >> 32);
+        send_ipi(vp, value);
+        return true;
+    case X2_SELF_IPI:
+        lapic_assert(vp, (u8)value, false);
+        return true;
+    default:
+        return false;
+    }
+}

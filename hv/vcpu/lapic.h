@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A VP's local APIC, in x2APIC mode only: guests find it switched on. [SDM3 "Advanced Programmable Interrupt Controller"]
+ * Left out: xAPIC's memory window, logical destinations other than x2APIC's, error interrupts. */
+#ifndef HV_VCPU_LAPIC_H
+#define HV_VCPU_LAPIC_H
+
+#include "hv/core/types.h"
+
+struct vp;
+
+struct lapic {
+    u32 irr[8], isr[8], auto_eoi[8];
+    u32 tpr, spurious, icr_low, icr_high;
+    u32 lvt_timer, lvt_lint0, lvt_lint1, lvt_error, lvt_perf, lvt_thermal;
+    u32 divide, timer_initial;
+    u64 timer_at;     /* TSC of the next expiry, 0 none */
+    u64 timer_period; /* TSC, 0 one-shot */
+    u32 extint;       /* vector + 1 that the parent asserted as ExtInt, 0 none */
+};
+
+void lapic_reset(struct vp *vp);
+/* x2APIC registers, MSR 800 + index. False: #GP. */
+bool lapic_read(struct vp *vp, u32 index, u64 *value);
+bool lapic_write(struct vp *vp, u32 index, u64 value);
+void lapic_assert(struct vp *vp, u8 vector, bool auto_eoi);
+/* Highest interrupt above the priority, -1 none. */
+int lapic_pending(const struct vp *vp);
+/* It is delivered. */
+void lapic_accept(struct vp *vp, u8 vector);
+void lapic_eoi(struct vp *vp);
+/* Delivers what is due; returns the TSC of the next, 0 none. */
+u64 lapic_timer_poll(struct vp *vp, u64 now);
+enum lapic_delivery { LAPIC_FIXED, LAPIC_LOWEST, LAPIC_SMI, LAPIC_REMOTE_READ, LAPIC_NMI, LAPIC_INIT, LAPIC_SIPI,
+                      LAPIC_EXTINT };
+void lapic_deliver(struct vp *to, enum lapic_delivery mode, u8 vector);
+
+#endif

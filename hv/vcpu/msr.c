@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* MSRs that exit: synthetic ones, the local APIC's, what every guest expects, and for the root the machine's own. */
+#include "hv/vcpu/msr.h"
+
+#include "abi/hyperv/msr.h"
+#include "abi/x86/msr.h"
+#include "abi/x86/registers.h"
+#include "hv/core/apic.h"
+#include "hv/core/console.h"
+#include "hv/partition/partition.h"
+#include "hv/vcpu/vp.h"
+
+#define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
+#define FEATURE_CONTROL_LOCKED 1
+
+/* The privilege that an MSR of a range needs. [TLFS "Partition Privilege Flags"] */
+struct synthetic {
+    u32 first, last;
+    u64 privilege;
+};
+
+static const struct synthetic synthetics[] = {
+    {HV_MSR_GUEST_OS_ID, HV_MSR_HYPERCALL, HV_PRIVILEGE_HYPERCALL},
+    {HV_MSR_VP_INDEX, HV_MSR_VP_INDEX, HV_PRIVILEGE_VP_INDEX},
+    {HV_MSR_VP_RUNTIME, HV_MSR_VP_RUNTIME, HV_PRIVILEGE_VP_RUNTIME},
+    {HV_MSR_TIME_REF_COUNT, HV_MSR_TIME_REF_COUNT, HV_PRIVILEGE_TIME_REF_COUNT},
+    {HV_MSR_REFERENCE_TSC, HV_MSR_REFERENCE_TSC, HV_PRIVILEGE_REFERENCE_TSC},
+    {HV_MSR_TSC_FREQUENCY, HV_MSR_APIC_FREQUENCY, HV_PRIVILEGE_FREQUENCY},
+    {HV_MSR_EOI, HV_MSR_VP_ASSIST_PAGE, HV_PRIVILEGE_APIC},
+    {HV_MSR_SCONTROL, HV_MSR_EOM, HV_PRIVILEGE_SYNIC},
+    {HV_MSR_SINT0, HV_MSR_SINT15, HV_PRIVILEGE_SYNIC},
+    {HV_MSR_STIMER0_CONFIG, HV_MSR_STIMER3_COUNT, HV_PRIVILEGE_STIMER},
+    {HV_MSR_CRASH_P0, HV_MSR_CRASH_CTL, 0},
+};
+
+static bool may_access(const struct partition *p, u32 msr)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(synthetics); i++) {
+        const struct synthetic *s = &synthetics[i];
+        if (msr >= s->first && msr <= s->last) {
+            return (p->privileges & s->privilege) == s->privilege;
+        }
+    }
+    return false;
+}
+
+static bool read_synthetic(struct vp *vp, u32 msr, u64 *value)
+{
+    const struct partition *p = vp->partition;
+    switch (msr) {
+    case HV_MSR_GUEST_OS_ID:
+        *value = p->guest_os_id;
+        return true;
+    case HV_MSR_HYPERCALL:
+        *value = p->hypercall_msr;
+        return true;
+    case HV_MSR_VP_INDEX:
+        *value = vp->index;
+        return true;
+    case HV_MSR_VP_RUNTIME:
+        *value = mul_div_u64(vp->runtime, 10000000, tsc_hz);
+        return true;
+    case HV_MSR_TIME_REF_COUNT:
+        *value = partition_time(p);
+        return true;
+    case HV_MSR_REFERENCE_TSC:
+        *value = p->reference_tsc_msr;
+        return true;
+    case HV_MSR_TSC_FREQUENCY:
+        *value = tsc_hz;
+        return true;
+    case HV_MSR_APIC_FREQUENCY:
+        *value = apic_timer_hz;
+        return true;
+    case HV_MSR_ICR:
+        return lapic_read(vp, 0x30, value);
+    case HV_MSR_TPR:
+        return lapic_read(vp, 0x08, value);
+    case HV_MSR_VP_ASSIST_PAGE:
+        *value = vp->assist_msr;
+        return true;
+    case HV_MSR_CRASH_CTL:
+        *value = HV_CRASH_NOTIFY;
+        return true;
+    default:
+        if (msr >= HV_MSR_CRASH_P0 && msr < HV_MSR_CRASH_CTL) {
+            *value = vp->crash[msr - HV_MSR_CRASH_P0];
+            return true;
+        }
+        return synic_read(vp, msr, value);
+    }
+}
+
+/* scale = 10^7 * 2^64 / tsc_hz; offset so that the partition's creation is 0. [TLFS "Reference Time Stamp Counter Page"] */
+static void fill_reference_tsc(struct partition *p, u64 value)
+{
+    u64 *page = (value & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(p, value >> PAGE_SHIFT) : NULL;
+    if (page == NULL) {
+        return;
+    }
+    u64 scale, rest;
+    __asm__("divq %4" : "=a"(scale), "=d"(rest) : "0"(0ull), "1"(10000000ull), "r"(tsc_hz) : "cc");
+    u64 now = insn_rdtsc();
+    u64 high, low;
+    __asm__("mulq %3" : "=a"(low), "=d"(high) : "0"(now), "r"(scale) : "cc");
+    (void)low;
+    page[1] = scale;
+    page[2] = partition_time(p) - high;
+    *(volatile u32 *)page = 1;
+}
+
+static bool write_synthetic(struct vp *vp, u32 msr, u64 value)
+{
+    struct partition *p = vp->partition;
+    switch (msr) {
+    case HV_MSR_GUEST_OS_ID:
+        p->guest_os_id = value;
+        return value != 0 || partition_write_hypercall_msr(p, p->hypercall_msr & ~(u64)HV_PAGE_MSR_ENABLE);
+    case HV_MSR_HYPERCALL:
+        return partition_write_hypercall_msr(p, value);
+    case HV_MSR_REFERENCE_TSC:
+        p->reference_tsc_msr = value;
+        fill_reference_tsc(p, value);
+        return true;
+    case HV_MSR_EOI:
+        return lapic_write(vp, 0x0b, 0);
+    case HV_MSR_ICR:
+        return lapic_write(vp, 0x30, (value >> 56) << 32 | (u32)value);
+    case HV_MSR_TPR:
+        return lapic_write(vp, 0x08, value & 0xff);
+    case HV_MSR_VP_ASSIST_PAGE: {
+        void *page = (value & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(p, value >> PAGE_SHIFT) : NULL;
+        vp->assist_msr = value;
+        if (page != NULL) {
+            *(u32 *)page = 0; /* no EOI is ever spared */
+        }
+        return true;
+    }
+    case HV_MSR_CRASH_CTL:
+        log_line("partition %lu reports a crash: %lx %lx %lx %lx %lx", p->id, vp->crash[0], vp->crash[1],
+                 vp->crash[2], vp->crash[3], vp->crash[4]);
+        return true;
+    case HV_MSR_VP_INDEX:
+    case HV_MSR_VP_RUNTIME:
+    case HV_MSR_TIME_REF_COUNT:
+    case HV_MSR_TSC_FREQUENCY:
+    case HV_MSR_APIC_FREQUENCY:
+        return false;
+    default:
+        if (msr >= HV_MSR_CRASH_P0 && msr < HV_MSR_CRASH_CTL) {
+            vp->crash[msr - HV_MSR_CRASH_P0] = value;
+            return true;
+        }
+        return synic_write(vp, msr, value);
+    }
+}
+
+static bool write_efer(struct vp *vp, u64 value)
+{
+    vp_modify(vp);
+    u64 *efer = &vp->r.efer;
+    if ((value & ~(u64)EFER_GUEST) != 0 || ((vp->r.cr0 & CR0_PG) != 0 && ((value ^ *efer) & EFER_LME) != 0)) {
+        return false;
+    }
+    *efer = (value & ~(u64)EFER_LMA) | (*efer & EFER_LMA);
+    return true;
+}
+
+/* What the machine has and hv does not care about is the root's. */
+static bool is_roots(const struct vp *vp, u32 msr)
+{
+    return vp->partition == root_partition && msr != MSR_IA32_FEATURE_CONTROL && msr != MSR_AMD_VM_CR &&
+           msr != MSR_AMD_VM_HSAVE_PA && msr != MSR_IA32_TSC_DEADLINE && !(msr >= 0x480 && msr <= 0x4ff);
+}
+
+bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
+{
+    if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
+        return may_access(vp->partition, msr) && read_synthetic(vp, msr, value);
+    }
+    if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
+        return lapic_read(vp, msr - MSR_X2APIC_FIRST, value);
+    }
+    switch (msr) {
+    case MSR_IA32_APIC_BASE:
+        *value = APIC_BASE_DEFAULT | APIC_BASE_ENABLE | APIC_BASE_X2APIC | (vp->index == 0 ? APIC_BASE_BSP : 0);
+        return true;
+    case MSR_IA32_EFER:
+        vp_fetch(vp);
+        *value = vp->r.efer;
+        return true;
+    case MSR_IA32_MISC_ENABLE:
+        *value = MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
+        return true;
+    case MSR_IA32_FEATURE_CONTROL:
+        *value = FEATURE_CONTROL_LOCKED;
+        return true;
+    case MSR_IA32_PAT:
+        vp_fetch(vp);
+        *value = vp->r.pat;
+        return true;
+    case MSR_IA32_BIOS_SIGN_ID:
+    case MSR_IA32_TSC_ADJUST:
+    case MSR_IA32_DEBUGCTL:
+    case MSR_AMD_SYSCFG:
+    case 0x17:       /* platform id */
+    case 0xc0011029: /* DE_CFG */
+    case 0xc0010055: /* interrupt pending message */
+        *value = 0;
+        return true;
+    case MSR_AMD_HWCR:
+        *value = HWCR_TSC_FREQ_SEL;
+        return true;
+    default:
+        return is_roots(vp, msr) && msr_read_safe(msr, value);
+    }
+}
+
+bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
+{
+    if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
+        return may_access(vp->partition, msr) && write_synthetic(vp, msr, value);
+    }
+    if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
+        return lapic_write(vp, msr - MSR_X2APIC_FIRST, value);
+    }
+    switch (msr) {
+    case MSR_IA32_APIC_BASE:
+        return (value & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+    case MSR_IA32_EFER:
+        return write_efer(vp, value);
+    case MSR_IA32_PAT:
+        vp_modify(vp);
+        vp->r.pat = value;
+        return true;
+    case MSR_IA32_MISC_ENABLE:
+    case MSR_IA32_BIOS_SIGN_ID:
+    case MSR_IA32_DEBUGCTL:
+    case MSR_AMD_SYSCFG:
+    case MSR_AMD_HWCR:
+    case 0xc0011029:
+        return true;
+    case MSR_IA32_TSC_ADJUST:
+        return value == 0;
+    default:
+        return is_roots(vp, msr) && msr_write_safe(msr, value);
+    }
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which instructions have an emitter, and what each means for the flags. */
+#include "jit/translate.h"
+
+#include "cpu/decode/decode.h"
+#include "cpu/exec/exec_system.h"
+#include "cpu/exec/fault.h"
+#include "cpu/model.h"
+
+#define CONDITIONS_OF(X, prefix)                                                                   \
+    X(prefix##O, 0) X(prefix##NO, 1) X(prefix##B, 2) X(prefix##NB, 3) X(prefix##Z, 4)              \
+    X(prefix##NZ, 5) X(prefix##BE, 6) X(prefix##NBE, 7) X(prefix##S, 8) X(prefix##NS, 9)           \
+    X(prefix##P, 10) X(prefix##NP, 11) X(prefix##L, 12) X(prefix##NL, 13) X(prefix##LE, 14)        \
+    X(prefix##NLE, 15)
+
+struct class_row {
+    u8 kind;      /* enum op_kind; 0: none */
+    u8 number;    /* condition, ALU operation, host shift */
+    u16 writes;
+};
+
+#define ROW_CC(k, id, cc) [INSN_##id] = {k, cc, 0},
+#define ROW_JCC(id, cc) ROW_CC(OP_JCC, id, cc)
+#define ROW_SETCC(id, cc) ROW_CC(OP_SETCC, id, cc)
+#define ROW_CMOV(id, cc) ROW_CC(OP_CMOV, id, cc)
+
+static const struct class_row rows[INSN_COUNT] = {
+    [INSN_MOV] = {OP_MOV, 0, 0},
+    [INSN_MOVZX] = {OP_MOVX, 0, 0},
+    [INSN_MOVSX] = {OP_MOVX, 1, 0},
+    [INSN_MOVSXD] = {OP_MOVX, 1, 0},
+    [INSN_MOVNTI] = {OP_MOV, 0, 0},
+    [INSN_LEA] = {OP_LEA, 0, 0},
+    [INSN_ADD] = {OP_ALU, HA_ADD, F_ALL},
+    [INSN_OR] = {OP_ALU, HA_OR, F_ALL},
+    [INSN_ADC] = {OP_ALU, HA_ADC, F_ALL},
+    [INSN_SBB] = {OP_ALU, HA_SBB, F_ALL},
+    [INSN_AND] = {OP_ALU, HA_AND, F_ALL},
+    [INSN_SUB] = {OP_ALU, HA_SUB, F_ALL},
+    [INSN_XOR] = {OP_ALU, HA_XOR, F_ALL},
+    [INSN_CMP] = {OP_ALU, HA_CMP, F_ALL},
+    [INSN_TEST] = {OP_TEST, 0, F_ALL},
+    [INSN_INC] = {OP_STEP, 0, F_ALL & ~F_CF},
+    [INSN_DEC] = {OP_STEP, 1, F_ALL & ~F_CF},
+    [INSN_NOT] = {OP_NOT, 2, 0},
+    [INSN_NEG] = {OP_NEG, 3, F_ALL},
+    [INSN_SHL] = {OP_SHIFT, HS_SHL, F_ALL},
+    [INSN_SHR] = {OP_SHIFT, HS_SHR, F_ALL},
+    [INSN_SAR] = {OP_SHIFT, HS_SAR, F_ALL},
+    [INSN_ROL] = {OP_ROTATE, HS_ROL, F_CF},
+    [INSN_ROR] = {OP_ROTATE, HS_ROR, F_CF},
+    [INSN_IMUL] = {OP_IMUL, 0, F_ALL},
+    [INSN_MUL] = {OP_MUL, 4, F_ALL},
+    [INSN_XCHG] = {OP_XCHG, 0, 0},
+    [INSN_XADD] = {OP_XADD, 0, F_ALL},
+    [INSN_CMPXCHG] = {OP_CMPXCHG, 0, F_ALL},
+    [INSN_BT] = {OP_BT, 4, F_ALL & ~F_ZF},
+    [INSN_BTS] = {OP_BT, 5, F_ALL & ~F_ZF},
+    [INSN_BTR] = {OP_BT, 6, F_ALL & ~F_ZF},
+    [INSN_BTC] = {OP_BT, 7, F_ALL & ~F_ZF},
+    [INSN_BSF] = {OP_SCAN, 0xbc, F_ALL},
+    [INSN_BSR] = {OP_SCAN, 0xbd, F_ALL},
+    [INSN_TZCNT] = {OP_COUNT, 0xbc, F_ALL},
+    [INSN_LZCNT] = {OP_COUNT, 0xbd, F_ALL},
+    [INSN_POPCNT] = {OP_COUNT, 0xb8, F_ALL},
+    [INSN_BSWAP] = {OP_BSWAP, 0, 0},
+    [INSN_CWDE] = {OP_WIDEN, 0, 0},
+    [INSN_CDQE] = {OP_WIDEN, 0, 0},
+    [INSN_CDQ] = {OP_WIDEN, 1, 0},
+    [INSN_CQO] = {OP_WIDEN, 1, 0},
+    [INSN_PUSH] = {OP_PUSH, 0, 0},
+    [INSN_POP] = {OP_POP, 0, 0},
+    [INSN_LEAVE] = {OP_LEAVE, 0, 0},
+    [INSN_JMP] = {OP_JMP, 0, 0},
+    [INSN_CALL] = {OP_CALL, 0, 0},
+    [INSN_RET] = {OP_RET, 0, 0},
+    CONDITIONS_OF(ROW_JCC, J) CONDITIONS_OF(ROW_SETCC, SET) CONDITIONS_OF(ROW_CMOV, CMOV)
+};
+
+static bool is_reg(unsigned r)
+{
+    return r < OPR_HIGH;
+}
+
+static bool has_memory(const struct insn *in)
+{
+    return in->r[0] == OPR_MEM || in->r[1] == OPR_MEM || in->r[2] == OPR_MEM;
+}
+
+/* An operand that emitters know: a register other than AH..BH, memory with 64-bit addresses, an immediate. */
+static bool is_plain(const struct insn *in, unsigned i)
+{
+    unsigned r = in->r[i];
+    if (r == OPR_MEM) {
+        return insn_asize(in) == 8 && !(in->base == REG_RIP && in->index != REG_NONE);
+    }
+    return is_reg(r) || r == OPR_IMM || r == OPR_NONE;
+}
+
+static unsigned masked_count(const struct insn *in)
+{
+    return (unsigned)in->imm & (in->osz == 8 ? 63u : 31u);
+}
+
+static bool host_has(const char *what)
+{
+    return what[0] == 'l' ? __builtin_cpu_supports("lzcnt") != 0
+           : what[0] == 'b' ? __builtin_cpu_supports("bmi") != 0
+                            : __builtin_cpu_supports("popcnt") != 0;
+}
+
+static bool count_is_native(const struct translation *t, unsigned id)
+{
+    return id == INSN_TZCNT   ? cpu_has(t->cpu, CPU_FEATURE_BMI1) && host_has("bmi")
+           : id == INSN_LZCNT ? cpu_has(t->cpu, CPU_FEATURE_LZCNT) && host_has("lzcnt")
+                              : host_has("popcnt");
+}
+
+/* Kinds that the shape of the operands rules out, or changes. */
+static unsigned kind_of(const struct translation *t, const struct insn *in, const struct class_row *row)
+{
+    unsigned id = insn_id(in), size = in->osz;
+    bool reg0 = is_reg(in->r[0]), mem0 = in->r[0] == OPR_MEM;
+    switch ((enum op_kind)row->kind) {
+    case OP_MOV: return (reg0 || mem0) && in->exec != exec_mov_moffs ? OP_MOV : OP_HANDLER;
+    case OP_MOVX: return reg0 && size >= 4 && insn_mem_size(in) < size ? OP_MOVX : OP_HANDLER;
+    case OP_LEA: return reg0 && size >= 4 ? OP_LEA : OP_HANDLER;
+    case OP_SHIFT:
+    case OP_ROTATE:
+        if (in->r[1] == OPR_IMM) {
+            return masked_count(in) != 0 ? row->kind : (unsigned)OP_HANDLER;
+        }
+        return row->kind == OP_SHIFT && reg0 && in->r[0] != RCX && size >= 4 ? OP_SHIFT_CL : OP_HANDLER;
+    case OP_IMUL:
+        if (in->r[1] == OPR_NONE) {
+            return size >= 4 ? OP_MUL : OP_HANDLER;
+        }
+        return size >= 4 ? OP_IMUL : OP_HANDLER;
+    case OP_MUL: return size >= 4 ? OP_MUL : OP_HANDLER;
+    case OP_SETCC: return reg0 || mem0 ? OP_SETCC : OP_HANDLER;
+    case OP_XCHG: return size >= 4 || has_memory(in) ? OP_XCHG : OP_HANDLER;
+    case OP_XADD:
+    case OP_CMPXCHG: return mem0 && in->r[1] != RAX ? row->kind : (unsigned)OP_HANDLER;
+    case OP_BT:
+        return size >= 4 && (reg0 || in->r[1] == OPR_IMM) ? OP_BT : OP_HANDLER;
+    case OP_SCAN: return size >= 4 ? OP_SCAN : OP_HANDLER;
+    case OP_COUNT: return size >= 4 && count_is_native(t, id) ? OP_COUNT : OP_HANDLER;
+    case OP_BSWAP: return size >= 4 ? OP_BSWAP : OP_HANDLER;
+    case OP_PUSH: return size == 8 && (reg0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
+    case OP_POP: return size == 8 && reg0 && in->r[0] != RSP ? OP_POP : OP_HANDLER;
+    case OP_LEAVE: return size == 8 ? OP_LEAVE : OP_HANDLER;
+    case OP_JCC: return size == 8 && in->r[0] == OPR_REL ? OP_JCC : OP_HANDLER;
+    case OP_JMP:
+    case OP_CALL:
+        if (size != 8 || (t->b->mode & MODE_CET) != 0) {
+            return in->r[0] == OPR_REL && size == 8 && row->kind == OP_JMP ? OP_JMP : OP_HANDLER;
+        }
+        if (in->r[0] == OPR_REL) {
+            return row->kind;
+        }
+        return (reg0 && in->r[0] != RSP) || (mem0 && (in->imm & INSN_IMM_FAR) == 0) ? row->kind
+                                                                                     : (unsigned)OP_HANDLER;
+    case OP_RET:
+        return size == 8 && (in->imm & INSN_IMM_FAR) == 0 && (t->b->mode & MODE_CET) == 0 ? OP_RET : OP_HANDLER;
+    default: return row->kind;
+    }
+}
+
+/* A near branch to a target that is canonical whatever the paging mode. */
+static bool target_is_sure(u64 target)
+{
+    return (u64)((i64)(target << 16) >> 16) == target;
+}
+
+static u64 rip_of(const struct translation *t, const struct insn *in)
+{
+    u64 rip = t->b->lin;
+    for (const struct insn *p = t->b->ops; p < in; p++) {
+        rip += p->len;
+    }
+    return rip;
+}
+
+static bool is_nothing(const struct translation *t, const struct insn *in)
+{
+    bool endbr = in->exec == exec_endbr64 && (t->b->mode & MODE_CET) == 0;
+    return in->exec == exec_nop || in->exec == exec_fence || endbr;
+}
+
+static u32 reads_of(const struct class_row *row, unsigned kind)
+{
+    switch (kind) {
+    case OP_JCC:
+    case OP_SETCC:
+    case OP_CMOV: return flags_of_condition(row->number);
+    case OP_ALU: return row->number == HA_ADC || row->number == HA_SBB ? F_CF : 0;
+    default: return 0;
+    }
+}
+
+void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f)
+{
+    unsigned id = insn_id(in);
+    const struct class_row *row = &rows[id];
+    if (is_nothing(t, in)) {
+        *f = (struct op_facts){.kind = OP_NOTHING};
+        return;
+    }
+    if (row->kind == 0 || !is_plain(in, 0) || !is_plain(in, 1)) {
+        if (row->kind == 0 || in->r[0] != OPR_REL) {
+            return;
+        }
+    }
+    if (in->exec == exec_hooked || in->exec == exec_unit_fault || in->exec == exec_privilege_fault) {
+        return;
+    }
+    unsigned kind = kind_of(t, in, row);
+    if (kind == OP_HANDLER ||
+        (in->r[0] == OPR_REL && !target_is_sure(rip_of(t, in) + in->len + in->imm))) {
+        return;
+    }
+    f->kind = kind;
+    f->number = row->number;
+    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_PUSH;
+    f->reads = reads_of(row, kind);
+    f->writes = kind == OP_SHIFT_CL ? 0 : row->writes; /* a count of 0 leaves them */
+}

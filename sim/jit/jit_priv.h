@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the translator share. */
+#ifndef VITRINE_JIT_PRIV_H
+#define VITRINE_JIT_PRIV_H
+
+#include "cpu/decode/block.h"
+#include "cpu/mem.h"
+#include "jit/emit.h"
+#include "jit/jit.h"
+
+#include <stddef.h>
+
+/* ---- Host registers while translated code runs ----
+ *
+ * rbp points 128 bytes into struct cpu, so that the guest's registers are reached with one byte of
+ * displacement; rsp is the host's stack. rax holds the guest's flags between blocks (struct flags below),
+ * r14 and r15 are scratch: address of a memory operand, and anything. Guest RAX lives in r12, RSP in r13,
+ * RBP and R12-R15 in memory, all others at home. */
+#define CPU_BIAS 128
+#define H_CPU H_RBP
+#define H_ADDR H_R14
+#define H_TMP H_R15
+extern const u8 jit_home[16]; /* host register of a guest register, H_NONE: in memory */
+
+#define CPU_AT(field) rm_mem(H_CPU, (i32)offsetof(struct cpu, field) - CPU_BIAS)
+#define GPR_AT(g) rm_mem(H_CPU, (i32)(offsetof(struct cpu, arch.gpr) + 8 * (size_t)(g)) - CPU_BIAS)
+
+/* The saved form of the flags: AH as LAHF stores it (SF ZF 0 AF 0 PF 1 CF), AL = OF. */
+enum {
+    F_CF = 0x0001,
+    F_PF = 0x0004,
+    F_AF = 0x0010,
+    F_ZF = 0x0040,
+    F_SF = 0x0080,
+    F_OF = 0x0800,
+    F_ALL = F_CF | F_PF | F_AF | F_ZF | F_SF | F_OF,
+};
+
+/* ---- Code memory ---- */
+
+#define JIT_REGIONS 16
+
+struct code_memory {
+    int fd;
+    u8 *rw, *rx;
+    u64 size, region_size;
+    unsigned current;          /* region being filled */
+    u8 *at[JIT_REGIONS];       /* where each is filled up to, in rw */
+    u8 *start;                 /* of the first, behind the thunks */
+    u32 blocks[JIT_REGIONS];   /* head of each region's blocks */
+};
+
+bool code_memory_init(struct code_memory *m, u64 bytes);
+void code_memory_free(struct code_memory *m);
+
+/* ---- Translations ---- */
+
+/* A jump from a block to another one in the same page, and where it leads until it is linked. */
+struct jit_exit {
+    u32 site;       /* offset of the distance in code memory; 0: this exit does not exist */
+    u32 stub;       /* offset of the way out */
+    u32 target;     /* linked to this block; 0: not linked */
+    u32 next, prev; /* in the target's list of incoming exits, as exit numbers; 0 ends */
+};
+
+/* An exit's number: twice the block's plus 0 or 1; block 0 does not exist. */
+struct jit_block {
+    struct block *b;
+    u32 incoming; /* head of the exits that lead here */
+    u32 next;     /* in the region's list, or in the free list */
+    struct jit_exit exit[2];
+    u16 offset[BLOCK_MAX]; /* of each op from the block's start */
+};
+
+struct jit_thunks {
+    const u8 *enter, *op, *out, *link, *indirect;
+    const u8 *begin, *end, *store, *stop; /* lockstep */
+};
+
+enum jit_reason {
+    JIT_GO_ON,  /* only between jit_op() and the code that called it */
+    JIT_FAULT,  /* an event waits in cpu->event */
+    JIT_LEAVE,  /* something asks for attention */
+    JIT_OUT,    /* fewer counts left than the next block has ops */
+    JIT_LINK,   /* a jump to a block in the same page: cpu->d.jit.exit */
+    JIT_LOOKUP, /* the jump cache does not know RIP, or has no translation */
+    JIT_DIFFERS, /* lockstep */
+};
+
+struct lockstep;
+
+struct jit {
+    struct cpu_set *set;
+    struct code_cache *code;
+    struct log *log;
+    struct jit_config config;
+    struct code_memory memory;
+    struct jit_thunks thunk;
+    struct jit_block *blocks;
+    u32 block_count, block_cap, block_free;
+    struct jit_stats stats;
+    struct lockstep *lockstep;
+    bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
+    bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
+};
+
+void jit_make_thunks(struct jit *j);
+
+/* Translate b; false when it cannot be. May evict others. */
+bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);
+/* Translate ops `from` to `to` - 1 of b and run that once, with the processor's state as it stands. JIT_DIFFERS:
+ * it ran to the end. */
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to);
+
+u32 jit_block_take(struct jit *j);
+void jit_unlink_block(struct jit *j, u32 n);
+void jit_link(struct jit *j, u32 exit, u32 target);
+void jit_evict_region(struct jit *j, unsigned region);
+
+/* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
+unsigned jit_op(struct cpu *cpu, u64 where, u32 unused);
+typedef unsigned jit_enter_fn(struct cpu *cpu, const u8 *code);
+jit_enter_fn *jit_enter_of(const struct jit *j);
+
+u64 jit_pack_flags(const struct cpu *cpu);
+void jit_unpack_flags(struct cpu *cpu, u64 packed);
+
+/* ---- Lockstep (lockstep.c) ---- */
+
+struct lockstep *lockstep_new(void);
+void lockstep_free(struct lockstep *l);
+const char *lockstep_text(const struct lockstep *l); /* NULL: no difference so far */
+bool lockstep_is_searching(const struct lockstep *l);
+/* A stretch of translated code begins at op `from` of a block; flags as in cpu->arch. */
+void lockstep_begin(struct cpu *cpu, u32 block, unsigned from);
+/* It ends before op `to`: registers and RIP of translated code stand in cpu->arch, flags in d.jit.flags. False:
+ * it differs. */
+bool lockstep_end(struct cpu *cpu, unsigned to);
+/* Called by translated code: a block begins, ends before op `to`, is about to store. */
+unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused);
+unsigned lockstep_leave_block(struct cpu *cpu, u64 to, u32 unused);
+unsigned lockstep_store(struct cpu *cpu, u64 host, u32 size);
+
+#endif

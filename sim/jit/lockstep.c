@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Lockstep: every stretch of translated code is done again by the interpreter, from the same state, and
+ * compared.
+ *
+ * A stretch lies between two points where C code runs: entry of a block or end of a handler's call, and the
+ * next handler's call or the way out of the block. Within it translated code only changes general registers,
+ * flags and bytes of RAM with fast write entries; these stores are written down first, with what was there. At
+ * the stretch's end the stores are taken back, the interpreter's handlers run the same instructions, and
+ * registers, flags, RIP and the bytes stored must be what they were. Handlers called by translated code, and
+ * so devices, run once.
+ *
+ * On a difference the block is translated again up to its first, second, ... instruction, each of these runs
+ * from the same state, and the first that differs names the instruction. */
+#include "jit/jit_priv.h"
+
+#include "cpu/decode/decode.h"
+#include "cpu/flags.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORES_MAX (4 * BLOCK_MAX)
+
+struct store {
+    u8 *host;
+    u32 size;
+    u64 before, after;
+};
+
+struct regs {
+    u64 gpr[16], rip, flags;
+};
+
+struct lockstep {
+    struct regs start;
+    unsigned from; /* op at which the stretch begins */
+    u32 block;
+    unsigned stores;
+    struct store store[STORES_MAX];
+    bool searching; /* running prefixes of the block that differs */
+    char text[512];
+};
+
+struct lockstep *lockstep_new(void)
+{
+    return calloc(1, sizeof(struct lockstep));
+}
+
+void lockstep_free(struct lockstep *l)
+{
+    free(l);
+}
+
+const char *lockstep_text(const struct lockstep *l)
+{
+    return l == NULL || l->text[0] == '\0' ? NULL : l->text;
+}
+
+static void take_regs(const struct cpu *cpu, struct regs *r)
+{
+    memcpy(r->gpr, cpu->arch.gpr, sizeof r->gpr);
+    r->rip = cpu->arch.rip;
+    r->flags = jit_pack_flags(cpu);
+}
+
+static void put_regs(struct cpu *cpu, const struct regs *r)
+{
+    memcpy(cpu->arch.gpr, r->gpr, sizeof r->gpr);
+    cpu->arch.rip = r->rip;
+    jit_unpack_flags(cpu, r->flags);
+}
+
+bool lockstep_is_searching(const struct lockstep *l)
+{
+    return l->searching;
+}
+
+void lockstep_begin(struct cpu *cpu, u32 block, unsigned from)
+{
+    struct lockstep *l = cpu->engine.jit->lockstep;
+    const struct jit_block *jb = &cpu->engine.jit->blocks[block];
+    l->block = block;
+    l->from = from;
+    l->stores = 0;
+    take_regs(cpu, &l->start);
+    l->start.rip = l->from < jb->b->count ? jb->b->lin + jb->offset[l->from] : 0;
+}
+
+static void take_back(struct lockstep *l)
+{
+    for (unsigned i = l->stores; i-- > 0;) {
+        struct store *s = &l->store[i];
+        s->after = load_le(s->host, s->size);
+        store_le(s->host, s->before, s->size);
+    }
+}
+
+/* The interpreter from the stretch's start to op `to`. */
+static bool interpret_stretch(struct cpu *cpu, const struct block *b, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        const struct insn *in = &b->ops[i];
+        if (in->exec(cpu, in) != CPU_OK) {
+            return false;
+        }
+        if (!insn_moves_rip(in)) {
+            cpu->arch.rip += in->len;
+        }
+    }
+    return true;
+}
+
+/* What `got` (translated) and the processor's state (interpreted) differ in, as text; false: nothing. */
+static bool describe(struct lockstep *l, const struct cpu *cpu, const struct regs *got, char *text, size_t size)
+{
+    static const char *const names[16] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                          "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
+    struct regs want;
+    take_regs(cpu, &want);
+    for (unsigned g = 0; g < 16; g++) {
+        if (want.gpr[g] != got->gpr[g]) {
+            (void)snprintf(text, size, "%s is %llx, should be %llx", names[g], (unsigned long long)got->gpr[g],
+                           (unsigned long long)want.gpr[g]);
+            return true;
+        }
+    }
+    if (((want.flags ^ got->flags) & 0xd501) != 0) {
+        (void)snprintf(text, size, "flags (LAHF, OF) are %llx, should be %llx",
+                       (unsigned long long)got->flags & 0xffff, (unsigned long long)want.flags);
+        return true;
+    }
+    if (want.rip != got->rip) {
+        (void)snprintf(text, size, "RIP is %llx, should be %llx", (unsigned long long)got->rip,
+                       (unsigned long long)want.rip);
+        return true;
+    }
+    for (unsigned i = 0; i < l->stores; i++) {
+        const struct store *s = &l->store[i];
+        u64 now = load_le(s->host, s->size);
+        bool last = true; /* only the last store to an address left its value */
+        for (unsigned k = i + 1; k < l->stores; k++) {
+            last = last && !(l->store[k].host < s->host + s->size && s->host < l->store[k].host + l->store[k].size);
+        }
+        if (last && now != s->after) {
+            (void)snprintf(text, size, "store %u of %u bytes is %llx, should be %llx", i, s->size,
+                           (unsigned long long)s->after, (unsigned long long)now);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Find the first instruction that differs: run longer and longer prefixes from the stretch's start. */
+static void search(struct jit *j, struct cpu *cpu, struct block *b, unsigned to, const char *what)
+{
+    struct lockstep *l = j->lockstep;
+    const struct regs start = l->start;
+    unsigned from = l->from;
+    char detail[160], insn[96];
+    u64 rip = start.rip;
+    l->searching = true;
+    for (unsigned n = from + 1; n <= to; n++) {
+        struct regs got;
+        put_regs(cpu, &start);
+        l->stores = 0;
+        unsigned reason = jit_run_prefix(j, cpu, b, from, n);
+        jit_unpack_flags(cpu, cpu->d.jit.flags);
+        take_regs(cpu, &got);
+        take_back(l);
+        put_regs(cpu, &start);
+        bool ran = interpret_stretch(cpu, b, from, n);
+        bool differs = reason == JIT_DIFFERS && ran && describe(l, cpu, &got, detail, sizeof detail);
+        for (unsigned i = l->stores; i-- > 0;) { /* back to the start */
+            store_le(l->store[i].host, l->store[i].before, l->store[i].size);
+        }
+        if (differs) {
+            const u8 *bytes = phys_frame_host(cpu->phys, b->frame[0]) + (rip & PAGE_MASK);
+            (void)format_insn(b->mode, bytes, b->ops[n - 1].len, rip, insn, sizeof insn);
+            (void)snprintf(l->text, sizeof l->text, "the translation of `%s` at %llx differs: %s", insn,
+                           (unsigned long long)rip, detail);
+            return;
+        }
+        rip += b->ops[n - 1].len;
+    }
+    (void)snprintf(l->text, sizeof l->text,
+                   "a translation differs: block at %llx, instructions %u to %u together: %s",
+                   (unsigned long long)b->lin, from, to, what);
+}
+
+bool lockstep_end(struct cpu *cpu, unsigned to)
+{
+    struct jit *j = cpu->engine.jit;
+    struct lockstep *l = j->lockstep;
+    struct block *b = j->blocks[l->block].b;
+    struct regs got;
+    char what[160];
+    if (to <= l->from || b == NULL) {
+        return true;
+    }
+    jit_unpack_flags(cpu, cpu->d.jit.flags);
+    take_regs(cpu, &got);
+    take_back(l);
+    put_regs(cpu, &l->start);
+    bool ran = interpret_stretch(cpu, b, l->from, to);
+    j->stats.checked += to - l->from;
+    if (ran && !describe(l, cpu, &got, what, sizeof what)) {
+        return true;
+    }
+    if (!ran) {
+        (void)snprintf(what, sizeof what, "the interpreter faults");
+    }
+    for (unsigned i = l->stores; i-- > 0;) {
+        store_le(l->store[i].host, l->store[i].before, l->store[i].size);
+    }
+    search(j, cpu, b, to, what);
+    return false;
+}
+
+unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused)
+{
+    UNUSED(unused);
+    jit_unpack_flags(cpu, cpu->d.jit.flags);
+    lockstep_begin(cpu, (u32)block, 0);
+    return JIT_GO_ON;
+}
+
+unsigned lockstep_leave_block(struct cpu *cpu, u64 to, u32 unused)
+{
+    UNUSED(unused);
+    return lockstep_end(cpu, (unsigned)to) ? JIT_GO_ON : JIT_DIFFERS;
+}
+
+unsigned lockstep_store(struct cpu *cpu, u64 host, u32 size)
+{
+    struct lockstep *l = cpu->engine.jit->lockstep;
+    u8 *at = (u8 *)(uintptr_t)host;
+    if (l->stores < STORES_MAX) {
+        l->store[l->stores++] = (struct store){.host = at, .size = size, .before = load_le(at, size)};
+    }
+    return JIT_GO_ON;
+}

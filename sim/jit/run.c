@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The loop around translated code: which block next, translated or interpreted; and what translated code
+ * calls.
+ *
+ * Counts. A translated block takes all its counts at its entry; so while it runs, `left` is what will be left
+ * behind it. A handler called from it sees what the interpreter would show: block_start, block_rip, `left`
+ * and ist_count as of the block's start, RIP at the instruction. */
+#include "jit/jit_priv.h"
+
+#include "base/assert.h"
+#include "cpu/decode/decode.h"
+#include "cpu/flags.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+u64 jit_pack_flags(const struct cpu *cpu)
+{
+    u64 f = flags_get_arith(cpu);
+    return (f & 0xff) << 8 | 0x200 | ((f & RFLAGS_OF) != 0 ? 1u : 0u);
+}
+
+void jit_unpack_flags(struct cpu *cpu, u64 packed)
+{
+    flags_set_arith(cpu, ((packed >> 8) & 0xd5) | ((packed & 1) != 0 ? RFLAGS_OF : 0u));
+}
+
+static void begin_handler(struct cpu *cpu, const struct jit_block *jb, unsigned i)
+{
+    struct cpu_derived *d = &cpu->d;
+    const struct block *b = jb->b;
+    d->left += b->count;
+    cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
+    d->jit.mark = d->left;
+    d->block_start = b->ops;
+    d->block_rip = b->lin;
+    d->block_end = &b->ops[b->count];
+    cpu->arch.rip = b->lin + jb->offset[i];
+    jit_unpack_flags(cpu, d->jit.flags);
+}
+
+/* The block ends with `done` of its ops retired. */
+static unsigned end_block(struct cpu *cpu, unsigned done, enum jit_reason reason)
+{
+    struct cpu_derived *d = &cpu->d;
+    d->left -= done;
+    d->jit.mark = d->left;
+    cpu->arch.ist_count += done;
+    d->block_start = NULL;
+    return reason;
+}
+
+unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
+{
+    UNUSED(unused);
+    struct jit *j = cpu->engine.jit;
+    struct cpu_derived *d = &cpu->d;
+    struct jit_block *jb = &j->blocks[where >> 5];
+    struct block *b = jb->b;
+    unsigned i = where & 31, count = b->count;
+    const struct insn *in = &b->ops[i];
+    bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
+    j->stats.helped++;
+    if (UNLIKELY(j->lockstep != NULL)) {
+        cpu->arch.rip = b->lin + jb->offset[i];
+        if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, i)) {
+            return JIT_LEAVE;
+        }
+    }
+    begin_handler(cpu, jb, i);
+    i64 before = d->left;
+    cpu_rc rc = in->exec(cpu, in);
+    d->jit.mark -= before - d->left; /* what it charged is no instruction */
+    if (UNLIKELY(rc != CPU_OK)) {
+        return end_block(cpu, i, JIT_FAULT);
+    }
+    if (!jumps) {
+        cpu->arch.rip += in->len;
+    }
+    if (UNLIKELY(d->block_end == NULL)) {
+        return end_block(cpu, i + 1, JIT_LEAVE);
+    }
+    d->left -= count;
+    d->block_start = NULL;
+    d->jit.flags = jit_pack_flags(cpu);
+    if (UNLIKELY(j->lockstep != NULL)) {
+        lockstep_begin(cpu, (u32)(where >> 5), i + 1);
+    }
+    return JIT_GO_ON;
+}
+
+jit_enter_fn *jit_enter_of(const struct jit *j)
+{
+    jit_enter_fn *fn;
+    memcpy(&fn, &j->thunk.enter, sizeof fn); /* data to function pointer */
+    return fn;
+}
+
+/* Run translated code from RIP on. On return all of cpu->arch is exact. */
+static enum jit_reason run_code(struct jit *j, struct cpu *cpu, const u8 *code)
+{
+    struct cpu_derived *d = &cpu->d;
+    i64 left = d->left;
+    d->jit.flags = jit_pack_flags(cpu);
+    d->jit.rd = d->ctx->rd;
+    d->jit.wr = d->ctx->wr;
+    d->jit.jump = d->ctx->jump;
+    d->jit.mark = left;
+    j->stats.enters++;
+    u64 ist = cpu->arch.ist_count;
+    enum jit_reason reason = jit_enter_of(j)(cpu, code);
+    if (reason != JIT_FAULT && reason != JIT_LEAVE) {
+        jit_unpack_flags(cpu, d->jit.flags);
+        cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
+    }
+    j->stats.translated += cpu->arch.ist_count - ist;
+    return reason;
+}
+
+/* Interpret a block, or as much of it as counts are left. False: return *rc to the run loop. */
+static bool interpret(struct jit *j, struct cpu *cpu, struct block *b, cpu_rc *rc)
+{
+    u64 ist = cpu->arch.ist_count;
+    b->heat++;
+    *rc = interp_run_block(cpu, b);
+    j->stats.interpreted += cpu->arch.ist_count - ist;
+    return *rc == CPU_OK && cpu->d.block_end != NULL && cpu->d.left > 0;
+}
+
+static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
+{
+    struct cpu_derived *d = &cpu->d;
+    u32 exit = 0; /* the jump that led here and may be linked, if nothing was evicted since */
+    u64 evictions = 0;
+    cpu_rc rc;
+    for (;;) {
+        struct block *b = interp_next_block(cpu);
+        if (UNLIKELY(b == NULL)) {
+            return CPU_EXIT;
+        }
+        if (b->code == NULL && b->heat >= j->config.threshold) {
+            if (!jit_translate(j, cpu, b)) {
+                b->heat = 0; /* not now */
+            }
+        }
+        if (b->code == NULL) {
+            exit = 0;
+            if (!interpret(j, cpu, b, &rc)) {
+                return rc;
+            }
+            continue;
+        }
+        if (exit != 0 && evictions == j->stats.evictions) {
+            jit_link(j, exit, b->jit);
+        }
+        exit = 0;
+        switch (run_code(j, cpu, b->code)) {
+        case JIT_FAULT: return CPU_EXIT;
+        case JIT_LEAVE:
+            d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
+            return CPU_OK;
+        case JIT_OUT:
+            if (d->left <= 0) {
+                return CPU_OK;
+            }
+            b = interp_next_block(cpu);
+            if (b == NULL) {
+                return CPU_EXIT;
+            }
+            if (!interpret(j, cpu, b, &rc)) {
+                return rc;
+            }
+            break;
+        case JIT_LINK:
+            exit = d->jit.exit;
+            evictions = j->stats.evictions;
+            if (d->left <= 0) {
+                return CPU_OK;
+            }
+            break;
+        case JIT_LOOKUP:
+            if (d->left <= 0) {
+                return CPU_OK;
+            }
+            break;
+        case JIT_GO_ON:
+        case JIT_DIFFERS: d->stop = true; return CPU_OK;
+        }
+    }
+}
+
+static void block_killed(void *self, struct block *b)
+{
+    struct jit *j = self;
+    jit_unlink_block(j, b->jit);
+    j->stats.killed++;
+}
+
+static void blocks_flushed(void *self)
+{
+    struct jit *j = self;
+    for (unsigned i = 0; i < JIT_REGIONS; i++) {
+        jit_evict_region(j, i);
+    }
+}
+
+/* OF after EAX = `value` was shifted or rotated to the left by 2, by the interpreter. */
+static bool of_after_two(const struct cpu *like, unsigned id, u64 value, bool of_before)
+{
+    struct cpu *cpu = calloc(1, sizeof *cpu);
+    struct insn in = {.id = (u16)id, .imm = 2, .len = 3, .osz = 4, .r = {RAX, OPR_IMM, OPR_NONE, OPR_NONE}};
+    bool of = false;
+    if (cpu != NULL) {
+        cpu->model = like->model;
+        cpu->arch.gpr[RAX] = value;
+        flag_set_of(cpu, of_before);
+        of = insn_rows[id].exec(cpu, &in) == CPU_OK && flag_of(cpu);
+        free(cpu);
+    }
+    return of;
+}
+
+/* What OF means after shifts by more than one is the interpreter's to say, and depends on the model: 60000000h
+ * overflows in the first step and not in the last, 0 in none. */
+static void ask_for_of(struct jit *j, const struct cpu *cpu)
+{
+    j->of_first_step = of_after_two(cpu, INSN_SHL, 0x60000000u, false);
+    j->of_kept = of_after_two(cpu, INSN_ROL, 0, true);
+}
+
+struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *log, const struct jit_config *config,
+                    const char **why)
+{
+#if !defined(__x86_64__)
+    *why = "the translator needs an x86-64 host";
+    return NULL;
+#endif
+    struct jit *j = calloc(1, sizeof *j);
+    *why = "out of memory";
+    if (j == NULL) {
+        return NULL;
+    }
+    j->set = set;
+    j->code = code;
+    j->log = log;
+    j->config = *config;
+    ask_for_of(j, set->cpu[0]);
+    if (!code_memory_init(&j->memory, config->bytes)) {
+        *why = "the host gives no executable memory (memfd_create and a second mapping)";
+        jit_free(j);
+        return NULL;
+    }
+    if (config->lockstep) {
+        j->lockstep = lockstep_new();
+    }
+    if (config->lockstep && j->lockstep == NULL) {
+        jit_free(j);
+        return NULL;
+    }
+    jit_make_thunks(j);
+    code->killed = block_killed;
+    code->flushed = blocks_flushed;
+    code->self = j;
+    for (unsigned i = 0; i < set->count; i++) {
+        set->cpu[i]->engine = (struct cpu_engine){.run_blocks = run_blocks, .jit = j};
+    }
+    return j;
+}
+
+void jit_free(struct jit *j)
+{
+    if (j != NULL) {
+        code_memory_free(&j->memory);
+        free(j->blocks);
+        lockstep_free(j->lockstep);
+        free(j);
+    }
+}
+
+const struct jit_stats *jit_stats(const struct jit *j)
+{
+    return &j->stats;
+}
+
+const char *jit_difference(const struct jit *j)
+{
+    return lockstep_text(j->lockstep);
+}
+
+void jit_log_stats(struct jit *j)
+{
+    const struct jit_stats *s = &j->stats;
+    u64 all = s->translated + s->interpreted;
+    u64 tenths = all == 0 ? 0 : 1000 * s->translated / all;
+    log_line(j->log, LOG_JIT, "%llu instructions retired in translated code (%llu.%llu %%), %llu in interpreted blocks",
+             (unsigned long long)s->translated, (unsigned long long)tenths / 10, (unsigned long long)tenths % 10,
+             (unsigned long long)s->interpreted);
+    log_line(j->log, LOG_JIT, "%llu of them by handlers; %llu entries, %llu links", (unsigned long long)s->helped,
+             (unsigned long long)s->enters, (unsigned long long)s->links);
+    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu killed, %llu regions emptied",
+             (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
+             (unsigned long long)s->killed, (unsigned long long)s->evictions);
+    if (j->lockstep != NULL) {
+        log_line(j->log, LOG_JIT, "%llu instructions compared with the interpreter",
+                 (unsigned long long)s->checked);
+    }
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The pieces of code that all translations share: the way in, the ways out, calls of handlers, and the look
+ * into the jump cache. They stand at the start of the first region. */
+#include "jit/jit_priv.h"
+
+#include "base/assert.h"
+
+const u8 jit_home[16] = {
+    [RAX] = H_R12, [RCX] = H_RCX, [RDX] = H_RDX, [RBX] = H_RBX, [RSP] = H_R13, [RBP] = H_NONE,
+    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_R11,
+    [12] = H_NONE, [13] = H_NONE, [14] = H_NONE, [15] = H_NONE,
+};
+
+static const u8 callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
+
+static void emit_registers(struct emit *e, bool store)
+{
+    for (unsigned g = 0; g < 16; g++) {
+        if (jit_home[g] != H_NONE) {
+            if (store) {
+                emit_mov_store(e, 8, jit_home[g], GPR_AT(g));
+            } else {
+                emit_mov_load(e, 8, jit_home[g], GPR_AT(g));
+            }
+        }
+    }
+    if (store) {
+        emit_mov_store(e, 8, H_RAX, CPU_AT(d.jit.flags));
+    } else {
+        emit_mov_load(e, 8, H_RAX, CPU_AT(d.jit.flags));
+    }
+}
+
+static void push_pop(struct emit *e, unsigned op, unsigned reg)
+{
+    if (reg >= 8) {
+        emit_u8(e, 0x41);
+    }
+    emit_u8(e, op | (reg & 7));
+}
+
+/* unsigned enter(struct cpu *cpu, const u8 *code): rdi, rsi -> eax. */
+static void make_enter(struct emit *e)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(callee_saved); i++) {
+        push_pop(e, 0x50, callee_saved[i]);
+    }
+    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8); /* 16-byte aligned in translated code */
+    emit_lea(e, 8, H_CPU, rm_mem(H_RDI, CPU_BIAS));
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_RSI));
+    emit_registers(e, false);
+    emit_op(e, OP(0xff), 4, 4, rm_reg(H_TMP)); /* jmp r15 */
+}
+
+/* Back to the caller of enter with the reason in r14d; registers are stored already. */
+static void make_tail(struct emit *e)
+{
+    emit_mov_load(e, 4, H_RAX, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8);
+    for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0;) {
+        push_pop(e, 0x58, callee_saved[i]);
+    }
+    emit_u8(e, 0xc3);
+}
+
+static void make_exit(struct emit *e, enum jit_reason reason)
+{
+    emit_registers(e, true);
+    emit_mov_const(e, H_ADDR, reason);
+    make_tail(e);
+}
+
+/* Called with arguments in r14 and r15d and the flags in rax: rsp is 8 below a multiple of 16. r14 and r15 are
+ * kept. */
+static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
+{
+    emit_registers(e, true);
+    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8);
+    emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
+    emit_mov_load(e, 8, H_RSI, rm_reg(H_ADDR));
+    emit_mov_load(e, 4, H_RDX, rm_reg(H_TMP));
+    emit_mov_const(e, H_RAX, (u64)(uintptr_t)fn);
+    emit_op(e, OP(0xff), 4, 2, rm_reg(H_RAX)); /* call rax */
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8);
+    emit_op(e, OP(0x85), 4, H_RAX, rm_reg(H_RAX)); /* test eax, eax */
+    u8 *leave = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_u8(e, 0xc3);
+    emit_patch(leave, e->at);
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8); /* the return address */
+    make_tail(e);
+}
+
+/* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it:
+ * jump_line() is computed here. */
+static void make_indirect(struct emit *e)
+{
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 6);
+    emit_alu(e, HA_XOR, 8, H_TMP, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 0x3f03f);
+    emit_op_imm8(e, OP(0x6b), 4, H_TMP, rm_reg(H_TMP), 0x41); /* imul r15d, r15d, 41h */
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 6);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES - 1);
+    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 3);
+    emit_alu(e, HA_ADD, 8, H_TMP, CPU_AT(d.jit.jump));
+    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, 0));
+    emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
+    u8 *empty = emit_jcc(e, 4);
+    emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
+    u8 *other = emit_jcc(e, 5);
+    emit_mov_load(e, 4, H_ADDR, CPU_AT(d.mode_word));
+    emit_alu(e, HA_CMP, 4, H_ADDR, rm_mem(H_TMP, offsetof(struct block, mode)));
+    u8 *mode = emit_jcc(e, 5);
+    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
+    emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
+    u8 *cold = emit_jcc(e, 4);
+    emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
+    emit_patch(mode, e->at);
+    emit_patch(cold, e->at);
+    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
+    emit_patch(empty, e->at);
+    emit_patch(other, e->at);
+    emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
+    make_exit(e, JIT_LOOKUP);
+}
+
+static const u8 *begin(struct jit *j, struct emit *e)
+{
+    while (((uintptr_t)e->at & 63) != 0) {
+        emit_u8(e, 0xcc);
+    }
+    return j->memory.rx + (e->at - j->memory.rw);
+}
+
+void jit_make_thunks(struct jit *j)
+{
+    struct code_memory *m = &j->memory;
+    struct emit e = {.at = m->at[0], .end = m->rw + m->region_size};
+    j->thunk.enter = begin(j, &e);
+    make_enter(&e);
+    j->thunk.op = begin(j, &e);
+    make_call(&e, jit_op);
+    j->thunk.out = begin(j, &e); /* r14: the block's address */
+    emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
+    make_exit(&e, JIT_OUT);
+    j->thunk.link = begin(j, &e); /* r14: target, r15: the exit's number */
+    emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
+    emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
+    make_exit(&e, JIT_LINK);
+    j->thunk.indirect = begin(j, &e);
+    make_indirect(&e);
+    j->thunk.begin = begin(j, &e);
+    make_call(&e, lockstep_enter_block);
+    j->thunk.end = begin(j, &e);
+    make_call(&e, lockstep_leave_block);
+    j->thunk.store = begin(j, &e);
+    make_call(&e, lockstep_store);
+    j->thunk.stop = begin(j, &e);
+    make_exit(&e, JIT_DIFFERS);
+    (void)begin(j, &e);
+    sim_assert(!e.full);
+    m->at[0] = m->start = e.at;
+}

@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A block of ops to host code: one pass backward for the flags, one forward for the code.
+ *
+ * Every instruction either has an emitter or becomes a call of its handler. Inside a block the guest's flags
+ * stay in the host's while they can; between blocks, and wherever an instruction may leave, they are in rax. */
+#include "jit/translate.h"
+
+#include "cpu/decode/decode.h"
+#include "cpu/exec/exec_system.h"
+
+#include <string.h>
+
+/* Host code per instruction at most, ways out included; a translation has this much room per op. */
+#define ROOM_PER_OP 320
+#define ROOM_PER_BLOCK 512
+
+/* ---- Flags ---- */
+
+u32 flags_of_condition(unsigned cc)
+{
+    static const u32 reads[8] = {F_OF, F_CF, F_ZF, F_CF | F_ZF, F_SF, F_PF, F_SF | F_OF, F_ZF | F_SF | F_OF};
+    return reads[cc >> 1];
+}
+
+bool flags_matter(const struct translation *t)
+{
+    return t->live[t->i + 1] != 0;
+}
+
+/* The host's flags into rax. What counts as 0 is masked out, which costs the host's. */
+static void save(struct translation *t)
+{
+    struct emit *e = &t->e;
+    if ((t->zero & F_OF) == 0) {
+        emit_op(e, OP_0F(0x90), 1, 0, rm_reg(H_RAX)); /* seto al */
+    }
+    emit_u8(e, 0x9f); /* lahf */
+    t->flags |= IN_RAX;
+    if (t->zero != 0) {
+        u32 keep = (0xffu & ~t->zero) << 8 | ((t->zero & F_OF) == 0 ? 0xffu : 0u);
+        emit_u8(e, 0x25); /* and eax, keep */
+        emit_u32(e, keep);
+        t->flags = IN_RAX;
+    }
+}
+
+void flags_settle(struct translation *t)
+{
+    if ((t->flags & IN_RAX) == 0 && t->flags != 0) {
+        save(t);
+    }
+}
+
+void flags_spill(struct translation *t)
+{
+    if (t->live[t->i] != 0) {
+        flags_settle(t);
+    }
+    t->flags &= ~(unsigned)IN_HOST;
+}
+
+void flags_need(struct translation *t, u32 needed)
+{
+    if ((t->flags & IN_HOST) != 0 && (t->flags & IN_RAX) == 0 && (t->wrong & needed) != 0) {
+        save(t);
+    }
+    if ((t->flags & IN_HOST) == 0) {
+        emit_u8(&t->e, 0x3c); /* cmp al, 81h: OF = al */
+        emit_u8(&t->e, 0x81);
+        emit_u8(&t->e, 0x9e); /* sahf */
+        t->flags |= IN_HOST;
+        t->zero = t->wrong = 0;
+    }
+}
+
+void flags_set(struct translation *t, u32 zero, u32 wrong)
+{
+    t->flags = flags_matter(t) ? IN_HOST : 0;
+    t->zero = zero;
+    t->wrong = wrong;
+}
+
+/* ---- Registers ---- */
+
+unsigned reg_for(unsigned g, unsigned scratch)
+{
+    return jit_home[g] != H_NONE ? jit_home[g] : scratch;
+}
+
+unsigned reg_in(struct translation *t, unsigned g, unsigned scratch)
+{
+    if (jit_home[g] != H_NONE) {
+        return jit_home[g];
+    }
+    emit_mov_load(&t->e, 8, scratch, GPR_AT(g));
+    return scratch;
+}
+
+void reg_out(struct translation *t, unsigned g, unsigned reg)
+{
+    if (jit_home[g] == H_NONE) {
+        emit_mov_store(&t->e, 8, reg, GPR_AT(g));
+    }
+}
+
+struct host_rm reg_rm(unsigned g)
+{
+    return jit_home[g] != H_NONE ? rm_reg(jit_home[g]) : GPR_AT(g);
+}
+
+/* ---- Memory ---- */
+
+static void add_segment_base(struct translation *t, unsigned reg)
+{
+    unsigned seg = insn_seg(t->in);
+    if (seg == SEG_FS || seg == SEG_GS) {
+        struct host_rm base = CPU_AT(d.seg_base);
+        base.disp += (i32)(8 * seg);
+        emit_alu(&t->e, HA_ADD, 8, reg, base);
+    }
+}
+
+void address_to(struct translation *t, unsigned reg, bool linear)
+{
+    const struct insn *in = t->in;
+    struct emit *e = &t->e;
+    u64 fixed = (u64)(i64)in->disp;
+    if (in->base == REG_RIP) {
+        fixed += t->rip + in->len;
+    }
+    bool constant = in->base >= 16 && in->index >= 16;
+    if (constant) {
+        emit_mov_const(e, reg, fixed);
+    } else if (in->base == REG_RIP) { /* with an index: no such form */
+        t->refused = true;
+    } else {
+        unsigned base = in->base < 16 ? reg_in(t, in->base, H_ADDR) : H_NONE;
+        unsigned index = in->index >= 16          ? H_NONE
+                         : in->index == in->base ? base
+                                                 : reg_in(t, in->index, H_TMP);
+        emit_lea(e, 8, reg, rm_index(base, index, in->sib & 3u, in->disp));
+    }
+    if (linear) {
+        add_segment_base(t, reg);
+    }
+}
+
+static struct slow_path *slow_path(struct translation *t)
+{
+    struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
+    if (s == NULL || s->op != t->i) {
+        s = &t->slow[t->slow_count++];
+        *s = (struct slow_path){.op = t->i};
+    }
+    return s;
+}
+
+void to_slow_path(struct translation *t, u8 *jump)
+{
+    struct slow_path *s = slow_path(t);
+    s->from[s->count++] = jump;
+}
+
+static void jump_thunk(struct translation *t, const u8 *thunk)
+{
+    emit_jmp_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
+}
+
+static void call_thunk(struct translation *t, const u8 *thunk)
+{
+    emit_call_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
+}
+
+/* The slot's address is that of tlb_slot(): page ^ page >> 10. */
+void check_access(struct translation *t, unsigned size, bool write)
+{
+    struct emit *e = &t->e;
+    u32 mask = (u32)(t->j->config.tlb_entries - 1) * (u32)sizeof(struct tlb_entry);
+    _Static_assert(sizeof(struct tlb_entry) == 16, "shift below");
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 10);
+    emit_alu(e, HA_XOR, 8, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 8);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), (i32)mask);
+    emit_alu(e, HA_ADD, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
+    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), (i32)(PAGE_SIZE - size));
+    to_slow_path(t, emit_jcc(e, 7)); /* above */
+    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, delta)));
+    if (write && t->j->lockstep != NULL) {
+        emit_mov_const(e, H_TMP, size);
+        call_thunk(t, t->j->thunk.store);
+    }
+}
+
+struct host_rm memory_operand(struct translation *t, unsigned size, bool write)
+{
+    flags_spill(t);
+    address_to(t, H_ADDR, true);
+    check_access(t, size, write);
+    return rm_mem(H_ADDR, 0);
+}
+
+void check_canonical(struct translation *t, unsigned reg, unsigned scratch)
+{
+    struct emit *e = &t->e;
+    emit_mov_load(e, 8, scratch, rm_reg(reg));
+    emit_shift_imm(e, HS_SHL, 8, rm_reg(scratch), 16);
+    emit_shift_imm(e, HS_SAR, 8, rm_reg(scratch), 16);
+    emit_alu(e, HA_CMP, 8, scratch, rm_reg(reg));
+    to_slow_path(t, emit_jcc(e, 5));
+}
+
+/* ---- Ways out ---- */
+
+/* Lockstep: compare before leaving to the address in r14. False: there is no leaving from a prefix. */
+static bool leave_checked(struct translation *t)
+{
+    if (t->j->lockstep == NULL) {
+        return true;
+    }
+    emit_mov_store(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+    if (t->prefix) {
+        jump_thunk(t, t->j->thunk.stop);
+        return false;
+    }
+    emit_mov_const(&t->e, H_ADDR, t->end);
+    call_thunk(t, t->j->thunk.end);
+    emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+    return true;
+}
+
+void leave_indirect(struct translation *t)
+{
+    if (leave_checked(t)) {
+        jump_thunk(t, t->j->thunk.indirect);
+    }
+}
+
+void leave_to(struct translation *t, u64 target)
+{
+    flags_settle(t);
+    if (((target ^ t->b->lin) & ~PAGE_MASK) != 0) {
+        emit_mov_const(&t->e, H_ADDR, target);
+        leave_indirect(t);
+        return;
+    }
+    if (t->j->lockstep != NULL) {
+        emit_mov_const(&t->e, H_ADDR, target);
+        if (!leave_checked(t)) {
+            return;
+        }
+    }
+    t->exit[t->exit_count].site = emit_jmp(&t->e);
+    t->exit[t->exit_count++].target = target;
+}
+
+/* ---- Handlers ---- */
+
+static void call_handler(struct translation *t, unsigned op)
+{
+    emit_mov_const(&t->e, H_ADDR, (u64)t->number << 5 | op);
+    call_thunk(t, t->j->thunk.op);
+}
+
+static void emit_handler(struct translation *t)
+{
+    flags_settle(t);
+    call_handler(t, t->i);
+    t->flags = IN_RAX;
+    if (insn_moves_rip(t->in)) {
+        emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+        leave_indirect(t);
+        t->ended = true;
+    }
+}
+
+static void emit_slow_paths(struct translation *t)
+{
+    for (unsigned i = 0; i < t->slow_count; i++) {
+        struct slow_path *s = &t->slow[i];
+        for (unsigned n = 0; n < s->count; n++) {
+            emit_patch(s->from[n], t->e.at);
+        }
+        call_handler(t, s->op);
+        if (s->back == NULL) {
+            emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
+            t->end = s->op + 1;
+            leave_indirect(t);
+            continue;
+        }
+        if ((s->flags & IN_HOST) != 0) {
+            emit_u8(&t->e, 0x3c);
+            emit_u8(&t->e, 0x81);
+            emit_u8(&t->e, 0x9e);
+        }
+        emit_jmp_to(&t->e, s->back);
+    }
+}
+
+/* ---- A block ---- */
+
+static void find_liveness(struct translation *t, unsigned from, unsigned to)
+{
+    t->live[to] = F_ALL;
+    for (unsigned i = to; i-- > from;) {
+        struct op_facts *f = &t->facts[i];
+        *f = (struct op_facts){.exits = true};
+        find_facts(t, &t->b->ops[i], f);
+        t->live[i] = f->exits ? F_ALL : (t->live[i + 1] & ~f->writes) | f->reads;
+    }
+}
+
+static void emit_ops(struct translation *t, unsigned from, unsigned to)
+{
+    struct jit_block *jb = &t->j->blocks[t->number];
+    for (unsigned i = from; i < to; i++) {
+        t->i = i;
+        t->end = i + 1;
+        t->in = &t->b->ops[i];
+        jb->offset[i] = (u16)(t->rip - t->b->lin);
+        unsigned kind = t->facts[i].kind;
+        if (kind == OP_HANDLER) {
+            emit_handler(t);
+        } else if (kind >= OP_PUSH) {
+            emit_flow(t);
+        } else {
+            emit_native(t);
+        }
+        struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
+        if (s != NULL && s->op == i) {
+            s->back = t->ended ? NULL : t->e.at;
+            s->flags = t->flags;
+        }
+        t->rip += t->in->len;
+    }
+    if (!t->ended) {
+        t->i = to;
+        leave_to(t, t->rip);
+    }
+}
+
+static u32 offset_of(const struct translation *t, const u8 *rw)
+{
+    return (u32)(rw - t->j->memory.rw);
+}
+
+/* Ways out of jumps that are not linked yet; then of the count check. */
+static void emit_exits(struct translation *t, u8 *out)
+{
+    struct jit_block *jb = &t->j->blocks[t->number];
+    struct jit *j = t->j;
+    struct emit *e = &t->e;
+    for (unsigned k = 0; k < t->exit_count; k++) {
+        jb->exit[k].site = offset_of(t, t->exit[k].site);
+        jb->exit[k].stub = offset_of(t, e->at);
+        emit_patch(t->exit[k].site, e->at);
+        emit_mov_const(e, H_ADDR, t->exit[k].target);
+        emit_mov_const(e, H_TMP, (u64)2 * t->number + k);
+        jump_thunk(t, j->thunk.link);
+    }
+    emit_patch(out, e->at);
+    emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), t->b->count);
+    emit_mov_const(e, H_ADDR, t->b->lin);
+    jump_thunk(t, j->thunk.out);
+}
+
+static bool is_taken(const struct block *b)
+{
+    return (b->mode & MODE_SIZE) == 2 && (b->flags & BLOCK_STRADDLES) == 0;
+}
+
+/* Room for a block of `ops`, if need be in the next region, which is emptied first. */
+static void make_room(struct jit *j, unsigned ops, struct emit *e)
+{
+    struct code_memory *m = &j->memory;
+    u64 room = ROOM_PER_BLOCK + (u64)ROOM_PER_OP * ops;
+    u8 *end = m->rw + (m->current + 1) * m->region_size;
+    if (m->at[m->current] + room > end) {
+        m->current = (m->current + 1) % JIT_REGIONS;
+        jit_evict_region(j, m->current);
+        end = m->rw + (m->current + 1) * m->region_size;
+    }
+    *e = (struct emit){.at = m->at[m->current], .end = end};
+}
+
+static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct block *b)
+{
+    memset(t, 0, offsetof(struct translation, live));
+    t->slow_count = t->exit_count = t->end = 0;
+    t->ended = t->refused = t->prefix = false;
+    t->j = j;
+    t->cpu = cpu;
+    t->b = b;
+    t->rip = b->lin;
+    t->flags = IN_RAX;
+    make_room(j, b->count, &t->e);
+}
+
+bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
+{
+    struct translation t;
+    if (!is_taken(b)) {
+        return false;
+    }
+    begin(&t, j, cpu, b);
+    t.number = jit_block_take(j);
+    if (t.number == 0) {
+        return false;
+    }
+    struct code_memory *m = &j->memory;
+    struct jit_block *jb = &j->blocks[t.number];
+    u8 *start = t.e.at;
+    find_liveness(&t, 0, b->count);
+    emit_alu_imm(&t.e, HA_SUB, 8, CPU_AT(d.left), b->count);
+    u8 *out = emit_jcc(&t.e, 8); /* sign */
+    if (j->lockstep != NULL) {
+        emit_mov_const(&t.e, H_ADDR, t.number);
+        call_thunk(&t, j->thunk.begin);
+    }
+    emit_ops(&t, 0, b->count);
+    emit_slow_paths(&t);
+    emit_exits(&t, out);
+    if (t.refused || t.e.full) {
+        jb->next = j->block_free;
+        j->block_free = t.number;
+        return false;
+    }
+    jb->b = b;
+    jb->next = m->blocks[m->current];
+    m->blocks[m->current] = t.number;
+    m->at[m->current] = t.e.at;
+    b->jit = t.number;
+    b->code = m->rx + (start - m->rw);
+    j->stats.blocks++;
+    j->stats.ops += b->count;
+    j->stats.bytes += (u64)(t.e.at - start);
+    return true;
+}
+
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to)
+{
+    struct translation t;
+    u32 number = b->jit; /* before room is made */
+    begin(&t, j, cpu, b);
+    u8 *start = t.e.at;
+    t.number = number;
+    t.prefix = true;
+    for (unsigned i = 0; i < from; i++) {
+        t.rip += b->ops[i].len;
+    }
+    find_liveness(&t, from, to);
+    emit_ops(&t, from, to);
+    emit_slow_paths(&t);
+    if (t.refused || t.e.full) {
+        return JIT_LEAVE;
+    }
+    cpu->d.jit.flags = jit_pack_flags(cpu);
+    return jit_enter_of(j)(cpu, j->memory.rx + (start - j->memory.rw));
+}

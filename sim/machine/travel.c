@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "machine/travel.h"
+
+#include "base/assert.h"
+#include "cpu/mem.h"
+#include "cpu/tlb.h"
+#include "machine/evidence.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* On the way to a wanted position, checkpoints this far before it make the next steps back cheap. */
+static const u64 finer[] = {1000000, 50000, 2000};
+
+struct checkpoint {
+    u64 position;
+    struct gate_place gate;
+    u8 *state; /* of all but memory */
+    size_t size;
+    struct page_log pages; /* as they were here, of those written before the next checkpoint */
+};
+
+struct travel {
+    struct travel_options options;
+    struct checkpoint **points; /* in order of position; at least one */
+    unsigned count, cap;
+    u64 next;                    /* where the next one is due */
+    u64 target;                  /* finer checkpoints before it; 0: none wanted */
+    u64 front_position, front_time; /* how far the machine has been */
+    bool in_past;
+    u32 trace_classes, log_classes; /* in_past: what is switched off meanwhile */
+};
+
+/* ---- Checkpoints ---- */
+
+static void free_checkpoint(struct checkpoint *c)
+{
+    page_log_clear(&c->pages);
+    free(c->state);
+    free(c);
+}
+
+static u64 checkpoint_bytes(const struct checkpoint *c)
+{
+    return sizeof *c + c->size + c->pages.bytes;
+}
+
+/* Take the i-th away; what it held goes to the one before it. */
+static void remove_checkpoint(struct travel *t, unsigned i)
+{
+    page_log_append(&t->points[i - 1]->pages, &t->points[i]->pages);
+    free_checkpoint(t->points[i]);
+    memmove(&t->points[i], &t->points[i + 1], (t->count - i - 1) * sizeof *t->points);
+    t->count--;
+}
+
+/* The checkpoint that is missed least: the gap that it would leave, against its distance from here. */
+static unsigned least_missed(const struct travel *t, u64 position)
+{
+    unsigned best = 0;
+    double best_score = 0;
+    for (unsigned i = 1; i + 1 < t->count; i++) {
+        double gap = (double)(t->points[i + 1]->position - t->points[i - 1]->position);
+        double score = gap / (double)(position - t->points[i]->position + 1);
+        if (best == 0 || score < best_score) {
+            best = i;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static u64 total_bytes(const struct travel *t)
+{
+    u64 bytes = 0;
+    for (unsigned i = 0; i < t->count; i++) {
+        bytes += checkpoint_bytes(t->points[i]);
+    }
+    return bytes;
+}
+
+static void keep_within_memory(struct travel *t, u64 position)
+{
+    while (total_bytes(t) > t->options.memory) {
+        unsigned i = least_missed(t, position);
+        if (i == 0) {
+            return; /* the first and the last one stay */
+        }
+        remove_checkpoint(t, i);
+    }
+}
+
+/* Where the next one is due; never at a position that is past: its gate point does not come again. */
+static void find_next(struct travel *t, u64 now)
+{
+    u64 due = t->points[t->count - 1]->position + t->options.spacing;
+    t->next = due > now ? due : now + 1;
+    for (unsigned i = 0; i < ARRAY_LEN(finer); i++) {
+        if (t->target > now + finer[i] && t->target - finer[i] < t->next) {
+            t->next = t->target - finer[i];
+        }
+    }
+}
+
+static void take_checkpoint(struct machine *m)
+{
+    struct travel *t = m->travel;
+    if (t->count > 0) {
+        page_log_pack(&t->points[t->count - 1]->pages);
+    }
+    if (t->count == t->cap) {
+        unsigned cap = 2 * t->cap + 16;
+        struct checkpoint **grown = realloc(t->points, cap * sizeof(struct checkpoint *));
+        sim_assert(grown != NULL);
+        t->points = grown;
+        t->cap = cap;
+    }
+    struct checkpoint *c = calloc(1, sizeof *c);
+    sim_assert(c != NULL);
+    tlb_start_epoch(&m->set, &m->phys);
+    struct state_io io;
+    state_init_save(&io);
+    io.without_ram = true;
+    machine_state(m, &io);
+    c->position = clock_position(&m->clock).n;
+    c->gate = gate_place(&m->gate);
+    c->state = io.data;
+    c->size = io.len;
+    t->points[t->count++] = c;
+    m->phys.page_log = &c->pages;
+    keep_within_memory(t, c->position);
+    find_next(t, c->position);
+}
+
+static void note_front(struct machine *m)
+{
+    struct travel *t = m->travel;
+    u64 position = clock_position(&m->clock).n;
+    u64 time = clock_now(&m->clock).ns;
+    if (position > t->front_position || (position == t->front_position && time > t->front_time)) {
+        t->front_position = position;
+        t->front_time = time;
+    }
+}
+
+/* Back to the i-th checkpoint. Later ones are forgotten: they come again. */
+static void rewind_to(struct machine *m, unsigned i)
+{
+    struct travel *t = m->travel;
+    struct checkpoint *c = t->points[i];
+    note_front(m);
+    if (!t->in_past) {
+        t->in_past = true;
+        t->trace_classes = m->trace.classes;
+        t->log_classes = m->log.classes;
+        m->trace.classes = m->log.classes = 0;
+    }
+    gate_rewind(&m->gate, &c->gate);
+    m->phys.page_log = NULL;
+    for (unsigned k = t->count; k-- > i;) {
+        page_log_undo(&t->points[k]->pages, &m->phys);
+        page_log_clear(&t->points[k]->pages);
+        if (k > i) {
+            free_checkpoint(t->points[k]);
+        }
+    }
+    t->count = i + 1;
+    struct state_io io;
+    state_init_load(&io, c->state, c->size);
+    io.without_ram = true;
+    machine_state(m, &io);
+    sim_assert(!io.failed && io.pos == c->size);
+    tlb_start_epoch(&m->set, &m->phys);
+    m->phys.page_log = &c->pages;
+    m->requests = (struct machine_requests){0};
+    m->error = (struct error){0};
+    m->log.strict_hit = false;
+    m->quit = false;
+    evidence_rewind(m);
+    find_next(t, c->position);
+}
+
+/* The last checkpoint at or before a position; ~0: none. */
+static unsigned checkpoint_before(const struct travel *t, u64 position)
+{
+    unsigned i = t->count;
+    while (i > 0 && t->points[i - 1]->position > position) {
+        i--;
+    }
+    return i - 1;
+}
+
+bool travel_start(struct machine *m, const struct travel_options *options, struct error *err)
+{
+    if (m->travel != NULL) {
+        return true;
+    }
+    m->travel = calloc(1, sizeof *m->travel);
+    if (m->travel == NULL) {
+        return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+    }
+    m->travel->options = *options;
+    if (options->spacing == 0) {
+        m->travel->options.spacing = TRAVEL_SPACING;
+    }
+    if (options->memory == 0) {
+        m->travel->options.memory = TRAVEL_MEMORY;
+    }
+    gate_keep(&m->gate);
+    note_front(m);
+    take_checkpoint(m);
+    return true;
+}
+
+void travel_stop(struct machine *m)
+{
+    struct travel *t = m->travel;
+    if (t == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < t->count; i++) {
+        free_checkpoint(t->points[i]);
+    }
+    free(t->points);
+    free(t);
+    m->travel = NULL;
+    m->phys.page_log = NULL;
+}
+
+struct travel_figures travel_figures(const struct machine *m)
+{
+    const struct travel *t = m->travel;
+    return (struct travel_figures){.first = t->points[0]->position,
+                                   .count = t->count,
+                                   .bytes = total_bytes(t),
+                                   .front = t->front_position};
+}
+
+/* ---- The run loop's side ---- */
+
+u64 travel_next_position(const struct machine *m)
+{
+    return m->travel != NULL ? m->travel->next : ~(u64)0;
+}
+
+bool travel_is_in_past(const struct machine *m)
+{
+    return m->travel != NULL && m->travel->in_past;
+}
+
+void travel_at_gate_point(struct machine *m)
+{
+    struct travel *t = m->travel;
+    if (t == NULL) {
+        return;
+    }
+    u64 position = clock_position(&m->clock).n;
+    if (t->in_past && (position > t->front_position || (position == t->front_position &&
+                                                        clock_now(&m->clock).ns >= t->front_time))) {
+        t->in_past = false;
+        m->trace.classes = t->trace_classes;
+        m->log.classes = t->log_classes;
+    }
+    if (!t->in_past) {
+        note_front(m);
+    }
+    if (position >= t->next) {
+        take_checkpoint(m);
+    }
+}
+
+/* ---- Going ---- */
+
+/* Forward to a position. Stops that the machine has already gone past are no reason to stay. */
+static struct run_result forward_to(struct machine *m, u64 position)
+{
+    struct travel *t = m->travel;
+    struct run_result r = {.reason = STOP_POSITION};
+    t->target = position;
+    u64 now = clock_position(&m->clock).n;
+    find_next(t, now);
+    m->stop_at = position;
+    while (now < position || gate_is_point(&m->gate)) {
+        bool in_past = t->in_past;
+        r = machine_run(m);
+        now = clock_position(&m->clock).n;
+        if (r.reason == STOP_POSITION || !in_past || r.reason == STOP_ERROR ||
+            r.reason == STOP_INTERRUPTED) {
+            break;
+        }
+    }
+    m->stop_at = ~(u64)0;
+    t->target = 0;
+    return r;
+}
+
+struct run_result travel_to(struct machine *m, u64 position)
+{
+    struct travel *t = m->travel;
+    u64 now = clock_position(&m->clock).n;
+    if (position < t->points[0]->position) {
+        (void)error_set(&m->error, EXIT_STATUS_USAGE, "position %llu lies before the first checkpoint, %llu",
+                        (unsigned long long)position, (unsigned long long)t->points[0]->position);
+        return (struct run_result){.reason = STOP_ERROR};
+    }
+    if (position <= now) {
+        rewind_to(m, checkpoint_before(t, position));
+    }
+    return forward_to(m, position);
+}
+
+struct run_result travel_step_back(struct machine *m)
+{
+    u64 now = clock_position(&m->clock).n;
+    struct run_result r;
+    /* The delivery of an interrupt can make the position move by more than one. */
+    u64 back = 1;
+    do {
+        r = travel_to(m, now >= back ? now - back : 0);
+        back++;
+    } while (r.reason == STOP_POSITION && clock_position(&m->clock).n >= now);
+    return r;
+}
+
+/* ---- The last write ---- */
+
+struct watch {
+    struct machine *m;
+    u64 frame, offset, size;
+    bool found;
+    u64 position; /* of the last one */
+    u64 end;      /* writes from here on do not count */
+};
+
+static void on_write(void *self, u64 frame, u64 offset, u64 size)
+{
+    struct watch *w = self;
+    u64 position = clock_position(&w->m->clock).n;
+    if (frame == w->frame && offset < w->offset + w->size && w->offset < offset + size && position < w->end) {
+        w->found = true;
+        w->position = position;
+    }
+}
+
+static void set_watch(struct machine *m, struct watch *w, bool on)
+{
+    u32 *flags = &m->phys.pages[w->frame].flags;
+    m->phys.trapped_write = on ? on_write : NULL;
+    m->phys.trapped_self = w;
+    *flags = on ? *flags | PAGE_TRAPPED : *flags & ~(u32)PAGE_WATCHED;
+    tlb_withdraw_write(&m->set, w->frame);
+}
+
+struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size)
+{
+    struct travel *t = m->travel;
+    u64 start = clock_position(&m->clock).n;
+    struct watch w = {.m = m, .offset = spa.v & PAGE_MASK, .size = size, .end = start};
+    u8 *host;
+    bool writable;
+    if (!phys_page(&m->phys, spa, &w.frame, &host, &writable) || w.offset + size > PAGE_SIZE) {
+        (void)error_set(&m->error, EXIT_STATUS_USAGE, "%llx is not memory of one page",
+                        (unsigned long long)spa.v);
+        return (struct run_result){.reason = STOP_ERROR};
+    }
+    u64 end = start;
+    for (unsigned i = t->count; i-- > 0 && !w.found;) {
+        u64 from = t->points[i]->position;
+        if (page_log_has(&t->points[i]->pages, (u32)w.frame)) {
+            rewind_to(m, i);
+            set_watch(m, &w, true);
+            struct run_result r = forward_to(m, end);
+            set_watch(m, &w, false);
+            if (r.reason != STOP_POSITION) {
+                return r;
+            }
+        }
+        end = from;
+    }
+    struct run_result there = travel_to(m, w.found ? w.position : start);
+    return w.found || there.reason != STOP_POSITION ? there : (struct run_result){.reason = STOP_NONE};
+}

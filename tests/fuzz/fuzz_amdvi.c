@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* AMD-Vi under a driver that does anything: the input decides features, registers, what the tables and
+ * buffers hold, and which requests arrive. Nothing may crash or go on for ever, and the state that
+ * results must survive save and restore. */
+#include "tests/harness/amdvi_rig.h"
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+
+struct input {
+    const u8 *p;
+    size_t n;
+};
+
+static u64 take(struct input *in, unsigned bytes)
+{
+    u64 v = 0;
+    for (unsigned i = 0; i < bytes && in->n > 0; i++, in->p++, in->n--) {
+        v |= (u64)*in->p << (8 * i);
+    }
+    return v;
+}
+
+/* An address that is likely to mean something: a table, a boundary, the unit itself, a hole. */
+static u64 take_address(struct input *in)
+{
+    static const u64 bases[8] = {AR_DEVTAB, AR_COMMANDS, AR_HOST, AR_EVENTS, AR_INTTAB, AR_RAM - 64, AR_BASE, AR_GUEST};
+    u64 pick = take(in, 1);
+    return (pick & 0x80) != 0 ? take(in, 8) : bases[pick & 7] + (take(in, 1) << 4 & 0xff0);
+}
+
+static void poke(struct amdvi_rig *r, struct input *in)
+{
+    u64 at = AR_DEVTAB + 8 * (take(in, 2) % ((AR_STATUS - AR_DEVTAB) / 8));
+    u64 value = (take(in, 1) & 1) != 0 ? take(in, 8) : take_address(in) | take(in, 2);
+    ar_w64(r, at, value);
+}
+
+static void request(struct amdvi_rig *r, struct input *in)
+{
+    static const u16 sources[4] = {AR_DEVICE, 0xa0, AR_FUNCTION, 0x0018};
+    u8 bytes[64] = {0};
+    u64 kind = take(in, 1), iova = take_address(in);
+    u16 requester = sources[kind & 3];
+    u64 size = 1 + (kind >> 2 & 31);
+    bool moved = true;
+    if ((kind & 0x80) != 0) {
+        r->msi.send(r->msi.self, requester, 0xfee00000u | (iova & 0xfffff), (u32)take(in, 4));
+    } else if ((kind & 0x40) != 0) {
+        moved = dma_write(&r->dma, requester, IOVA(iova), bytes, size);
+    } else {
+        moved = dma_read(&r->dma, requester, IOVA(iova), bytes, size);
+    }
+    if (!moved && r->iommu->last.count == 0) { /* nothing is refused without a word */
+        abort();
+    }
+    struct iommu_route route;
+    iommu_find_route(r->iommu, requester, &route);
+}
+
+static void step(struct amdvi_rig *r, struct input *in)
+{
+    switch (take(in, 1) % 8) {
+    case 0:
+        ar_w32(r, AR_BASE + (take(in, 2) & 0x3ffc), (u32)take(in, 4));
+        break;
+    case 1:
+        ar_set(r, (take(in, 1) & 0x38) | (take(in, 1) & 0x20) << 8, take_address(in) | take(in, 8));
+        break;
+    case 2:
+        ar_control(r, BIT(take(in, 1) % 64), BIT(take(in, 1) % 64));
+        break;
+    case 3:
+        ar_submit(r, take(in, 8), take_address(in));
+        break;
+    case 4:
+        (void)phys_read_scalar(&r->phys, SPA(AR_BASE + (take(in, 2) & 0x3fff)), 1u << (take(in, 1) & 3));
+        break;
+    case 5:
+        poke(r, in);
+        break;
+    case 6:
+        (void)!amdvi_page_request(r->iommu, AR_DEVICE, (u32)take(in, 3), take(in, 8), (u16)take(in, 2), 3);
+        break;
+    default:
+        request(r, in);
+        break;
+    }
+}
+
+static void save_and_restore(struct amdvi_rig *r)
+{
+    struct state_io save, load;
+    u64 hash = ar_hash(r);
+    state_init_save(&save);
+    bus_state(&r->bus, &save);
+    state_init_load(&load, save.data, save.len);
+    bus_state(&r->bus, &load);
+    if (load.failed || ar_hash(r) != hash) {
+        abort();
+    }
+    state_free(&save);
+}
+
+int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
+{
+    struct input in = {data, size};
+    struct amdvi_options o = AMDVI_OPTIONS_DEFAULT;
+    u64 kind = take(&in, 1);
+    o.ga = (kind & 1) == 0;
+    o.guest_tables = (kind & 2) == 0;
+    o.ppr = (kind & 4) == 0;
+    struct amdvi_rig *r = ar_new(&o);
+    if ((kind & 8) == 0) { /* start from a working driver */
+        ar_start(r, (unsigned)(1 + (kind >> 4 & 7) % 6));
+        ar_map(r, 0x1000, AR_DATA, AR_RW);
+        ar_w64(r, AR_INTTAB + 16, 0x330001);
+        if ((kind & 0x80) != 0) {
+            ar_dte(r, AR_DEVICE, 1, (u64)(AR_GCR3 >> 15) << 16);
+            ar_w64(r, AR_GCR3, AR_GUEST | 1);
+            ar_control(r, AMDVI_CTL_GT_EN | AMDVI_CTL_GA_EN | AMDVI_CTL_PPR_EN | AMDVI_CTL_PPR_LOG_EN, 0);
+        }
+    }
+    for (unsigned i = 0; in.n > 0 && i < 500; i++) {
+        step(r, &in);
+    }
+    save_and_restore(r);
+    ar_free(r);
+    return 0;
+}

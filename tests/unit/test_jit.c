@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Translated code against the interpreter: random programs of integer instructions, equal registers, flags,
+ * memory and counts behind them, with budgets that end anywhere. The emitter serves as assembler. */
+#include "sys_rig.h"
+
+#include "jit/emit.h"
+#include "jit/jit.h"
+
+#define DATA 0x200000u /* reached by RBX and RBP, with R14 as a small index */
+#define DATA_BYTES 8192u
+#define CODE_AT 0x180000u
+
+static u64 state = 88172645463325252u;
+
+static u64 draw(void)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+static unsigned below(u64 n)
+{
+    return (unsigned)(draw() % n);
+}
+
+static u64 draw_value(void)
+{
+    u64 v = draw();
+    switch (below(6)) {
+    case 0: return v & 15;
+    case 1: return 0 - (v & 15);
+    case 2: return (u64)1 << (v & 63);
+    case 3: return ((u64)1 << (v & 63)) - 1;
+    case 4: return (u32)v;
+    default: return v;
+    }
+}
+
+/* A register that programs may change: not the pointers RBX, RBP, R14, nor RSP. */
+static unsigned draw_reg(void)
+{
+    static const u8 regs[] = {0, 1, 2, 6, 7, 8, 9, 10, 11, 12, 13, 15};
+    return regs[below(ARRAY_LEN(regs))];
+}
+
+static struct host_rm draw_mem(void)
+{
+    i32 disp = (i32)(below(4000)) + (below(8) == 0 ? 64 : 0); /* across pages too */
+    unsigned base = below(2) == 0 ? H_RBX : H_RBP;
+    return below(2) == 0 ? rm_mem(base, disp) : rm_index(base, H_R14, below(4), disp);
+}
+
+static struct host_rm draw_rm(void)
+{
+    return below(2) == 0 ? rm_reg(draw_reg()) : draw_mem();
+}
+
+static unsigned draw_size(void)
+{
+    static const u8 sizes[] = {1, 2, 4, 4, 8, 8};
+    return sizes[below(ARRAY_LEN(sizes))];
+}
+
+static enum host_shift draw_shift(void)
+{
+    static const u8 shifts[] = {HS_ROL, HS_ROR, HS_RCL, HS_RCR, HS_SHL, HS_SHR, HS_SAR};
+    return shifts[below(sizeof shifts)];
+}
+
+static void draw_insn(struct emit *e)
+{
+    unsigned size = draw_size(), wide = size < 4 ? 4 : size, cc = below(16);
+    struct host_rm rm = draw_rm();
+    switch (below(26)) {
+    case 0: emit_alu(e, below(8), size, draw_reg(), rm); break;
+    case 1: emit_alu_imm(e, below(8), size, rm, size == 1 ? (i8)draw() : size == 2 ? (i16)draw() : (i32)draw()); break;
+    case 2: emit_op(e, OP((below(8)) << 3 | (size == 1 ? 0u : 1u)), size, draw_reg(), rm); break;
+    case 3: emit_mov_load(e, size, draw_reg(), rm); break;
+    case 4: emit_mov_store(e, size, draw_reg(), rm); break;
+    case 5: emit_op_imm(e, OP(size == 1 ? 0xc6 : 0xc7), size, 0, rm, (i32)draw()); break;
+    case 6: emit_mov_const(e, draw_reg(), draw_value()); break;
+    case 7: emit_lea(e, wide, draw_reg(), draw_mem()); break;
+    case 8: emit_op(e, OP_0F(below(2) == 0 ? 0xb6u : 0xbeu) | OP_RM8, wide, draw_reg(), rm); break;
+    case 9: emit_op(e, OP_0F(below(2) == 0 ? 0xb7u : 0xbfu), wide, draw_reg(), rm); break;
+    case 10: emit_op(e, OP(0x63), 8, draw_reg(), rm); break;
+    case 11: emit_op(e, OP(size == 1 ? 0x84 : 0x85), size, draw_reg(), rm); break;
+    case 12: emit_op(e, OP(size == 1 ? 0xfe : 0xff), size, below(2), rm); break;
+    case 13: emit_op(e, OP(size == 1 ? 0xf6 : 0xf7), size, 2 + below(2), rm); break;
+    case 14: emit_shift_imm(e, draw_shift(), size, rm, below(70)); break;
+    case 15: emit_shift_cl(e, draw_shift(), size, rm); break;
+    case 16: emit_op(e, OP_0F(0xaf), size == 1 ? 2 : size, draw_reg(), rm); break;
+    case 17: emit_op_imm(e, OP(0x69), size == 1 ? 2 : size, draw_reg(), rm, (i32)draw()); break;
+    case 18: emit_op(e, OP(size == 1 ? 0xf6 : 0xf7), size, 4 + below(2), rm); break;
+    case 19: emit_op(e, OP_0F(0x90 | cc), 1, 0, rm); break;
+    case 20: emit_op(e, OP_0F(0x40 | cc), size == 1 ? 2 : size, draw_reg(), rm); break;
+    case 21: emit_op(e, OP(size == 1 ? 0x86 : 0x87), size, draw_reg(), rm); break;
+    case 22: emit_op(e, OP_0F((below(2) == 0 ? 0xc0u : 0xb0u) | (size == 1 ? 0u : 1u)), size, draw_reg(), rm); break;
+    case 23:
+        if (below(2) == 0) {
+            emit_op_imm8(e, OP_0F(0xba), wide, 4 + below(4), rm, (unsigned)draw() & 0xff);
+        } else {
+            emit_op(e, OP_0F(0x83 | (4 + below(4)) << 3), wide, draw_reg(), rm_reg(draw_reg()));
+        }
+        break;
+    case 24: emit_op(e, OP_0F(0xbcu + below(2)) | (below(2) == 0 ? OP_PREFIX(0xf3) : 0), wide, draw_reg(), rm); break;
+    default:
+        switch (below(6)) {
+        case 0: emit_op(e, OP_0F(0xb8) | OP_PREFIX(0xf3), wide, draw_reg(), rm); break;
+        case 1: /* CWDE, CDQE, CDQ, CQO */
+            if (below(2) == 0) {
+                emit_u8(e, 0x48);
+            }
+            emit_u8(e, 0x98 + below(2));
+            break;
+        case 2: { /* PUSH, POP */
+            unsigned r = draw_reg();
+            emit_u8(e, 0x40 | (r >= 8 ? 1u : 0u));
+            emit_u8(e, (below(2) == 0 ? 0x50u : 0x58u) | (r & 7));
+            break;
+        }
+        case 3: emit_u8(e, (unsigned)(u8)"\xf5\xf8\xf9\xfc"[below(4)]); break; /* CMC, CLC, STC, CLD */
+        case 4:                                                          /* BSWAP */
+            emit_u8(e, 0x41 | (below(2) == 0 ? 8u : 0u));
+            emit_u8(e, 0x0f);
+            emit_u8(e, 0xc8 | (draw() & 7 & ~6u));
+            break;
+        default: emit_op(e, OP(0xf7), wide, 6 + below(2), rm); break; /* DIV, IDIV: #DE mostly */
+        }
+    }
+}
+
+struct outcome {
+    struct cpu_arch arch;
+    u8 data[DATA_BYTES];
+    u8 stack[256];
+    u64 used;
+};
+
+struct program {
+    u8 code[512];
+    u64 gpr[16], rflags, budget;
+    u64 seed;
+    bool cold; /* no fast entries to begin with */
+};
+
+static void draw_program(struct program *p)
+{
+    struct emit e = {.at = p->code, .end = p->code + 400};
+    unsigned n = 1 + below(14);
+    for (unsigned i = 0; i < n; i++) {
+        draw_insn(&e);
+    }
+    if (below(2) == 0) { /* a loop, or the next block */
+        emit_u8(&e, 0x0f);
+        emit_u8(&e, 0x80 | (below(16)));
+        emit_u32(&e, below(2) == 0 ? 0u : (u32)(p->code - (e.at + 4)));
+    }
+    draw_insn(&e);
+    emit_u8(&e, 0xeb); /* jmp . */
+    emit_u8(&e, 0xfe);
+    for (unsigned i = 0; i < 16; i++) {
+        p->gpr[i] = draw_value();
+    }
+    p->gpr[RBX] = DATA;
+    p->gpr[RBP] = DATA + 4096 - 2048;
+    p->gpr[14] = below(64);
+    p->gpr[RSP] = AT_STACK;
+    p->rflags = draw() & (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF);
+    p->budget = 1 + below(40);
+    p->seed = draw();
+    p->cold = below(4) == 0;
+}
+
+static void run_program(const struct program *p, struct outcome *out)
+{
+    u64 keep = state;
+    state = p->seed | 1;
+    for (unsigned i = 0; i < DATA_BYTES; i += 8) {
+        store_le64(ram(DATA + i), draw_value());
+    }
+    state = keep;
+    memset(ram(AT_STACK - 128), 0, 256);
+    mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
+    phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
+    memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
+    cpu_set_rflags(CPU, p->rflags);
+    R.cpu.arch.rip = CODE_AT;
+    R.cpu.arch.ist_count = 0;
+    R.cpu.arch.activity = ACTIVITY_RUNNING;
+    go_long(0);
+    memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
+    cpu_set_rflags(CPU, p->rflags);
+    R.cpu.arch.rip = CODE_AT;
+    if (p->cold) {
+        tlb_drop_all(CPU);
+    }
+    R.shutdowns = 0;
+    out->used = cpu_run(CPU, p->budget);
+    flags_sync(CPU);
+    out->arch = R.cpu.arch;
+    memcpy(out->data, ram(DATA), DATA_BYTES);
+    memcpy(out->stack, ram(AT_STACK - 128), 256);
+}
+
+START_TEST(test_jit__random_programs)
+{
+    static struct outcome want, got;
+    const char *why = NULL;
+    rig_start();
+    R.code.size = 2048; /* blocks of 32 bytes: code_flush() and dead blocks are met often */
+    struct jit_config config = {.bytes = MIB(1), .threshold = 0, .tlb_entries = 64};
+    go_long(0);
+    struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
+    ck_assert_msg(j != NULL, "%s", why);
+    struct cpu_engine engine = R.cpu.engine;
+    for (unsigned n = 0; n < 60000; n++) {
+        struct program p = {.seed = 0};
+        draw_program(&p);
+        R.cpu.engine = (struct cpu_engine){0};
+        run_program(&p, &want);
+        R.cpu.engine = engine;
+        run_program(&p, &got);
+        bool same = memcmp(want.arch.gpr, got.arch.gpr, sizeof want.arch.gpr) == 0 &&
+                    want.arch.rip == got.arch.rip && want.arch.rflags == got.arch.rflags &&
+                    want.arch.cc_res == got.arch.cc_res && want.arch.cc_aux == got.arch.cc_aux &&
+                    want.arch.ist_count == got.arch.ist_count && want.used == got.used &&
+                    memcmp(want.data, got.data, DATA_BYTES) == 0 && memcmp(want.stack, got.stack, 256) == 0;
+        if (!same) {
+            printf("program %u, budget %llu: rip %llx %llx flags %llx %llx used %llu %llu ist %llu %llu data %d stack %d\n",
+                   n, (unsigned long long)p.budget, (unsigned long long)want.arch.rip,
+                   (unsigned long long)got.arch.rip, (unsigned long long)want.arch.rflags,
+                   (unsigned long long)got.arch.rflags, (unsigned long long)want.used, (unsigned long long)got.used,
+                   (unsigned long long)want.arch.ist_count, (unsigned long long)got.arch.ist_count,
+                   memcmp(want.data, got.data, DATA_BYTES), memcmp(want.stack, got.stack, 256));
+            for (unsigned i = 0; i < 16; i++) {
+                if (want.arch.gpr[i] != got.arch.gpr[i]) {
+                    printf("r%u %llx %llx\n", i, (unsigned long long)want.arch.gpr[i],
+                           (unsigned long long)got.arch.gpr[i]);
+                }
+            }
+            for (unsigned at = 0; at < 100;) {
+                char text[96];
+                unsigned len = format_insn(R.cpu.d.mode_word, p.code + at, 16, CODE_AT + at, text, sizeof text);
+                printf("%x %s\n", CODE_AT + at, text);
+                at += len;
+                if (p.code[at - len] == 0xeb) {
+                    break;
+                }
+            }
+        }
+        (void)fflush(stdout);
+        ck_assert(same);
+    }
+    const struct jit_stats *s = jit_stats(j);
+    ck_assert_uint_gt(s->translated, 100000); /* it was about translated code */
+    ck_assert_uint_gt(s->translated, 2 * s->helped);
+    jit_free(j);
+    rig_stop();
+}
+END_TEST
+
+int main(void)
+{
+#if !defined(__x86_64__)
+    return EXIT_SUCCESS;
+#endif
+    Suite *s = suite_create("jit");
+    TCase *tc = tcase_create("all");
+    tcase_add_test(tc, test_jit__random_programs);
+    suite_add_tcase(s, tc);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

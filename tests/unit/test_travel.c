@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Going back: at any position the machine is the one that was there the first time, with input from
+ * outside too, however few checkpoints memory allows; and the last write of an address is the last. The
+ * guest (tests/guests/tiny/moments.S) goes through all modes with timers, interrupts and two processors. */
+#include "cpu/tlb.h"
+#include "machine/travel.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define PLACES 40u
+#define ROUNDS 0x504u /* the guest's counter of its loops */
+
+static u64 rng_state;
+
+static u64 rng(void)
+{
+    rng_state ^= rng_state << 13;
+    rng_state ^= rng_state >> 7;
+    rng_state ^= rng_state << 17;
+    return rng_state;
+}
+
+static struct machine *make_machine(void)
+{
+    struct machine_config c;
+    struct error err = {0};
+    machine_config_init(&c);
+    ck_assert(cpu_model_parse(&c.model, "intel", &err));
+    c.ram_bytes = MIB(16);
+    c.cpus = 2;
+    c.kernel = TINY_DIR "/moments.elf";
+    c.serial[c.serial_count++].kind = CONSOLE_NONE;
+    c.serial[0].input = CONSOLE_INPUT_LIVE;
+    struct machine *m = machine_new(&c, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    return m;
+}
+
+static u64 position_of(const struct machine *m)
+{
+    return clock_position(&m->clock).n;
+}
+
+struct place {
+    u64 position, hash;
+};
+
+/* Type something at some positions; a host would do it at moments of its own. */
+static void run_to(struct machine *m, u64 position)
+{
+    m->stop_at = position;
+    while (position_of(m) < position) {
+        struct run_result r = machine_run(m);
+        if (r.reason != STOP_POSITION) {
+            break;
+        }
+        static const u8 key[] = "k";
+        gate_offer(&m->gate, GATE_CONSOLE0, key, 1);
+    }
+    m->stop_at = ~(u64)0;
+}
+
+/* The first time: hashes at places all over the run, then its end. */
+static u64 run_once(struct machine *m, struct place *places, u64 step)
+{
+    for (unsigned i = 0; i < PLACES; i++) {
+        run_to(m, (i + 1) * step + rng() % 700);
+        places[i].position = position_of(m);
+    }
+    ck_assert_int_eq(machine_run(m).reason, STOP_POWER_OFF);
+    return position_of(m);
+}
+
+static u64 length_of_run(void)
+{
+    struct machine *m = make_machine();
+    ck_assert_int_eq(machine_run(m).reason, STOP_POWER_OFF);
+    u64 end = position_of(m);
+    machine_free(m);
+    return end;
+}
+
+static void check_places(u64 spacing, u64 memory)
+{
+    struct error err = {0};
+    struct place places[PLACES];
+    struct travel_options options = {.spacing = spacing, .memory = memory};
+    rng_state = 88172645463325252u;
+    u64 step = length_of_run() / (PLACES + 8);
+    struct machine *m = make_machine();
+    ck_assert(travel_start(m, &options, &err));
+    u64 end = run_once(m, places, step);
+    u64 end_hash = machine_hash(m);
+    /* The same input once more, without ever going back. */
+    struct machine *plain = make_machine();
+    rng_state = 88172645463325252u;
+    for (unsigned i = 0; i < PLACES; i++) {
+        run_to(plain, (i + 1) * step + rng() % 700);
+        ck_assert_uint_eq(position_of(plain), places[i].position);
+        places[i].hash = machine_hash(plain);
+    }
+    ck_assert_int_eq(machine_run(plain).reason, STOP_POWER_OFF);
+    ck_assert_uint_eq(machine_hash(plain), end_hash);
+    machine_free(plain);
+    for (unsigned i = 0; i < 3 * PLACES; i++) {
+        const struct place *p = &places[rng() % PLACES];
+        ck_assert_int_eq(travel_to(m, p->position).reason, STOP_POSITION);
+        ck_assert_uint_eq(position_of(m), p->position);
+        ck_assert_msg(machine_hash(m) == p->hash, "the state at %llu differs",
+                      (unsigned long long)p->position);
+        ck_assert(memory == 0 || travel_figures(m).bytes <= memory + MIB(1));
+    }
+    ck_assert(travel_is_in_past(m));
+    while (position_of(m) < end) {
+        ck_assert_int_eq(machine_run(m).reason, STOP_POWER_OFF);
+    }
+    ck_assert_uint_eq(position_of(m), end);
+    ck_assert_uint_eq(machine_hash(m), end_hash);
+    machine_free(m);
+}
+
+START_TEST(test_travel__places)
+{
+    check_places(20000, 0);
+}
+END_TEST
+
+START_TEST(test_travel__little_memory)
+{
+    check_places(5000, MIB(2));
+}
+END_TEST
+
+START_TEST(test_travel__step_back)
+{
+    struct error err = {0};
+    struct travel_options options = {.spacing = 50000};
+    struct machine *m = make_machine();
+    ck_assert(travel_start(m, &options, &err));
+    struct place seen[200];
+    unsigned count = 0;
+    ck_assert_int_eq(travel_to(m, 300000).reason, STOP_POSITION);
+    while (count < ARRAY_LEN(seen)) { /* forward, one moment after the other */
+        seen[count++] = (struct place){position_of(m), machine_hash(m)};
+        ck_assert_int_eq(travel_to(m, position_of(m) + 1).reason, STOP_POSITION);
+    }
+    while (count-- > 0) {
+        ck_assert_int_eq(travel_step_back(m).reason, STOP_POSITION);
+        ck_assert_uint_eq(position_of(m), seen[count].position);
+        ck_assert_uint_eq(machine_hash(m), seen[count].hash);
+    }
+    machine_free(m);
+}
+END_TEST
+
+static u32 rounds(struct machine *m)
+{
+    return (u32)phys_read_scalar(&m->phys, SPA(ROUNDS), 4);
+}
+
+START_TEST(test_travel__last_write)
+{
+    struct error err = {0};
+    struct travel_options options = {.spacing = 30000};
+    struct machine *m = make_machine();
+    ck_assert(travel_start(m, &options, &err));
+    run_to(m, 900000);
+    u64 start = position_of(m);
+    for (unsigned i = 0; i < 20; i++) {
+        u32 before = rounds(m);
+        ck_assert_int_eq(travel_last_write(m, SPA(ROUNDS), 4).reason, STOP_POSITION);
+        u64 at = position_of(m);
+        ck_assert_uint_lt(at, start);
+        ck_assert_uint_eq(rounds(m), before - 1); /* not yet written */
+        ck_assert_int_eq(travel_to(m, at + 1).reason, STOP_POSITION);
+        ck_assert_uint_eq(rounds(m), before);
+        ck_assert_int_eq(travel_to(m, at).reason, STOP_POSITION);
+        start = at;
+    }
+    machine_free(m);
+}
+END_TEST
+
+START_TEST(test_travel__nobody_wrote)
+{
+    struct error err = {0};
+    struct travel_options options = {.spacing = 30000};
+    struct machine *m = make_machine();
+    ck_assert(travel_start(m, &options, &err));
+    run_to(m, 200000);
+    u64 hash = machine_hash(m);
+    u64 position = position_of(m);
+    ck_assert_int_eq(travel_last_write(m, SPA(0x700000), 8).reason, STOP_NONE);
+    ck_assert_uint_eq(position_of(m), position);
+    ck_assert_uint_eq(machine_hash(m), hash);
+    ck_assert_int_eq(travel_last_write(m, SPA(0xfed00000), 8).reason, STOP_ERROR); /* no memory */
+    machine_free(m);
+}
+END_TEST
+
+START_TEST(test_travel__before_the_first)
+{
+    struct error err = {0};
+    struct travel_options options = {0};
+    struct machine *m = make_machine();
+    run_to(m, 5000);
+    ck_assert(travel_start(m, &options, &err));
+    u64 first = position_of(m);
+    u64 hash = machine_hash(m);
+    run_to(m, 90000);
+    ck_assert_int_eq(travel_to(m, first - 1).reason, STOP_ERROR);
+    ck_assert_int_eq(travel_to(m, first).reason, STOP_POSITION);
+    ck_assert_uint_eq(machine_hash(m), hash);
+    machine_free(m);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("travel");
+    TCase *tc = tcase_create("travel");
+    tcase_add_test(tc, test_travel__places);
+    tcase_add_test(tc, test_travel__little_memory);
+    tcase_add_test(tc, test_travel__step_back);
+    tcase_add_test(tc, test_travel__last_write);
+    tcase_add_test(tc, test_travel__nobody_wrote);
+    tcase_add_test(tc, test_travel__before_the_first);
+    suite_add_tcase(s, tc);
+    SRunner *sr = srunner_create(s);
+    srunner_run_all(sr, CK_NORMAL);
+    int failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed == 0 ? 0 : 1;
+}
