@@ -73,6 +73,7 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     catch_signals(m);
     *result = machine_run(m);
     if (o->watch) {
+        watching_record_owners(m);
         watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
     }
     outside_detach(m);

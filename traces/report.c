@@ -74,8 +74,8 @@ static void put_head(FILE *out, const struct report *p, const char *path)
     (void)fputs(",", out);
     put_config(out, p->reader->config);
     put_string(out, "cut", p->reader->end.status != EXIT_STATUS_OK ? p->reader->end.text : "");
-    (void)fprintf(out, ",\"ns\":%" PRIu64 ",\"positions\":%" PRIu64 ",\"records\":%" PRIu64 ",\"left_out\":%" PRIu64 ",",
-                  p->last_ns, p->last_position, p->records, p->left_out);
+    (void)fprintf(out, ",\"from_ns\":%" PRIu64 ",\"ns\":%" PRIu64 ",\"positions\":%" PRIu64 ",\"records\":%" PRIu64 ",\"left_out\":%" PRIu64 ",",
+                  p->first_ns, p->last_ns, p->last_position, p->records, p->left_out);
     put_string(out, "end", p->has_stop ? stop_reason_name((enum stop_reason)(p->stop.args[0] <= STOP_REASON_LAST ? p->stop.args[0] : 0)) : "");
     (void)fprintf(out, ",\"code\":%" PRIu64 ",\"hash\":\"%016" PRIx64 "\",\n\"counts\":{", p->stop.args[1], p->stop.args[2]);
     bool first = true;

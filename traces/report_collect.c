@@ -20,6 +20,9 @@ void report_measure(struct report *p, const struct trace_record *r)
     p->counts[r->event]++;
     p->last_ns = r->time.ns > p->last_ns ? r->time.ns : p->last_ns;
     p->last_position = r->position.n > p->last_position ? r->position.n : p->last_position;
+    if (r->event == TRACE_EVENT_vm_entry && p->counts[r->event] == 1) {
+        p->first_ns = r->time.ns;
+    }
     if (r->event == TRACE_EVENT_stop) {
         p->has_stop = true;
         p->stop = *r;
@@ -28,22 +31,27 @@ void report_measure(struct report *p, const struct trace_record *r)
 
 /* ---- The timeline ---- */
 
+static double column_ns(const struct report *p)
+{
+    return (double)(p->last_ns > p->first_ns ? p->last_ns - p->first_ns : 1) / REPORT_BUCKETS;
+}
+
 static unsigned bucket_of(const struct report *p, u64 ns)
 {
-    u64 last = p->last_ns > 0 ? p->last_ns : 1;
-    u64 column = (u64)((double)ns / (double)last * REPORT_BUCKETS);
+    double column = (double)(ns - p->first_ns) / column_ns(p);
     return column < REPORT_BUCKETS ? (unsigned)column : REPORT_BUCKETS - 1;
 }
 
 static void spend(struct report *p, unsigned cpu, u64 until)
 {
     struct report_cpu *c = &p->cpus[cpu];
-    double width = (double)(p->last_ns > 0 ? p->last_ns : 1) / REPORT_BUCKETS;
-    if (c->seen && until > c->since_ns) {
-        unsigned first = bucket_of(p, c->since_ns), last = bucket_of(p, until);
+    double width = column_ns(p);
+    u64 since = c->since_ns > p->first_ns ? c->since_ns : p->first_ns;
+    if (c->seen && until > since) {
+        unsigned first = bucket_of(p, since), last = bucket_of(p, until);
         for (unsigned b = first; b <= last; b++) {
-            double from = b == first ? (double)c->since_ns : b * width;
-            double to = b == last ? (double)until : (b + 1) * width;
+            double from = b == first ? (double)(since - p->first_ns) : b * width;
+            double to = b == last ? (double)(until - p->first_ns) : (b + 1) * width;
             u32 part = to > from ? (u32)((to - from) / width * 1000) : 0;
             *report_share(p, cpu, c->mode, b) += part;
         }
@@ -257,8 +265,19 @@ static void take_owner(struct report *p, const struct trace_record *r)
     (void)snprintf(o->name, sizeof o->name, "%.*s", (int)r->size, (const char *)r->payload);
 }
 
+/* Half a tenth of what follows the first guest, so that one sees it begin. */
+static void begin_timeline(struct report *p)
+{
+    u64 lead = p->last_ns > p->first_ns ? (p->last_ns - p->first_ns) / 20 : 0;
+    p->first_ns = p->counts[TRACE_EVENT_vm_entry] > 0 && p->first_ns > lead ? p->first_ns - lead : 0;
+    p->begun = true;
+}
+
 void report_take(struct report *p, const struct trace_record *r)
 {
+    if (!p->begun) {
+        begin_timeline(p);
+    }
     if (r->event == TRACE_EVENT_owner_change) {
         take_owner(p, r);
     }

@@ -69,6 +69,7 @@ struct report_owner {
 
 struct report {
     struct trace_reader *reader;
+    u64 first_ns; /* where the timeline begins: a little before the first guest */
     u64 last_ns, last_position, records, counts[TRACE_EVENT_COUNT];
     bool has_stop;
     struct trace_record stop;
@@ -91,6 +92,7 @@ struct report {
     struct report_owner owners[REPORT_OWNERS];
     unsigned owner_count;
     u64 left_out;
+    bool begun; /* the second pass has */
 };
 
 #define REPORT_MODES (REPORT_GUESTS + 1)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Guest mode as the trace sees it. Whose hypercalls a guest makes follows from the signature that its
- * hypervisor answered to CPUID leaf 40000000h (or 40000100h): seen at the entry after the exit. Where a guest
+ * hypervisor answered to CPUID leaf 40000000h (or 40000100h), or from Hyper-V's in the leaf after it: seen at the entry after the exit. Where a guest
  * saw several (Hyper-V's first, Xen's behind it), the registers' conventions decide.
  *
  * Left out: hypercalls with their input in XMM registers, and calls by ports (VMware's backdoor). */
@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define HYPERCALL_REGISTERS 8u
+#define HYPERV_INTERFACE 0x31237648u /* "Hv#1" [TLFS "Feature and Interface Discovery"] */
 
 /* The table's entry for a virtual processor; another's is replaced. */
 static struct trace_guest *guest_of(struct trace *t, u64 vcpu, u64 root)
@@ -130,12 +131,15 @@ static void end_cpuid(struct cpu *cpu, struct trace_guest *g, u64 rax)
 {
     const u64 *gpr = cpu->arch.gpr;
     trace_guest_cpuid(cpu->trace, cpu->index, g->number, (u32)rax, (u32)gpr[RBX], (u32)gpr[RCX], (u32)gpr[RDX]);
+    enum trace_interface i = TRACE_INTERFACE_UNKNOWN;
     if ((g->number & 0xffff00ff) == 0x40000000) {
-        enum trace_interface i = signature(gpr[RBX], gpr[RCX], gpr[RDX]);
-        if (i != TRACE_INTERFACE_UNKNOWN) {
-            g->interfaces |= BIT32(i);
-            cpu->trace->interfaces |= BIT32(i);
-        }
+        i = signature(gpr[RBX], gpr[RCX], gpr[RDX]);
+    } else if ((g->number & 0xffff00ff) == 0x40000001 && (u32)rax == HYPERV_INTERFACE) {
+        i = TRACE_INTERFACE_HYPERV;
+    }
+    if (i != TRACE_INTERFACE_UNKNOWN) {
+        g->interfaces |= BIT32(i);
+        cpu->trace->interfaces |= BIT32(i);
     }
 }
 

@@ -29,7 +29,7 @@
     X(WATCH, "watch", "guests, what they and devices reach and share")                             \
     X(DMA, "dma", "devices' accesses to memory")                                                   \
     X(NET, "net", "frames of the network card")                                                    \
-    X(OWNER, "owner", "memory that changes hands")                                                 \
+    X(OWNER, "owner", "who reaches which memory at the end, with --watch")                         \
     X(PORT, "port", "records of the trace port")
 
 enum trace_class {

@@ -284,6 +284,27 @@ def case_report_large():
     check(os.path.getsize(path("m.html")) < 4 << 20, "size")
 
 
+def case_stack():
+    """The hypervisor that ships answers its root's calls the same on both vendors; a report maps the memory."""
+    build = os.path.dirname(os.path.dirname(os.path.dirname(GUESTS)))
+    hv, root = (os.path.join(build, f) for f in ("hv/hv.elf", "guests/hvtest/hvtest.elf"))
+    if not os.path.exists(hv) or not os.path.exists(root):
+        print("the hypervisor is not built")
+        sys.exit(SKIP)
+    for cpu in ("amd", "intel"):
+        run(["run", "--cpu", cpu, "--memory", "128M", "--kernel", hv, "--initrd", root, "--serial", "none", "--watch",
+             "--max-instructions", "2000000000", "--record", path(cpu), "--trace", "virt,hypercall,owner"])
+    p = run(["trace", "diff", path("amd"), path("intel"), "--event", "hypercall,hypercall_done", "--ignore", "address"])
+    check(int(p.stdout.split()[2]) > 100, p.stdout.decode())
+    calls = run(["trace", "dump", path("amd"), "--event", "hypercall"]).stdout
+    check(b"interface=hyper-v number=CreatePartition" in calls, "names of calls")
+    run(["trace", "report", path("amd")])
+    page = open(path("amd.html")).read()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S).group(1))
+    check({m[5] for m in data["memory"]} >= {"guest 1", "the host alone"}, str(data["memory"]))
+    check(sum(m[7] for m in data["memory"]) == 128 << 20, "all of memory")
+
+
 def case_killed():
     """Killed at any moment, a recording reads up to its last chunk, says so, and replays to there."""
     random.seed(1)
