@@ -59,8 +59,8 @@ static bool take_saved_options(struct run_options *o, const char *path, struct e
     if (!snapshot_read(&s, path, err)) {
         return false;
     }
-    struct loaded_recording none = {.config = s.config};
-    bool ok = record_restore(o, &none, NULL, 0, err);
+    const struct loaded_recording was = {.config = s.config};
+    bool ok = record_restore(o, &was, NULL, 0, err);
     snapshot_free(&s);
     o->host_side_only = o->going_on = true;
     return ok;

@@ -3,6 +3,7 @@
 
 #include "base/bytes.h"
 #include "machine/evidence.h"
+#include "watch/watch.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -14,6 +15,10 @@ static void put_number(FILE *out, const struct trace_record *r, const struct tra
     const char *quote = json ? "\"" : "";
     if (word != NULL) {
         (void)fprintf(out, "%s%s%s", quote, word, quote);
+    } else if (trace_field_is(f, "caller")) {
+        (void)fprintf(out, "%s%u %s cpl%u%s", quote, (unsigned)v,
+                      watch_abi_name((enum watch_abi)((v >> 32 & 0xff) % (WATCH_ABI_OTHER + 1))),
+                      (unsigned)(v >> 40 & 3), quote);
     } else if (trace_field_is(f, "pci")) {
         (void)fprintf(out, "%s%02x:%02x.%x%s", quote, (unsigned)(v >> 8 & 0xff), (unsigned)(v >> 3 & 31),
                       (unsigned)(v & 7), quote);

@@ -119,6 +119,19 @@ void test_life(void)
           HV_INVALID_PARTITION_STATE);
 }
 
+void make_child(u64 flags)
+{
+    memset(hypercall_input, 0, 64);
+    memcpy(hypercall_input, &flags, sizeof flags);
+    check("create", hypercall(HV_CALL_CreatePartition), HV_SUCCESS);
+    child = *(u64 *)(void *)hypercall_output;
+    for (u32 i = 0; i < DEPOSIT; i++) {
+        check("deposit", deposit(deposited[i]), HV_SUCCESS);
+    }
+    check("initialize", hypercall_partition(HV_CALL_InitializePartition, child), HV_SUCCESS);
+    check("VP", create_vp(0, 0), HV_SUCCESS);
+}
+
 void test_memory(void)
 {
     u32 done;

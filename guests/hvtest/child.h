@@ -11,4 +11,15 @@
 #define CHILD_BUFFER 0x40000
 #define CHILD_PORT 0x99
 
+/* The child with two trust levels. */
+#define VTL2_CODE 0x50000
+#define VTL2_STACK 0x62000
+#define VTL2_ASSIST 0x63000
+#define VTL2_HYPERCALL_PAGE 0x64000
+#define VTL2_BUFFER 0x65000
+#define VTL2_SECRET 0x66000 /* VTL 0 has no right to it */
+#define VTL2_LOG 0x67000    /* message types that came, u32 each; the first word is the offset of the next */
+#define VTL0_CODE 0x70000
+#define VTL0_RESULTS 0x71000
+
 #endif

@@ -25,10 +25,19 @@ void test_memory(void);
 void test_vp(void);
 /* running.c: with a child that runs */
 void test_running(void);
+/* vtl.c: a child with VTL 2 */
+void test_vtl(void);
 /* calls.c again: the end of it */
 void test_end(void);
 
+/* calls.c: a new partition with these flags, memory for hv, active. */
+void make_child(u64 flags);
 u16 map_pages(u64 gfn, u32 count, const u64 *pages, u32 flags, u32 *done);
 extern u64 child_pages[512];
+/* running.c */
+void *child_memory(u64 gpa);
+void child_tables(void);
+void map_child(void);
+u64 read_gpa(u64 gpa);
 
 #endif

@@ -68,6 +68,8 @@ void guest_main(u32 magic, u32 info)
     test_vp();
     test_running();
     test_end();
+    test_vtl();
+    test_end();
     print("hvtest: %u rules kept, %u broken\n", passed, wrong);
     out16(0x604, 0x2000);
     die("the machine does not switch off");

@@ -14,12 +14,12 @@ extern const u8 child_program[], child_program_end[];
 
 static u64 resume_at; /* RIP behind the OUT at which the child waits */
 
-static void *child_memory(u64 gpa)
+void *child_memory(u64 gpa)
 {
     return (u8 *)at_address(child_pages[gpa >> PAGE_SHIFT] << PAGE_SHIFT) + (gpa & PAGE_MASK);
 }
 
-static u64 read_gpa(u64 gpa)
+u64 read_gpa(u64 gpa)
 {
     *(struct hv_gpa_input *)(void *)hypercall_input =
         (struct hv_gpa_input){.partition = child, .count = 8, .gpa = gpa};
@@ -38,7 +38,7 @@ static void write_gpa(u64 gpa, u64 value)
     check("WriteGpa's result", *(u64 *)(void *)hypercall_output, HV_GPA_OK);
 }
 
-static void prepare(void)
+void child_tables(void)
 {
     u64 *pml4 = child_memory(CHILD_TABLES);
     u64 *pdpt = child_memory(CHILD_TABLES + 0x1000);
@@ -46,11 +46,21 @@ static void prepare(void)
     pml4[0] = (CHILD_TABLES + 0x1000) | 3;
     pdpt[0] = (CHILD_TABLES + 0x2000) | 3;
     pd[0] = 0x83;
-    memcpy(child_memory(CHILD_CODE), child_program, (size_t)(child_program_end - child_program));
+}
+
+void map_child(void)
+{
     u32 done;
     for (u32 at = 0; at < 512; at += 256) {
         check("map", map_pages(at, 256, &child_pages[at], HV_MAP_ALL, &done), HV_SUCCESS);
     }
+}
+
+static void prepare(void)
+{
+    child_tables();
+    memcpy(child_memory(CHILD_CODE), child_program, (size_t)(child_program_end - child_program));
+    map_child();
     const struct hv_segment code = {0, 0xffffffff, 0x08, 0xa09b};
     const struct hv_segment data = {0, 0xffffffff, 0x10, 0xc093};
     const struct hv_segment tr = {0, 0x67, 0, 0x8b};

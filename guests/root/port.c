@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A child's ports: a 16550 without interrupts at 3F8, soft-off at 604, reset at CF9; everything else reads ones. */
+/* A child's ports: a 16550 without interrupts at 3F8, the machine's clock read-only at 70 and 71, soft-off at 604, reset at CF9;
+ * everything else reads ones. */
 #include "abi/hyperv/registers.h"
 #include "guests/root/root.h"
 
@@ -119,8 +120,21 @@ static void uart_write(struct vm *vm, unsigned reg, u8 v)
     }
 }
 
+/* Time, date, and that no update is in progress; the rest of the memory reads as 0. */
+static u8 cmos_read(u8 index)
+{
+    if (index > 0xd && index != 0x32) {
+        return 0;
+    }
+    out8(0x70, index);
+    return in8(0x71);
+}
+
 static u64 port_read(struct vm *vm, u16 port, u8 bytes)
 {
+    if (port == 0x71) {
+        return cmos_read(vm->cmos_index);
+    }
     if (port >= COM1 && port < COM1 + 8 && bytes == 1) {
         return uart_read(&vm->uart, port - COM1);
     }
@@ -132,6 +146,8 @@ static const char *port_write(struct vm *vm, u16 port, u64 value)
 {
     if (port >= COM1 && port < COM1 + 8) {
         uart_write(vm, port - COM1, (u8)value);
+    } else if (port == 0x70) {
+        vm->cmos_index = value & 0x7f;
     } else if (port == 0x604 && (value & SLEEP_ENABLE) != 0) {
         return "powered off";
     } else if (port == 0xcf9 && (value & 4) != 0) {

@@ -71,6 +71,7 @@ struct vm {
     u32 *pages; /* page number of each guest page */
     u64 page_count;
     struct uart uart;
+    u8 cmos_index;
     bool at_line_start;
     u64 exits;
 };

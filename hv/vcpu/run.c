@@ -10,6 +10,7 @@
 #include "hv/core/string.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/external.h"
+#include "hv/vcpu/vtl.h"
 
 #define SLICES_PER_SECOND 200
 
@@ -94,6 +95,7 @@ static void leave(struct cpu *c)
     if (old != NULL) {
         vp_fetch(old);
         fpu_save(old);
+        debug_save(old);
         arch->vp_leave_cpu(old);
         c->last_vp = NULL;
     }
@@ -105,6 +107,7 @@ static void become(struct cpu *c, struct vp *vp)
         leave(c);
         arch->vp_enter_cpu(vp);
         fpu_load(vp);
+        debug_load(vp);
         vp->dirty = true;
         c->last_vp = vp;
     }
@@ -166,6 +169,7 @@ _Noreturn void cpu_loop(void)
         __atomic_store_n(&c->work, 0, __ATOMIC_SEQ_CST);
         external_deliver();
         u64 next_timer = poll_timers(c);
+        vtl_poll(c);
         u64 now = insn_rdtsc();
         struct vp *vp = choose(c, now >= slice_end);
         if (vp != c->running_turn || now >= slice_end) {

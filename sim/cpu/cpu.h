@@ -244,7 +244,7 @@ struct cpu_observer {
     void (*mode)(void *self, const struct cpu *cpu);
     /* An exit for cpu->exit.reason is about to happen; the registers are the guest's. */
     void (*leaving)(void *self, const struct cpu *cpu);
-    /* Bytes of a PAGE_WATCHED frame are about to change. */
+    /* Bytes of a PAGE_TRACKED frame are about to change. */
     void (*before_write)(void *self, u64 frame, u64 offset, u64 size);
     void *self;
 };

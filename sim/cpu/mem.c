@@ -557,7 +557,7 @@ static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u
 void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     u32 flags = phys->pages[frame].flags;
-    if ((flags & PAGE_WATCHED) != 0 && set->observer.before_write != NULL) {
+    if ((flags & PAGE_TRACKED) != 0 && set->observer.before_write != NULL) {
         set->observer.before_write(set->observer.self, frame, offset, size);
     }
     if ((flags & PAGE_IS_TABLE) != 0) {

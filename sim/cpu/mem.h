@@ -57,8 +57,8 @@ struct tlb_ctx {
     bool live;
     bool no_fast;     /* alignment checks or data breakpoints: no fast entries at all */
     u64 last_used;
-    struct block **jump; /* jump cache: 64 lines per page, see block.h */
-    u64 jump_used[64];   /* bit per line that may hold something; a word per group of 64 lines */
+    struct block **jump; /* jump cache: 256 lines per page, see block.h */
+    u64 jump_used[256];  /* bit per line that may hold something */
     struct ctx_key key;
 };
 

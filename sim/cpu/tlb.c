@@ -294,13 +294,15 @@ static void drop_entry(const struct tlb_ctx *ctx, struct tlb_entry *table, u64 s
 
 static void drop_jumps(struct tlb_ctx *ctx, u64 page)
 {
-    unsigned group = jump_line(page) / 64;
-    struct block **line = &ctx->jump[(size_t)64 * group];
-    for (u64 left = ctx->jump_used[group]; left != 0; left &= left - 1) {
-        unsigned i = (unsigned)__builtin_ctzll(left);
-        if (line[i] != NULL && (line[i]->lin & ~PAGE_MASK) == page) {
-            line[i] = NULL;
-            ctx->jump_used[group] &= ~BIT(i);
+    unsigned first = jump_line(page) / JUMP_LINES_OF_PAGE * JUMP_LINES_OF_PAGE / 64;
+    for (unsigned group = first; group < first + JUMP_LINES_OF_PAGE / 64; group++) {
+        struct block **line = &ctx->jump[(size_t)64 * group];
+        for (u64 left = ctx->jump_used[group]; left != 0; left &= left - 1) {
+            unsigned i = (unsigned)__builtin_ctzll(left);
+            if (line[i] != NULL && (line[i]->lin & ~PAGE_MASK) == page) {
+                line[i] = NULL;
+                ctx->jump_used[group] &= ~BIT(i);
+            }
         }
     }
 }

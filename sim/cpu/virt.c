@@ -79,6 +79,16 @@ bool virt_blocks_init(const struct cpu *cpu)
     return cpu->arch.vmx.on && !is_vmx(cpu);
 }
 
+bool virt_redirects_init(const struct cpu *cpu)
+{
+    return svm_redirects_init(cpu);
+}
+
+cpu_rc virt_ferr(struct cpu *cpu)
+{
+    return is_vmx(cpu) ? CPU_OK : svm_ferr(cpu);
+}
+
 bool virt_iret_unblocks(const struct cpu *cpu)
 {
     return !is_vmx(cpu) || vmx_iret_unblocks(cpu);

@@ -87,12 +87,15 @@ static bool has_memory(const struct insn *in)
     return in->r[0] == OPR_MEM || in->r[1] == OPR_MEM || in->r[2] == OPR_MEM;
 }
 
-/* An operand that emitters know: a register other than AH..BH, memory with 64-bit addresses, an immediate. */
-static bool is_plain(const struct insn *in, unsigned i)
+/* An operand that emitters know: a register other than AH..BH, an immediate, memory with addresses of the usual
+ * size; in 32-bit code in a segment that MODE_FLAT speaks of, and that can be written. */
+static bool is_plain(const struct translation *t, const struct insn *in, unsigned i)
 {
     unsigned r = in->r[i];
     if (r == OPR_MEM) {
-        return insn_asize(in) == 8 && !(in->base == REG_RIP && in->index != REG_NONE);
+        unsigned seg = insn_seg(in);
+        bool flat = t->word == 8 || seg == SEG_DS || seg == SEG_SS || seg == SEG_ES;
+        return flat && insn_asize(in) == t->word && !(in->base == REG_RIP && in->index != REG_NONE);
     }
     return is_reg(r) || r == OPR_IMM || r == OPR_NONE;
 }
@@ -146,14 +149,14 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
     case OP_SCAN: return size >= 4 ? OP_SCAN : OP_HANDLER;
     case OP_COUNT: return size >= 4 && count_is_native(t, id) ? OP_COUNT : OP_HANDLER;
     case OP_BSWAP: return size >= 4 ? OP_BSWAP : OP_HANDLER;
-    case OP_PUSH: return size == 8 && (reg0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
-    case OP_POP: return size == 8 && reg0 && in->r[0] != RSP ? OP_POP : OP_HANDLER;
-    case OP_LEAVE: return size == 8 ? OP_LEAVE : OP_HANDLER;
-    case OP_JCC: return size == 8 && in->r[0] == OPR_REL ? OP_JCC : OP_HANDLER;
+    case OP_PUSH: return size == t->word && (reg0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
+    case OP_POP: return size == t->word && reg0 && in->r[0] != RSP ? OP_POP : OP_HANDLER;
+    case OP_LEAVE: return size == t->word ? OP_LEAVE : OP_HANDLER;
+    case OP_JCC: return size == t->word && in->r[0] == OPR_REL ? OP_JCC : OP_HANDLER;
     case OP_JMP:
     case OP_CALL:
-        if (size != 8 || (t->b->mode & MODE_CET) != 0) {
-            return in->r[0] == OPR_REL && size == 8 && row->kind == OP_JMP ? OP_JMP : OP_HANDLER;
+        if (size != t->word || (t->b->mode & MODE_CET) != 0) {
+            return in->r[0] == OPR_REL && size == t->word && row->kind == OP_JMP ? OP_JMP : OP_HANDLER;
         }
         if (in->r[0] == OPR_REL) {
             return row->kind;
@@ -161,7 +164,7 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
         return (reg0 && in->r[0] != RSP) || (mem0 && (in->imm & INSN_IMM_FAR) == 0) ? row->kind
                                                                                      : (unsigned)OP_HANDLER;
     case OP_RET:
-        return size == 8 && (in->imm & INSN_IMM_FAR) == 0 && (t->b->mode & MODE_CET) == 0 ? OP_RET : OP_HANDLER;
+        return size == t->word && (in->imm & INSN_IMM_FAR) == 0 && (t->b->mode & MODE_CET) == 0 ? OP_RET : OP_HANDLER;
     default: return row->kind;
     }
 }
@@ -170,6 +173,11 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
 static bool target_is_sure(u64 target)
 {
     return (u64)((i64)(target << 16) >> 16) == target;
+}
+
+u64 branch_target(const struct translation *t, u64 rip, const struct insn *in)
+{
+    return (rip + in->len + in->imm) & size_mask(t->word);
 }
 
 static u64 rip_of(const struct translation *t, const struct insn *in)
@@ -206,7 +214,7 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
         *f = (struct op_facts){.kind = OP_NOTHING};
         return;
     }
-    if (row->kind == 0 || !is_plain(in, 0) || !is_plain(in, 1)) {
+    if (row->kind == 0 || !is_plain(t, in, 0) || !is_plain(t, in, 1)) {
         if (row->kind == 0 || in->r[0] != OPR_REL) {
             return;
         }
@@ -216,7 +224,7 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
     }
     unsigned kind = kind_of(t, in, row);
     if (kind == OP_HANDLER ||
-        (in->r[0] == OPR_REL && !target_is_sure(rip_of(t, in) + in->len + in->imm))) {
+        (in->r[0] == OPR_REL && !target_is_sure(branch_target(t, rip_of(t, in), in)))) {
         return;
     }
     f->kind = kind;

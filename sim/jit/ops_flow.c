@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Emitters of stack instructions and near branches, 64-bit mode. Targets and accesses are checked before
+/* Emitters of stack instructions and near branches. Targets and accesses are checked before
  * anything is committed; what does not pass is left to the handler as a whole. */
 #include "jit/translate.h"
 
@@ -9,66 +9,71 @@ static const unsigned stack_reg = H_R13; /* jit_home[RSP] */
 static struct host_rm open_push(struct translation *t)
 {
     flags_spill(t);
-    emit_lea(&t->e, 8, H_ADDR, rm_mem(stack_reg, -8));
-    check_access(t, 8, true);
+    emit_lea(&t->e, t->word, H_ADDR, rm_mem(stack_reg, -(i32)t->word));
+    check_access(t, t->word, true);
     return rm_mem(H_ADDR, 0);
 }
 
 static void move_stack(struct translation *t, i32 by)
 {
-    emit_lea(&t->e, 8, stack_reg, rm_mem(stack_reg, by));
+    emit_lea(&t->e, t->word, stack_reg, rm_mem(stack_reg, by));
 }
 
 static void emit_push(struct translation *t)
 {
     struct host_rm slot = open_push(t);
     if (t->in->r[0] == OPR_IMM) {
-        emit_op_imm(&t->e, OP(0xc7), 8, 0, slot, (i32)t->in->imm);
+        emit_op_imm(&t->e, OP(0xc7), t->word, 0, slot, (i32)t->in->imm);
     } else {
-        emit_mov_store(&t->e, 8, reg_in(t, t->in->r[0], H_TMP), slot);
+        emit_mov_store(&t->e, t->word, reg_in(t, t->in->r[0], H_TMP), slot);
     }
-    move_stack(t, -8);
+    move_stack(t, -(i32)t->word);
 }
 
 static void open_pop(struct translation *t)
 {
     flags_spill(t);
-    emit_mov_load(&t->e, 8, H_ADDR, rm_reg(stack_reg));
-    check_access(t, 8, false);
+    emit_mov_load(&t->e, t->word, H_ADDR, rm_reg(stack_reg));
+    check_access(t, t->word, false);
 }
 
 static void emit_pop(struct translation *t)
 {
     open_pop(t);
     unsigned d = reg_for(t->in->r[0], H_TMP);
-    emit_mov_load(&t->e, 8, d, rm_mem(H_ADDR, 0));
+    emit_mov_load(&t->e, t->word, d, rm_mem(H_ADDR, 0));
     reg_out(t, t->in->r[0], d);
-    move_stack(t, 8);
+    move_stack(t, (i32)t->word);
 }
 
 static void emit_leave(struct translation *t)
 {
     struct emit *e = &t->e;
     flags_spill(t);
-    emit_mov_load(e, 8, H_ADDR, reg_rm(RBP));
-    check_access(t, 8, false);
-    emit_mov_load(e, 8, H_TMP, rm_mem(H_ADDR, 0));
-    emit_mov_load(e, 8, stack_reg, reg_rm(RBP));
-    move_stack(t, 8);
+    emit_mov_load(e, t->word, H_ADDR, reg_rm(RBP));
+    check_access(t, t->word, false);
+    emit_mov_load(e, t->word, H_TMP, rm_mem(H_ADDR, 0));
+    emit_mov_load(e, t->word, stack_reg, reg_rm(RBP));
+    move_stack(t, (i32)t->word);
     emit_mov_store(e, 8, H_TMP, reg_rm(RBP));
 }
 
 /* ---- Branches ---- */
 
-static u64 branch_target(const struct translation *t)
+static u64 target_of(const struct translation *t)
 {
-    return t->rip + t->in->len + t->in->imm;
+    return branch_target(t, t->rip, t->in);
+}
+
+static u64 rip_behind(const struct translation *t)
+{
+    return (t->rip + t->in->len) & size_mask(t->word);
 }
 
 static void emit_branch_if(struct translation *t)
 {
     const struct op_facts *f = &t->facts[t->i];
-    u64 target = branch_target(t), next = t->rip + t->in->len;
+    u64 target = target_of(t), next = rip_behind(t);
     bool near = ((target ^ t->b->lin) & ~PAGE_MASK) == 0 && t->j->lockstep == NULL;
     flags_need(t, f->reads);
     if (t->zero == 0) {
@@ -96,14 +101,14 @@ static void emit_jump(struct translation *t)
     struct emit *e = &t->e;
     t->ended = true;
     if (t->in->r[0] == OPR_REL) {
-        leave_to(t, branch_target(t));
+        leave_to(t, target_of(t));
         return;
     }
     if (t->in->r[0] == OPR_MEM) {
-        emit_mov_load(e, 8, H_ADDR, memory_operand(t, 8, false));
+        emit_mov_load(e, t->word, H_ADDR, memory_operand(t, t->word, false));
     } else {
         flags_spill(t);
-        emit_mov_load(e, 8, H_ADDR, reg_rm(t->in->r[0]));
+        emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
     check_canonical(t, H_ADDR, H_TMP);
     leave_indirect(t);
@@ -112,15 +117,15 @@ static void emit_jump(struct translation *t)
 static void push_return(struct translation *t)
 {
     struct emit *e = &t->e;
-    u64 ret = t->rip + t->in->len;
+    u64 ret = rip_behind(t);
     struct host_rm slot = open_push(t);
-    if (ret == (u64)(i64)(i32)ret) {
-        emit_op_imm(e, OP(0xc7), 8, 0, slot, (i32)ret);
+    if (t->word == 4 || ret == (u64)(i64)(i32)ret) {
+        emit_op_imm(e, OP(0xc7), t->word, 0, slot, (i32)ret);
     } else {
         emit_mov_const(e, H_TMP, ret);
         emit_mov_store(e, 8, H_TMP, slot);
     }
-    move_stack(t, -8);
+    move_stack(t, -(i32)t->word);
 }
 
 static void emit_call_op(struct translation *t)
@@ -129,14 +134,14 @@ static void emit_call_op(struct translation *t)
     t->ended = true;
     if (t->in->r[0] == OPR_REL) {
         push_return(t);
-        leave_to(t, branch_target(t));
+        leave_to(t, target_of(t));
         return;
     }
     if (t->in->r[0] == OPR_MEM) {
-        emit_mov_load(e, 8, H_ADDR, memory_operand(t, 8, false));
+        emit_mov_load(e, t->word, H_ADDR, memory_operand(t, t->word, false));
     } else {
         flags_spill(t);
-        emit_mov_load(e, 8, H_ADDR, reg_rm(t->in->r[0]));
+        emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
     check_canonical(t, H_ADDR, H_TMP);
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
@@ -148,9 +153,9 @@ static void emit_call_op(struct translation *t)
 static void emit_return(struct translation *t)
 {
     open_pop(t);
-    emit_mov_load(&t->e, 8, H_ADDR, rm_mem(H_ADDR, 0));
+    emit_mov_load(&t->e, t->word, H_ADDR, rm_mem(H_ADDR, 0));
     check_canonical(t, H_ADDR, H_TMP);
-    move_stack(t, 8 + (i32)(t->in->imm & 0xffff));
+    move_stack(t, (i32)(t->word + (t->in->imm & 0xffff)));
     leave_indirect(t);
     t->ended = true;
 }

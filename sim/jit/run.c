@@ -75,7 +75,7 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
         return end_block(cpu, i, JIT_FAULT);
     }
     if (!jumps) {
-        cpu->arch.rip += in->len;
+        cpu->arch.rip = (cpu->arch.rip + in->len) & d->lin_mask; /* as wide as RIP in the code we take */
     }
     if (UNLIKELY(d->block_end == NULL)) {
         return end_block(cpu, i + 1, JIT_LEAVE);

@@ -96,18 +96,21 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
  * jump_line() is computed here. */
 static void make_indirect(struct emit *e)
 {
+    emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 6);
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 8);
     emit_alu(e, HA_XOR, 8, H_TMP, rm_reg(H_ADDR));
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 0x3f03f);
-    emit_op_imm8(e, OP(0x6b), 4, H_TMP, rm_reg(H_TMP), 0x41); /* imul r15d, r15d, 41h */
-    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 6);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES - 1);
-    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 3);
-    emit_alu(e, HA_ADD, 8, H_TMP, CPU_AT(d.jit.jump));
-    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, 0));
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_TMP));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_ADDR), PAGE_SHIFT);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES_OF_PAGE - 1);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_ADDR), JUMP_LINES / JUMP_LINES_OF_PAGE - 1);
+    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_ADDR), 8);
+    emit_alu(e, HA_ADD, 4, H_TMP, rm_reg(H_ADDR));
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.jump));
+    emit_mov_load(e, 8, H_TMP, rm_index(H_ADDR, H_TMP, 3, 0));
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
     u8 *empty = emit_jcc(e, 4);
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
     u8 *other = emit_jcc(e, 5);
     emit_mov_load(e, 4, H_ADDR, CPU_AT(d.mode_word));
@@ -119,10 +122,8 @@ static void make_indirect(struct emit *e)
     emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
     emit_patch(mode, e->at);
     emit_patch(cold, e->at);
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
     emit_patch(empty, e->at);
     emit_patch(other, e->at);
-    emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
     make_exit(e, JIT_LOOKUP);
 }
 

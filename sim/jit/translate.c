@@ -130,7 +130,7 @@ void address_to(struct translation *t, unsigned reg, bool linear)
     }
     bool constant = in->base >= 16 && in->index >= 16;
     if (constant) {
-        emit_mov_const(e, reg, fixed);
+        emit_mov_const(e, reg, fixed & size_mask(t->word));
     } else if (in->base == REG_RIP) { /* with an index: no such form */
         t->refused = true;
     } else {
@@ -138,7 +138,7 @@ void address_to(struct translation *t, unsigned reg, bool linear)
         unsigned index = in->index >= 16          ? H_NONE
                          : in->index == in->base ? base
                                                  : reg_in(t, in->index, H_TMP);
-        emit_lea(e, 8, reg, rm_index(base, index, in->sib & 3u, in->disp));
+        emit_lea(e, t->word, reg, rm_index(base, index, in->sib & 3u, in->disp));
     }
     if (linear) {
         add_segment_base(t, reg);
@@ -205,6 +205,9 @@ struct host_rm memory_operand(struct translation *t, unsigned size, bool write)
 void check_canonical(struct translation *t, unsigned reg, unsigned scratch)
 {
     struct emit *e = &t->e;
+    if (t->word == 4) {
+        return; /* below the limit of flat code */
+    }
     emit_mov_load(e, 8, scratch, rm_reg(reg));
     emit_shift_imm(e, HS_SHL, 8, rm_reg(scratch), 16);
     emit_shift_imm(e, HS_SAR, 8, rm_reg(scratch), 16);
@@ -337,7 +340,7 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
     }
     if (!t->ended) {
         t->i = to;
-        leave_to(t, t->rip);
+        leave_to(t, t->rip & size_mask(t->word));
     }
 }
 
@@ -366,9 +369,13 @@ static void emit_exits(struct translation *t, u8 *out)
     jump_thunk(t, j->thunk.out);
 }
 
+/* 64-bit code; 32-bit code and stack in flat segments of protected mode. */
 static bool is_taken(const struct block *b)
 {
-    return (b->mode & MODE_SIZE) == 2 && (b->flags & BLOCK_STRADDLES) == 0;
+    unsigned size = b->mode & MODE_SIZE;
+    bool flat32 = size == 1 && (b->mode & (MODE_PE | MODE_VM | MODE_FLAT)) == (MODE_PE | MODE_FLAT) &&
+                  ((b->mode >> MODE_SP_SHIFT) & 3) == 1;
+    return (size == 2 || flat32) && (b->flags & BLOCK_STRADDLES) == 0;
 }
 
 /* Room for a block of `ops`, if need be in the next region, which is emptied first. */
@@ -394,6 +401,7 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
     t->cpu = cpu;
     t->b = b;
     t->rip = b->lin;
+    t->word = (b->mode & MODE_SIZE) == 2 ? 8 : 4;
     t->flags = IN_RAX;
     make_room(j, b->count, &t->e);
 }

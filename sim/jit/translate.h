@@ -37,6 +37,7 @@ struct translation {
     const struct insn *in;
     unsigned i;
     u64 rip;          /* of the instruction */
+    unsigned word;    /* bytes of an address, a stack item and a branch target: 8, or 4 in flat 32-bit code */
     unsigned flags;   /* IN_HOST, IN_RAX */
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
@@ -66,6 +67,8 @@ void flags_set(struct translation *t, u32 zero, u32 wrong);
 /* Does anybody look at the flags behind the current instruction? */
 bool flags_matter(const struct translation *t);
 u32 flags_of_condition(unsigned cc);
+/* Where a relative branch leads. */
+u64 branch_target(const struct translation *t, u64 rip, const struct insn *in);
 
 /* ---- Registers ---- */
 

@@ -295,8 +295,8 @@ void machine_free(struct machine *m)
         jit_log_stats(m->jit);
     }
     outside_detach(m);
-    travel_stop(m);
     watching_stop(m);
+    travel_stop(m);
     (void)trace_finish(&m->trace, &m->error);
     gate_free(&m->gate);
     script_free(m->script);

@@ -175,8 +175,8 @@ struct outside;
 struct net_user;
 struct net_local;
 struct machine_recording;
-struct travel;
 struct watching;
+struct travel;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {

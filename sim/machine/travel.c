@@ -347,7 +347,7 @@ static void set_watch(struct machine *m, struct watch *w, bool on)
     u32 *flags = &m->phys.pages[w->frame].flags;
     m->phys.trapped_write = on ? on_write : NULL;
     m->phys.trapped_self = w;
-    *flags = on ? *flags | PAGE_TRAPPED : *flags & ~(u32)PAGE_WATCHED;
+    *flags = on ? *flags | PAGE_TRAPPED : *flags & ~(u32)PAGE_TRAPPED;
     tlb_withdraw_write(&m->set, w->frame);
 }
 

@@ -23,7 +23,7 @@ enum page_flag {
     PAGE_IS_TABLE = 1 << 1,  /* page walks went through it: a store may change translations */
     PAGE_DIRTY = 1 << 2,     /* written in this epoch; set by phys_note_write alone */
     PAGE_MONITORED = 1 << 3, /* a processor's MONITOR line lies in it */
-    PAGE_WATCHED = 1 << 4,   /* the tracker follows its tables: it is told before a store */
+    PAGE_TRACKED = 1 << 4,   /* the isolation watch follows its tables: it is told before a store */
     PAGE_TRAPPED = 1 << 5,   /* somebody looks for a write to it: travel.h */
 };
 

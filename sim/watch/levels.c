@@ -50,7 +50,7 @@ static void drop_everything(struct watch *w)
         watch_root_drop(w, i);
     }
     for (u64 f = 0; f < w->phys->page_count; f++) {
-        w->phys->pages[f].flags &= ~(u32)PAGE_WATCHED;
+        w->phys->pages[f].flags &= ~(u32)PAGE_TRACKED;
     }
     pool_release(&w->pages);
     pool_release(&w->nodes);

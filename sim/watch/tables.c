@@ -184,8 +184,8 @@ static u64 load_entry(const struct watch *w, const struct node *n, const u8 *byt
 void watch_mark_page(struct watch *w, u64 frame)
 {
     struct page_desc *desc = &w->phys->pages[frame];
-    if ((desc->flags & PAGE_WATCHED) == 0) {
-        desc->flags |= PAGE_WATCHED;
+    if ((desc->flags & PAGE_TRACKED) == 0) {
+        desc->flags |= PAGE_TRACKED;
         w->host.withdraw(w->host.self, frame);
     }
 }
@@ -193,7 +193,7 @@ void watch_mark_page(struct watch *w, u64 frame)
 static void unmark_page(struct watch *w, u64 frame)
 {
     if (w->frames[frame].page == 0 && !w->frames[frame].routes) {
-        w->phys->pages[frame].flags &= ~(u32)PAGE_WATCHED;
+        w->phys->pages[frame].flags &= ~(u32)PAGE_TRACKED;
     }
 }
 

@@ -84,7 +84,7 @@ struct watch_share;
 
 /* What the tracker needs of the machine. */
 struct watch_host {
-    void (*withdraw)(void *self, u64 frame); /* the page is PAGE_WATCHED now: no fast writes to it */
+    void (*withdraw)(void *self, u64 frame); /* the page is PAGE_TRACKED now: no fast writes to it */
     void (*now)(void *self, struct watch_moment *m);
     /* Call watch_device for every device. */
     void (*routes)(void *self, struct watch *w);
@@ -100,7 +100,7 @@ void watch_forget(struct watch *w);
 
 void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e);
 void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x);
-/* Bytes of a PAGE_WATCHED frame are about to change. */
+/* Bytes of a PAGE_TRACKED frame are about to change. */
 void watch_before_write(struct watch *w, u64 frame, u64 offset, u64 size);
 void watch_routes_changed(struct watch *w); /* IOMMU registers, bus mastering */
 void watch_device(struct watch *w, u16 requester, const struct watch_route *route);

@@ -104,6 +104,14 @@ cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsig
     return CPU_EXIT;
 }
 
+cpu_rc mem_linear(struct cpu *cpu, unsigned seg, u64 offset, u64 size, unsigned access, u64 *lin)
+{
+    UNUSED(size);
+    UNUSED(access);
+    *lin = cpu->d.seg_base[seg] + offset;
+    return CPU_OK;
+}
+
 cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
 {
     UNUSED(seg);

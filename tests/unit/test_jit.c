@@ -25,6 +25,8 @@ static unsigned below(u64 n)
     return (unsigned)(draw() % n);
 }
 
+static bool narrow; /* programs for 32-bit code */
+
 static u64 draw_value(void)
 {
     u64 v = draw();
@@ -42,14 +44,14 @@ static u64 draw_value(void)
 static unsigned draw_reg(void)
 {
     static const u8 regs[] = {0, 1, 2, 6, 7, 8, 9, 10, 11, 12, 13, 15};
-    return regs[below(ARRAY_LEN(regs))];
+    return regs[below(narrow ? 3 : ARRAY_LEN(regs))]; /* no BH among bytes */
 }
 
 static struct host_rm draw_mem(void)
 {
     i32 disp = (i32)(below(4000)) + (below(8) == 0 ? 64 : 0); /* across pages too */
     unsigned base = below(2) == 0 ? H_RBX : H_RBP;
-    return below(2) == 0 ? rm_mem(base, disp) : rm_index(base, H_R14, below(4), disp);
+    return narrow || below(2) == 0 ? rm_mem(base, disp) : rm_index(base, H_R14, below(4), disp);
 }
 
 static struct host_rm draw_rm(void)
@@ -60,7 +62,7 @@ static struct host_rm draw_rm(void)
 static unsigned draw_size(void)
 {
     static const u8 sizes[] = {1, 2, 4, 4, 8, 8};
-    return sizes[below(ARRAY_LEN(sizes))];
+    return sizes[below(narrow ? 4 : ARRAY_LEN(sizes))];
 }
 
 static enum host_shift draw_shift(void)
@@ -80,11 +82,11 @@ static void draw_insn(struct emit *e)
     case 3: emit_mov_load(e, size, draw_reg(), rm); break;
     case 4: emit_mov_store(e, size, draw_reg(), rm); break;
     case 5: emit_op_imm(e, OP(size == 1 ? 0xc6 : 0xc7), size, 0, rm, (i32)draw()); break;
-    case 6: emit_mov_const(e, draw_reg(), draw_value()); break;
+    case 6: emit_mov_const(e, draw_reg(), narrow ? (u32)draw_value() : draw_value()); break;
     case 7: emit_lea(e, wide, draw_reg(), draw_mem()); break;
     case 8: emit_op(e, OP_0F(below(2) == 0 ? 0xb6u : 0xbeu) | OP_RM8, wide, draw_reg(), rm); break;
     case 9: emit_op(e, OP_0F(below(2) == 0 ? 0xb7u : 0xbfu), wide, draw_reg(), rm); break;
-    case 10: emit_op(e, OP(0x63), 8, draw_reg(), rm); break;
+    case 10: emit_op(e, OP(0x63), narrow ? 4 : 8, draw_reg(), rm); break; /* 32-bit code: ARPL */
     case 11: emit_op(e, OP(size == 1 ? 0x84 : 0x85), size, draw_reg(), rm); break;
     case 12: emit_op(e, OP(size == 1 ? 0xfe : 0xff), size, below(2), rm); break;
     case 13: emit_op(e, OP(size == 1 ? 0xf6 : 0xf7), size, 2 + below(2), rm); break;
@@ -109,14 +111,16 @@ static void draw_insn(struct emit *e)
         switch (below(6)) {
         case 0: emit_op(e, OP_0F(0xb8) | OP_PREFIX(0xf3), wide, draw_reg(), rm); break;
         case 1: /* CWDE, CDQE, CDQ, CQO */
-            if (below(2) == 0) {
+            if (!narrow && below(2) == 0) {
                 emit_u8(e, 0x48);
             }
             emit_u8(e, 0x98 + below(2));
             break;
         case 2: { /* PUSH, POP */
             unsigned r = draw_reg();
-            emit_u8(e, 0x40 | (r >= 8 ? 1u : 0u));
+            if (r >= 8) {
+                emit_u8(e, 0x41);
+            }
             emit_u8(e, (below(2) == 0 ? 0x50u : 0x58u) | (r & 7));
             break;
         }
@@ -189,7 +193,11 @@ static void run_program(const struct program *p, struct outcome *out)
     R.cpu.arch.rip = CODE_AT;
     R.cpu.arch.ist_count = 0;
     R.cpu.arch.activity = ACTIVITY_RUNNING;
-    go_long(0);
+    if (narrow) {
+        go_protected(0);
+    } else {
+        go_long(0);
+    }
     memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
     cpu_set_rflags(CPU, p->rflags);
     R.cpu.arch.rip = CODE_AT;
@@ -204,7 +212,7 @@ static void run_program(const struct program *p, struct outcome *out)
     memcpy(out->stack, ram(AT_STACK - 128), 256);
 }
 
-START_TEST(test_jit__random_programs)
+static void compare_programs(unsigned programs)
 {
     static struct outcome want, got;
     const char *why = NULL;
@@ -215,7 +223,7 @@ START_TEST(test_jit__random_programs)
     struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
     ck_assert_msg(j != NULL, "%s", why);
     struct cpu_engine engine = R.cpu.engine;
-    for (unsigned n = 0; n < 60000; n++) {
+    for (unsigned n = 0; n < programs; n++) {
         struct program p = {.seed = 0};
         draw_program(&p);
         R.cpu.engine = (struct cpu_engine){0};
@@ -259,6 +267,19 @@ START_TEST(test_jit__random_programs)
     jit_free(j);
     rig_stop();
 }
+
+START_TEST(test_jit__random_programs)
+{
+    narrow = false;
+    compare_programs(60000);
+}
+END_TEST
+
+START_TEST(test_jit__random_programs_32)
+{
+    narrow = true;
+    compare_programs(30000);
+}
 END_TEST
 
 int main(void)
@@ -269,6 +290,7 @@ int main(void)
     Suite *s = suite_create("jit");
     TCase *tc = tcase_create("all");
     tcase_add_test(tc, test_jit__random_programs);
+    tcase_add_test(tc, test_jit__random_programs_32);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

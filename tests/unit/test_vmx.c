@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The checks of VM entry: from a good VMCS each row of entry_checks.def is broken alone, and the failure names
- * that row, its field and its value. [SDM3 "VM Entries"] Then rules of the running guest. */
+ * that row, its field and its value. [SDM3 "VM Entries"] Then VMfail, capabilities, the guest. */
 #include "sys_rig.h"
 
 #include "cpu/flags.h"
@@ -512,17 +512,46 @@ START_TEST(test_vmx__no_check_is_untested)
 }
 END_TEST
 
+/* ---- VMfail ---- */
+
+/* [SDM3 "VM-Instruction Error Numbers"]: the error is in the current VMCS, the operand in what is kept. */
+START_TEST(test_vmx__vmfail_says_why)
+{
+    struct insn in = {.len = 3, .base = REG_NONE, .index = REG_NONE, .sib = 2 << 5, .osz = 8,
+                      .r = {RAX, RCX, OPR_NONE, OPR_NONE}};
+    start(LONG);
+    R.cpu.arch.gpr[RCX] = 0x7ffe;
+    ck_assert_int_eq(exec_vmread(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), VM_ERROR_UNSUPPORTED_FIELD);
+    ck_assert_uint_eq(cpu_rflags(CPU) & (RFLAGS_ZF | RFLAGS_CF), RFLAGS_ZF);
+    ck_assert_str_eq(R.cpu.vmx_reason.what, "VMfail");
+    ck_assert_str_eq(R.cpu.vmx_reason.id, "UNSUPPORTED_FIELD");
+    ck_assert_uint_eq(R.cpu.vmx_reason.qualification, 0x7ffe);
+    ck_assert_int_eq(exec_vmcall(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), VM_ERROR_VMCALL_IN_ROOT);
+    ck_assert_str_eq(R.cpu.vmx_reason.why, "no dual-monitor treatment of SMM");
+    R.cpu.arch.vmx.current = VMX_NO_VMCS;
+    ck_assert_int_eq(exec_vmread(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(cpu_rflags(CPU) & (RFLAGS_ZF | RFLAGS_CF), RFLAGS_CF);
+    ck_assert_str_eq(R.cpu.vmx_reason.id, "INVALID");
+    stop();
+}
+END_TEST
+
 /* ---- Capabilities ---- */
 
-/* Where a feature of a capability MSR shows: allowed-1 halves for the controls. */
-static bool shows(const struct feature_info *f, u32 msr)
+/* A feature of the controls: both values are allowed. Of the other registers: a bit. */
+static bool shows(const struct feature_info *f)
 {
-    bool controls = (f->leaf >= MSR_IA32_VMX_PINBASED_CTLS && f->leaf <= MSR_IA32_VMX_ENTRY_CTLS) ||
-                    f->leaf == MSR_IA32_VMX_PROCBASED_CTLS2;
-    return ((vmx_capability(CPU, msr) >> (f->bit + (controls ? 32 : 0))) & 1) != 0;
+    if (f->leaf >= MSR_IA32_VMX_PINBASED_CTLS && f->leaf <= MSR_IA32_VMX_ENTRY_CTLS) {
+        u64 v = vmx_capability(CPU, f->leaf - MSR_IA32_VMX_PINBASED_CTLS + MSR_IA32_VMX_TRUE_PINBASED_CTLS);
+        return ((v >> (f->bit + 32)) & 1) != 0 && ((v >> f->bit) & 1) == 0;
+    }
+    unsigned at = f->bit + (f->leaf == MSR_IA32_VMX_PROCBASED_CTLS2 ? 32u : 0u);
+    return ((vmx_capability(CPU, f->leaf) >> at) & 1) != 0;
 }
 
-/* Every capability that can be absent can be switched off, and then its control is refused. */
+/* Every capability that can be absent can be switched off: its control is fixed at its default then. */
 START_TEST(test_vmx__capability_off)
 {
     const struct feature_info *f = &feature_table[_i];
@@ -532,14 +561,10 @@ START_TEST(test_vmx__capability_off)
         return;
     }
     rig_start();
-    ck_assert_msg(shows(f, f->leaf), "%s is not in max", f->name);
+    ck_assert_msg(shows(f), "%s is not in max", f->name);
     (void)snprintf(spec, sizeof spec, "max,-%s", f->name);
     ck_assert_msg(cpu_model_parse(&R.model, spec, &err), "%s: %s", spec, err.text);
-    ck_assert_msg(!shows(f, f->leaf), "%s", spec);
-    if (f->leaf >= MSR_IA32_VMX_PINBASED_CTLS && f->leaf <= MSR_IA32_VMX_ENTRY_CTLS) {
-        u32 true_msr = f->leaf - MSR_IA32_VMX_PINBASED_CTLS + MSR_IA32_VMX_TRUE_PINBASED_CTLS;
-        ck_assert_msg(!shows(f, true_msr), "%s", spec);
-    }
+    ck_assert_msg(!shows(f), "%s", spec);
     rig_stop();
 }
 END_TEST
@@ -656,6 +681,7 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(rows));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_test(tc, test_vmx__vmfail_says_why);
     tcase_add_loop_test(tc, test_vmx__capability_off, 0, CPU_FEATURE_COUNT);
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
     tcase_add_test(tc, test_vmx__sub_pages);

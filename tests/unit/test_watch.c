@@ -31,7 +31,7 @@ struct rig {
 static void before_write(void *self, u64 frame, u64 offset, u64 size)
 {
     struct rig *r = self;
-    if ((r->phys.pages[frame].flags & PAGE_WATCHED) != 0) {
+    if ((r->phys.pages[frame].flags & PAGE_TRACKED) != 0) {
         watch_before_write(r->w, frame, offset, size);
     }
 }
@@ -166,7 +166,7 @@ START_TEST(owners__follow_tables)
     ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_W), 1);
     store(r, A_TABLES + 3 * PAGE_SIZE, 0, 0); /* all below is gone, and its pages are no tables */
     ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 0);
-    ck_assert_uint_eq(r->phys.pages[(A_TABLES + PAGE_SIZE) >> PAGE_SHIFT].flags & PAGE_WATCHED, 0);
+    ck_assert_uint_eq(r->phys.pages[(A_TABLES + PAGE_SIZE) >> PAGE_SHIFT].flags & PAGE_TRACKED, 0);
     store(r, A_TABLES + 3 * PAGE_SIZE, (A_TABLES + 2 * PAGE_SIZE) | 5, 0); /* back, without write */
     ck_assert_uint_eq(rights(r, MEMORY + PAGE_SIZE, 1), WATCH_R);
     rig_free(r);

@@ -72,11 +72,12 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
 void code_flush(struct cpu_set *set, struct phys *phys);
 
 /* Jump cache lines of one linear page. */
-#define JUMP_LINES 4096
+#define JUMP_LINES 16384
+#define JUMP_LINES_OF_PAGE 256
 static inline unsigned jump_line(u64 lin)
 {
-    u64 x = lin ^ (lin >> 6); /* jit/thunk.c computes the same */
-    return (unsigned)((x >> PAGE_SHIFT & 63) << 6 | (x & 63));
+    u64 x = lin ^ (lin >> 8); /* jit/thunk.c computes the same */
+    return (unsigned)((x >> PAGE_SHIFT & 63) << 8 | (x & 255));
 }
 
 #endif

@@ -7,6 +7,7 @@
 #include "cpu/exec/exec.h"
 #include "cpu/exec/x87.h"
 #include "cpu/model.h"
+#include "cpu/virt.h"
 
 cpu_rc fpu_pending(struct cpu *cpu)
 {
@@ -15,6 +16,9 @@ cpu_rc fpu_pending(struct cpu *cpu)
     }
     if ((cpu->arch.cr0 & CR0_NE) != 0) {
         return raise_exception(cpu, VEC_MF, "pending x87 exception");
+    }
+    if (in_guest(cpu)) {
+        TRY(virt_ferr(cpu));
     }
     if (cpu->ports.ferr != NULL) {
         cpu->ports.ferr(cpu->ports.self);

@@ -83,6 +83,14 @@ static MUST_USE cpu_rc area_probe(const struct area *a, unsigned at, unsigned si
     return mem_probe_image(a->cpu, a->seg, a->offset + at, a->wrap, size, access);
 }
 
+/* The area's own address, before anything of its bytes: segment and canonical form, then alignment. */
+static MUST_USE cpu_rc area_check(const struct area *a, unsigned align)
+{
+    u64 lin = 0;
+    TRY(mem_linear(a->cpu, a->seg, a->offset, 1, ACCESS_READ, &lin));
+    return (lin & (align - 1)) == 0 ? CPU_OK : raise_gp(a->cpu, 0, "area not aligned");
+}
+
 static unsigned xmm_count(const struct cpu *cpu)
 {
     return cpu->d.code64 ? 16 : 8;
@@ -233,7 +241,7 @@ static bool fxsave_has_xmm(const struct cpu *cpu)
 cpu_rc exec_fxsave(struct cpu *cpu, const struct insn *in)
 {
     struct area a = area_of(cpu, in);
-    TRY(mem_check_aligned(cpu, a.seg, a.offset, 16));
+    TRY(area_check(&a, 16));
     TRY(area_probe(&a, FXSAVE_SIZE - 1, 1, ACCESS_WRITE));
     TRY(area_probe(&a, 0, FXSAVE_SIZE, ACCESS_WRITE));
     TRY(save_x87(&a));
@@ -250,7 +258,7 @@ cpu_rc exec_fxrstor(struct cpu *cpu, const struct insn *in)
 {
     struct area a = area_of(cpu, in);
     u8 image[FXSAVE_SIZE];
-    TRY(mem_check_aligned(cpu, a.seg, a.offset, 16));
+    TRY(area_check(&a, 16));
     TRY(area_probe(&a, FXSAVE_SIZE - 1, 1, ACCESS_READ));
     TRY(area_read(&a, 0, image, sizeof image));
     bool sse = (cpu->arch.cr4 & CR4_OSFXSR) != 0;
@@ -284,7 +292,7 @@ static MUST_USE cpu_rc xsave_begin(struct cpu *cpu, const struct insn *in, bool 
     u64 enabled = cpu->arch.xcr0 | (supervisor ? cpu->arch.xss : 0);
     *rfbm = enabled & ((cpu->arch.gpr[RDX] << 32) | (u32)cpu->arch.gpr[RAX]);
     *a = area_of(cpu, in);
-    return mem_check_aligned(cpu, a->seg, a->offset, 64);
+    return area_check(a, 64);
 }
 
 static bool component_in_use(const struct cpu *cpu, unsigned bit)

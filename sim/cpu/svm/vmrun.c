@@ -181,6 +181,7 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
         svm_exit_invalid(cpu, vmcb);
         return CPU_OK;
     }
+    /* While RIP is still VMRUN's: the record's position depends on it. */
     bool injects = (r.c.eventinj & SVM_EVENT_V) != 0;
     virt_trace_entry(cpu, &(struct virt_entry){.vcpu = vmcb,
                                                .root = (r.c.nested_ctl & NESTED_CTL_NP) != 0 ? r.c.n_cr3 : 0,

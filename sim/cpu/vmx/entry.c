@@ -295,7 +295,7 @@ static cpu_rc inject(struct cpu *cpu, u32 info)
 
 static cpu_rc fail_entry(struct cpu *cpu, const struct insn *in, u32 error, const char *why)
 {
-    vmx_fail(cpu, error, why);
+    vmx_fail(cpu, error, cpu->arch.vmx.current, why);
     cpu->arch.rip = next_rip(cpu, in);
     return CPU_OK;
 }
@@ -352,7 +352,7 @@ static cpu_rc vm_entry(struct cpu *cpu, const struct insn *in, bool launch)
         (vmcs_header(cpu, current, VMCS_AT_REVISION) & VMCS_SHADOW) != 0) {
         cpu->arch.rip = next_rip(cpu, in);
         flags_set_arith(cpu, RFLAGS_CF);
-        vmx_say_vmfail(cpu, 0, "VM entry without a current ordinary VMCS");
+        vmx_say_vmfail(cpu, 0, current, "VM entry without a current ordinary VMCS");
         return CPU_OK;
     }
     if (cpu->arch.int_shadow_movss) {

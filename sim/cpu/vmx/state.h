@@ -50,7 +50,7 @@ struct vmx_reason {
     const char *title; /* the manual's section */
     const char *why;   /* words of the site that decided, or NULL */
     const char *field; /* VMCS field that decided, or NULL */
-    u64 value, qualification;
+    u64 value, qualification; /* VMfail: error and operand */
     u64 rip;
 };
 
