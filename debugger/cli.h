@@ -55,6 +55,7 @@ struct run_options {
     u32 log_classes;
     const char *log_file, *script;
     const char *record, *save, *load;
+    const char *files_dir; /* where relative names of files are looked for; NULL: where we are */
     u32 trace_classes;
     enum pace pace;
     /* Options that decide what the guest sees, as given: a recording keeps them. A handler whose option
@@ -85,6 +86,8 @@ char *options_keep(struct run_options *o, const char *text);
 void *options_keep_room(struct run_options *o, size_t size);
 /* Read --script's file; say what stands behind each console. */
 bool options_prepare(struct run_options *o, struct error *err);
+/* A machine that shows nothing of what its consoles print. */
+void options_quiet(struct run_options *o);
 
 /* Run a machine to its end: consoles, signals, log. live: else only output is shown. *result: why it
  * ended. False with a line in *err when it could not start. */
@@ -97,6 +100,9 @@ void session_print_hash(struct machine *m, const struct run_result *result);
 
 /* Start the recording that the options ask for, if they do. (record.c) */
 bool record_start(struct run_options *o, struct machine *m, struct error *err);
+/* Read files with relative names from `dir`; what is recorded, and what the guest sees, are the names as they
+ * are. */
+bool record_files_from(struct run_options *o, const char *dir, struct error *err);
 /* At the end: the last hash; what drives held where the run has written; then (commit) the drives' files are
  * brought up to date. */
 bool record_finish(struct machine *m, const struct run_result *result, bool commit, struct error *err);

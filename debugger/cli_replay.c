@@ -151,17 +151,8 @@ static bool set_up(struct run_options *o, struct replay_arguments *a, const stru
     if (!options_parse(o, a->rest_count, a->rest, err)) {
         return false;
     }
-    for (unsigned i = 0; a->quiet && i < o->machine.serial_count; i++) {
-        if (o->machine.serial[i].kind == CONSOLE_STDIO) {
-            o->machine.serial[i].kind = CONSOLE_NONE;
-        }
-    }
-    if (a->quiet && o->machine.virtcon.kind == CONSOLE_STDIO) {
-        o->machine.virtcon.kind = CONSOLE_NONE;
-    }
-    if (a->quiet && o->machine.debugcon.kind == CONSOLE_STDIO) {
-        o->machine.debugcon.kind = CONSOLE_FILE; /* still a device, shown nowhere */
-        o->machine.debugcon.path = "";
+    if (a->quiet) {
+        options_quiet(o);
     }
     return true;
 }

@@ -92,6 +92,34 @@ static unsigned list_files(const struct machine_config *c, const char *paths[MAX
     return n;
 }
 
+static char *in_folder(struct run_options *o, const char *dir, const char *path)
+{
+    char whole[8192];
+    (void)snprintf(whole, sizeof whole, "%s/%s", dir, path);
+    return options_keep(o, whole);
+}
+
+bool record_files_from(struct run_options *o, const char *dir, struct error *err)
+{
+    const char *paths[MAX_FILES];
+    unsigned n = list_files(&o->machine, paths);
+    struct file_map *map = options_keep_room(o, MAX_FILES * sizeof *map);
+    o->files_dir = dir;
+    for (unsigned i = 0; i < n; i++) {
+        map[i] = (struct file_map){.from = paths[i],
+                                   .to = paths[i][0] == '/' ? paths[i] : in_folder(o, dir, paths[i])};
+        if (access(map[i].to, R_OK) != 0) {
+            return error_set(err, EXIT_STATUS_NO_FILE, "%s: %s", map[i].to, strerror(errno));
+        }
+    }
+    o->machine.files = map;
+    o->machine.file_count = n;
+    if (o->script != NULL && o->script[0] != '/') {
+        o->script = in_folder(o, dir, o->script);
+    }
+    return true;
+}
+
 /* ---- Writing ---- */
 
 static void put_value(FILE *out, const char *text)
@@ -147,12 +175,13 @@ static bool put_config(FILE *out, const struct run_options *o, const struct mach
                        struct error *err)
 {
     const struct machine_config *c = &o->machine;
-    char cwd[4096];
+    char *cwd = realpath(o->files_dir != NULL ? o->files_dir : ".", NULL);
     (void)fprintf(out, "build %s\n", VITRINE_BUILD);
-    if (getcwd(cwd, sizeof cwd) != NULL) {
+    if (cwd != NULL) {
         (void)fputs("cwd ", out);
         put_value(out, cwd);
         (void)fputc('\n', out);
+        free(cwd);
     }
     (void)fprintf(out, "qemu %d\n", o->as_qemu ? 1 : 0);
     for (unsigned i = 0; i < o->given_count; i++) {

@@ -73,6 +73,7 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     catch_signals(m);
     *result = machine_run(m);
     if (o->watch) {
+        watching_record_owners(m);
         watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
     }
     outside_detach(m);
@@ -125,6 +126,22 @@ void session_print_hash(struct machine *m, const struct run_result *r)
                  (unsigned long long)clock_position(&m->clock).n,
                  (unsigned long long)clock_now(&m->clock).ns, (unsigned long long)machine_hash(m),
                  stop_reason_name(r->reason));
+}
+
+void options_quiet(struct run_options *o)
+{
+    for (unsigned i = 0; i < o->machine.serial_count; i++) {
+        if (o->machine.serial[i].kind == CONSOLE_STDIO) {
+            o->machine.serial[i].kind = CONSOLE_NONE;
+        }
+    }
+    if (o->machine.virtcon.kind == CONSOLE_STDIO) {
+        o->machine.virtcon.kind = CONSOLE_NONE;
+    }
+    if (o->machine.debugcon.kind == CONSOLE_STDIO) {
+        o->machine.debugcon.kind = CONSOLE_FILE; /* still a device, shown nowhere */
+        o->machine.debugcon.path = "";
+    }
 }
 
 /* The first console on stdio gets what is typed there. */

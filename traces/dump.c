@@ -46,6 +46,15 @@ bool trace_filter_events(struct trace_filter *f, const char *list, const char **
     return true;
 }
 
+static void print(FILE *out, const struct trace_record *r, bool json)
+{
+    if (json) {
+        trace_render_json(out, r);
+    } else {
+        trace_render_text(out, r);
+    }
+}
+
 void trace_dump(struct trace_reader *r, const struct trace_filter *f, bool json, FILE *out)
 {
     struct trace_record record;
@@ -53,12 +62,41 @@ void trace_dump(struct trace_reader *r, const struct trace_filter *f, bool json,
         if (!trace_filter_matches(f, &record)) {
             continue;
         }
-        if (json) {
-            trace_render_json(out, &record);
-        } else {
-            trace_render_text(out, &record);
-        }
+        print(out, &record, json);
     }
+}
+
+bool trace_dump_around(const char *path, const struct trace_filter *f, u64 position, unsigned count, bool json,
+                       FILE *out, struct error *err)
+{
+    u64 before = 0;
+    for (unsigned pass = 0; pass < 2; pass++) {
+        struct trace_reader r;
+        struct trace_record record;
+        u64 n = 0;
+        if (!trace_reader_open(&r, path, err)) {
+            trace_reader_close(&r);
+            return false;
+        }
+        while ((pass == 0 || n < before + count) && trace_reader_next(&r, &record)) {
+            if (!trace_filter_matches(f, &record)) {
+                continue;
+            }
+            if (pass == 0 && record.position.n < position) {
+                before++;
+            } else if (pass == 1 && n + count >= before) {
+                print(out, &record, json);
+            }
+            n++;
+        }
+        trace_reader_close(&r);
+    }
+    return true;
+}
+
+void trace_print_goto(FILE *out, const char *path, u64 position)
+{
+    (void)fprintf(out, "vitrine trace dump %s --around %" PRIu64, path, position);
 }
 
 /* The configuration without the script's text. */

@@ -22,6 +22,11 @@ bool trace_filter_matches(const struct trace_filter *f, const struct trace_recor
 bool trace_filter_events(struct trace_filter *f, const char *list, const char **near);
 
 void trace_dump(struct trace_reader *r, const struct trace_filter *f, bool json, FILE *out);
+/* `count` events of the filter before and after a position. */
+bool trace_dump_around(const char *path, const struct trace_filter *f, u64 position, unsigned count, bool json,
+                       FILE *out, struct error *err);
+/* The command that shows a position, for people to type. */
+void trace_print_goto(FILE *out, const char *path, u64 position);
 void trace_stat(struct trace_reader *r, FILE *out);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -65,6 +66,43 @@ static bool next_chunk(struct trace_reader *r, u32 *type)
     r->stored += TRACE_CHUNK_SIZE + stored;
     r->unpacked += unpacked;
     *type = load_le32(h + TRACE_CHUNK_TYPE);
+    return true;
+}
+
+static u8 find_event(const char *name, u32 args, bool payload, const char *schema)
+{
+    for (u32 i = 1; i < TRACE_EVENT_COUNT; i++) {
+        const struct trace_event_info *e = &trace_event_info[i];
+        if (strcmp(e->name, name) == 0 && e->args == args && e->payload == payload &&
+            strcmp(e->schema, schema) == 0) {
+            return (u8)i;
+        }
+    }
+    return TRACE_EVENT_NONE;
+}
+
+/* "event NUMBER NAME CLASS ARGUMENTS PAYLOAD SCHEMA" for each event; other lines are of later versions. */
+static bool take_events(struct trace_reader *r)
+{
+    char *line = (char *)r->chunk;
+    while (*line != '\0') {
+        size_t len = strcspn(line, "\n");
+        bool last = line[len] == '\0';
+        line[len] = '\0';
+        char name[48], class[16], payload[8];
+        unsigned number, args;
+        int used = 0;
+        if (strncmp(line, "event ", 6) == 0) {
+            if (sscanf(line, "event %u %47s %15s %u %7s %n", &number, name, class, &args, payload, &used) != 5 ||
+                used == 0 || number == 0 || number >= ARRAY_LEN(r->events)) {
+                return stop(r, "the recording is damaged: its list of events");
+            }
+            r->named[number] = true;
+            r->events[number] = find_event(name, args, strcmp(payload, "bytes") == 0, line + used);
+        }
+        line += len + (last ? 0 : 1);
+    }
+    r->chunk_at = r->chunk_size;
     return true;
 }
 
@@ -131,7 +169,8 @@ void trace_reader_close(struct trace_reader *r)
     *r = (struct trace_reader){0};
 }
 
-static bool take(struct trace_reader *r, struct trace_record *out)
+/* *known: *out is set, else the record was skipped. */
+static bool take(struct trace_reader *r, struct trace_record *out, bool *known)
 {
     const u8 *p = r->chunk + r->chunk_at;
     size_t left = r->chunk_size - r->chunk_at;
@@ -145,9 +184,18 @@ static bool take(struct trace_reader *r, struct trace_record *out)
     if (size > TRACE_MAX_PAYLOAD || padded > left - TRACE_RECORD_SIZE) {
         return stop(r, "the recording is damaged: a record's payload");
     }
-    if (event == TRACE_EVENT_NONE || event >= TRACE_EVENT_COUNT ||
-        argc != trace_event_info[event].args) {
+    if (event >= ARRAY_LEN(r->events) || !r->named[event]) {
         return stop(r, "the recording is damaged: an unknown event");
+    }
+    r->chunk_at += TRACE_RECORD_SIZE + padded;
+    event = r->events[event];
+    *known = event != TRACE_EVENT_NONE;
+    if (!*known) {
+        r->skipped++;
+        return true;
+    }
+    if (argc != trace_event_info[event].args) {
+        return stop(r, "the recording is damaged: arguments of an event");
     }
     *out = (struct trace_record){.position = {load_le64(p + TRACE_RECORD_POSITION)},
                                  .time = {load_le64(p + TRACE_RECORD_TIME)},
@@ -159,13 +207,22 @@ static bool take(struct trace_reader *r, struct trace_record *out)
     for (u32 i = 0; i < argc; i++) {
         out->args[i] = load_le64(p + TRACE_RECORD_ARGS + 8 * i);
     }
-    r->chunk_at += TRACE_RECORD_SIZE + padded;
     return true;
 }
 
 bool trace_reader_next(struct trace_reader *r, struct trace_record *record)
 {
-    while (r->chunk_at == r->chunk_size) {
+    for (;;) {
+        bool known = false;
+        if (r->chunk_at < r->chunk_size) {
+            if (!take(r, record, &known)) {
+                return false;
+            }
+            if (known) {
+                return true;
+            }
+            continue;
+        }
         u32 type;
         if (!next_chunk(r, &type)) {
             return false;
@@ -174,17 +231,25 @@ bool trace_reader_next(struct trace_reader *r, struct trace_record *record)
             r->is_snapshot = true;
             return stop(r, "a snapshot, not a recording (`vitrine run --load` goes on from it)");
         }
-        if (type != TRACE_CHUNK_RECORDS) {
-            return stop(r, "the recording is damaged: an unknown chunk");
+        if (type == TRACE_CHUNK_EVENTS) {
+            if (!take_events(r)) {
+                return false;
+            }
+        } else if (type != TRACE_CHUNK_RECORDS) {
+            r->chunk_at = r->chunk_size; /* of a later version */
         }
     }
-    return take(r, record);
 }
 
 bool trace_reader_next_state(struct trace_reader *r, const u8 **data, size_t *n)
 {
-    u32 type;
-    if (!next_chunk(r, &type) || type != TRACE_CHUNK_STATE) {
+    u32 type = TRACE_CHUNK_EVENTS;
+    while (type == TRACE_CHUNK_EVENTS) {
+        if (!next_chunk(r, &type)) {
+            return false;
+        }
+    }
+    if (type != TRACE_CHUNK_STATE) {
         return false;
     }
     *data = r->chunk;

@@ -29,6 +29,9 @@ struct trace_reader {
     u8 *chunk;    /* records of the current chunk */
     size_t chunk_size, chunk_at;
     u64 chunks, stored, unpacked;
+    u64 skipped;     /* records of events that this program does not know */
+    u8 events[256];  /* by number in this file: enum trace_event, 0 unknown to this program */
+    bool named[256]; /* the file says what this number is */
     struct error end; /* why reading ended before the file did; status 0: it did not */
 };
 

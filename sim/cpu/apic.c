@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "cpu/mem.h"
+#include "trace/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,7 @@ bool apic_accept(struct apic *apic, u8 vector, bool level)
         return false;
     }
     bit_set(apic->irr, vector);
+    trace_irq_raise(apic->cpu->trace, apic->cpu->index, vector, level);
     if (level) {
         bit_set(apic->tmr, vector);
     } else {

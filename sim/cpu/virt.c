@@ -5,6 +5,9 @@
 #include "base/assert.h"
 #include "cpu/svm/svm.h"
 #include "cpu/vmx/vmx.h"
+#include "trace/events.h"
+
+#include <string.h>
 
 static bool is_vmx(const struct cpu *cpu)
 {
@@ -203,8 +206,17 @@ void virt_walk_root(const struct cpu *cpu, struct walk_root *root)
 
 cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res)
 {
-    return is_vmx(cpu) ? vmx_nested_fault(cpu, lin, access, res)
-                       : svm_nested_fault(cpu, lin, access, res);
+    const char *why = res->why != NULL ? res->why : "";
+    bool vmx = is_vmx(cpu);
+    cpu_rc rc = vmx ? vmx_nested_fault(cpu, lin, access, res) : svm_nested_fault(cpu, lin, access, res);
+    enum trace_nested_fault kind = !vmx                              ? TRACE_NESTED_NPT
+                                   : res->log_full                   ? TRACE_NESTED_LOG_FULL
+                                   : res->misconfigured              ? TRACE_NESTED_EPT_MISCONFIG
+                                   : cpu->event.kind != EVENT_VMEXIT ? TRACE_NESTED_VE
+                                                                     : TRACE_NESTED_EPT_VIOLATION;
+    trace_nested_fault(cpu->trace, cpu->index, kind, access, res->gpa.v, lin,
+                       vmx ? cpu->arch.vmx.current : cpu->arch.svm.vmcb, why, (u32)strlen(why));
+    return rc;
 }
 
 u64 virt_apic_page(const struct cpu *cpu, u64 *bar)

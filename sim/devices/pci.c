@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "trace/events.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -597,14 +598,24 @@ bool pci_is_bus_master(const struct pci_function *fn)
     return (load_le16(fn->config + PCI_COMMAND) & PCI_COMMAND_MASTER) != 0 && is_in_d0(fn);
 }
 
+static void note_dma(const struct pci_function *fn, bool write, iova_t iova, u64 size)
+{
+    const struct phys *phys = fn->bus->env.phys;
+    if (phys != NULL) {
+        trace_dma(phys->trace, TRACE_NO_CPU, pci_requester(fn), write, iova.v, size);
+    }
+}
+
 bool pci_dma_read(struct pci_function *fn, iova_t iova, void *data, u64 size)
 {
+    note_dma(fn, false, iova, size);
     return pci_is_bus_master(fn) &&
            dma_read(&fn->bus->env.dma, pci_requester(fn), iova, data, size);
 }
 
 bool pci_dma_write(struct pci_function *fn, iova_t iova, const void *data, u64 size)
 {
+    note_dma(fn, true, iova, size);
     return pci_is_bus_master(fn) &&
            dma_write(&fn->bus->env.dma, pci_requester(fn), iova, data, size);
 }

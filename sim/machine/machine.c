@@ -44,24 +44,18 @@ void machine_config_init(struct machine_config *c)
 
 /* ---- Callbacks of the processors and the memory map ---- */
 
-static u32 running_cpu(const struct machine *m)
-{
-    const struct cpu *cpu = m->clock.running_cpu;
-    return m->clock.running != NULL ? cpu->index : TRACE_NO_CPU;
-}
-
 static u32 port_read(void *self, u16 port, unsigned size)
 {
     struct machine *m = self;
     u32 value = bus_port_read(&m->bus, port, size);
-    trace_port_read(&m->trace, running_cpu(m), port, size, value);
+    trace_port_read(&m->trace, trace_running(&m->trace), port, size, value);
     return value;
 }
 
 static void port_write(void *self, u16 port, u32 value, unsigned size)
 {
     struct machine *m = self;
-    trace_port_write(&m->trace, running_cpu(m), port, size, value);
+    trace_port_write(&m->trace, trace_running(&m->trace), port, size, value);
     bus_port_write(&m->bus, port, value, size);
 }
 

@@ -223,7 +223,8 @@ struct machine {
     struct console consoles[MACHINE_MAX_SERIAL + 2];
     unsigned console_count;
     struct script *script; /* NULL: none */
-    struct net_port net_port;
+    struct net_port net_port;       /* the card */
+    struct net_backend net_cable;   /* what it sends to; frames are traced on the way */
     struct net_local *net_local; /* owned by the bus */
     struct block_disk *disks[MACHINE_MAX_DRIVES];
     unsigned disk_count;

@@ -7,6 +7,7 @@
 #include "machine/host/net_dns.h"
 #include "machine/machine.h"
 #include "machine/travel.h"
+#include "trace/events.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -42,11 +43,26 @@ static void to_outside(void *self, const u8 *frame, u32 len)
     }
 }
 
+/* The cable between card and network, where the trace looks. */
+static void from_card(void *self, const u8 *frame, u32 len)
+{
+    struct machine *m = self;
+    trace_net_frame(&m->trace, TRACE_NO_CPU, TRACE_NET_FROM_GUEST, len, frame, len);
+    netdev_send(&m->net_cable, frame, len);
+}
+
+static bool to_card(void *self, const u8 *frame, u32 len)
+{
+    struct machine *m = self;
+    trace_net_frame(&m->trace, TRACE_NO_CPU, TRACE_NET_TO_GUEST, len, frame, len);
+    return netdev_deliver(&m->net_port, frame, len);
+}
+
 static void from_gate(void *self, const u8 *bytes, u32 size)
 {
     struct machine *m = self;
     if (!net_local_take(m->net_local, bytes, size)) {
-        (void)netdev_deliver(&m->net_port, bytes, size);
+        (void)to_card(m, bytes, size);
     }
 }
 
@@ -60,8 +76,10 @@ void network_build(struct machine *m)
                                .devfn = PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0),
                                .id = "virtio-net",
                                .access_platform = m->config.virtio_access_platform};
-    struct virtio_net *card = virtio_net_new(&o, mac, net_local_backend(local));
+    struct virtio_net *card = virtio_net_new(&o, mac, (struct net_backend){.send = from_card, .self = m});
+    m->net_cable = net_local_backend(local);
     m->net_port = virtio_net_port(card);
+    net_local_attach(local, (struct net_port){.deliver = to_card, .self = m});
     net_local_attach(local, m->net_port);
     m->net_local = local;
     gate_set_sink(&m->gate, GATE_NET0, (struct gate_sink){.deliver = from_gate, .self = m});

@@ -36,6 +36,20 @@ void machine_request_stop(struct machine *m, enum stop_reason reason, u32 code)
     machine_end_slice(m);
 }
 
+/* The clock counts what a processor executes; the trace says whose doing things are. */
+static void begin_turn(struct machine *m, struct cpu *cpu)
+{
+    m->clock.running = cpu_slice_counts;
+    m->clock.running_cpu = cpu;
+    m->trace.running = cpu->index;
+}
+
+static void end_turn(struct machine *m)
+{
+    m->clock.running = NULL;
+    m->trace.running = TRACE_NO_CPU;
+}
+
 static bool can_run(const struct cpu *cpu)
 {
     return cpu->arch.activity == ACTIVITY_RUNNING || cpu->d.pending;
@@ -48,13 +62,12 @@ static bool find_turn(struct machine *m)
         struct cpu *cpu = m->set.cpu[m->turn];
         if (cpu->arch.activity != ACTIVITY_RUNNING && cpu->d.pending) {
             cpu->d.pending = false;
-            m->clock.running = cpu_slice_counts;
-            m->clock.running_cpu = cpu;
+            begin_turn(m, cpu);
             cpu->d.slice_budget = 0;
             cpu->d.left = 0;
             (void)cpu_check_pending(cpu);
             u64 used = (u64)-cpu->d.left;
-            m->clock.running = NULL;
+            end_turn(m);
             m->clock.position += used;
             if (cpu->arch.activity == ACTIVITY_RUNNING) {
                 cpu->d.pending = true; /* more may wait behind what was delivered */
@@ -101,10 +114,9 @@ static void run_slice(struct machine *m)
     if (budget == 0) {
         return;
     }
-    m->clock.running = cpu_slice_counts;
-    m->clock.running_cpu = cpu;
+    begin_turn(m, cpu);
     u64 used = cpu_run(cpu, budget);
-    m->clock.running = NULL;
+    end_turn(m);
     m->clock.position += used;
     m->turn_left = used < m->turn_left ? m->turn_left - used : 0;
     if (cpu->d.yield || (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending)) {

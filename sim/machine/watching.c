@@ -11,8 +11,11 @@
 #include "base/assert.h"
 #include "cpu/virt.h"
 #include "devices/pci.h"
+#include "trace/events.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct seen {
     enum guest_mode guest;
@@ -276,6 +279,86 @@ void watching_forget(struct machine *m)
 struct watch *watching_tracker(const struct machine *m)
 {
     return m->watching != NULL ? m->watching->tracker : NULL;
+}
+
+/* ---- the map of memory, for the trace ---- */
+
+/* What one page has in common with its neighbours. */
+struct reach {
+    u32 guest; /* the first one that reaches it; 0: only whoever runs outside guest mode */
+    unsigned level;
+    u8 rights;
+    char name[96];
+};
+
+static unsigned level_of(const struct watch *w, u32 guest)
+{
+    unsigned level = 0;
+    const struct watch_guest *g;
+    for (; (g = watch_guest(w, guest)) != NULL && level < 16; guest = g->parent) {
+        level++;
+    }
+    return level;
+}
+
+static void describe_reach(struct watch *w, u64 spa, struct reach *out)
+{
+    struct watch_owner owners[4];
+    size_t n = watch_owners(w, spa, owners, ARRAY_LEN(owners));
+    size_t used = 0;
+    *out = (struct reach){.rights = n == 0 ? WATCH_R | WATCH_W | WATCH_X : 0};
+    (void)snprintf(out->name, sizeof out->name, "the host alone");
+    for (size_t i = 0; i < n && i < ARRAY_LEN(owners); i++) {
+        const struct watch_owner *o = &owners[i];
+        const char *and = used > 0 ? ", " : "";
+        size_t room = sizeof out->name - used;
+        int put = o->device ? snprintf(out->name + used, room, "%sdevice %02x:%02x.%x", and,
+                                       (unsigned)(o->requester >> 8), (unsigned)(o->requester >> 3 & 31),
+                                       (unsigned)(o->requester & 7))
+                            : snprintf(out->name + used, room, "%sguest %u", and, o->guest);
+        used += put > 0 && (size_t)put < room ? (size_t)put : 0;
+        out->rights |= o->rights;
+        if (out->guest == 0) {
+            out->guest = o->guest;
+            out->level = level_of(w, o->guest);
+        }
+    }
+}
+
+static bool same_reach(const struct reach *a, const struct reach *b)
+{
+    return a->guest == b->guest && a->rights == b->rights && strcmp(a->name, b->name) == 0;
+}
+
+static void record_range(struct machine *m, u64 first, u64 end, const struct reach *r)
+{
+    if (end > first) {
+        trace_owner_change(&m->trace, TRACE_NO_CPU, first, end - 1, r->guest, r->level, r->rights, r->name,
+                           (u32)strlen(r->name));
+    }
+}
+
+static void record_region(struct machine *m, u64 first, u64 bytes)
+{
+    struct reach range = {.guest = 0}, page;
+    u64 from = first;
+    for (u64 at = first; at < first + bytes; at += PAGE_SIZE) {
+        describe_reach(m->watching->tracker, at, &page);
+        if (at == first || !same_reach(&page, &range)) {
+            record_range(m, from, at, &range);
+            from = at;
+            range = page;
+        }
+    }
+    record_range(m, from, first + bytes, &range);
+}
+
+void watching_record_owners(struct machine *m)
+{
+    if (m->watching != NULL && trace_on(&m->trace, TRACE_CLASS_OWNER)) {
+        record_region(m, 0, m->ram_below_4g);
+        record_region(m, (u64)1 << 32, m->ram_above_4g);
+    }
 }
 
 u64 watching_violations(const struct machine *m)

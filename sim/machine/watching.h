@@ -12,6 +12,8 @@ void watching_stop(struct machine *m);
 /* Memory was replaced: start anew. */
 void watching_forget(struct machine *m);
 struct watch *watching_tracker(const struct machine *m); /* NULL: off */
+/* Write down, as it is now, which memory is within whose reach: events of the class owner. */
+void watching_record_owners(struct machine *m);
 u64 watching_violations(const struct machine *m);
 
 #endif

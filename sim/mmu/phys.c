@@ -259,14 +259,14 @@ static unsigned device_piece(const struct region *r, u64 offset, u64 size)
 static u64 region_read(struct phys *phys, const struct region *r, u64 offset, unsigned size)
 {
     u64 value = r->ops->read(r->self, offset, size);
-    trace_mmio_read(phys->trace, TRACE_NO_CPU, r->base + offset, size, value);
+    trace_mmio_read(phys->trace, trace_running(phys->trace), r->base + offset, size, value);
     return value;
 }
 
 static void region_write(struct phys *phys, const struct region *r, u64 offset, u64 value,
                          unsigned size)
 {
-    trace_mmio_write(phys->trace, TRACE_NO_CPU, r->base + offset, size, value);
+    trace_mmio_write(phys->trace, trace_running(phys->trace), r->base + offset, size, value);
     r->ops->write(r->self, offset, value, size);
 }
 

@@ -28,6 +28,43 @@ enum trace_cpu_change {
     TRACE_CPU_SHUTDOWN,
 };
 
+/* The first argument of vm_exit: basic exit reason of VMX with bit 31 of an entry failure, or EXITCODE of
+ * SVM (its low 32 bits) and this. */
+#define TRACE_EXIT_SVM ((u64)1 << 32)
+
+/* The first argument of nested_fault. */
+enum trace_nested_fault {
+    TRACE_NESTED_EPT_VIOLATION,
+    TRACE_NESTED_EPT_MISCONFIG,
+    TRACE_NESTED_NPT,
+    TRACE_NESTED_VE,
+    TRACE_NESTED_LOG_FULL,
+};
+
+/* The first argument of invalidate. */
+enum trace_invalidation {
+    TRACE_INVLPG,
+    TRACE_INVPCID,
+    TRACE_INVEPT,
+    TRACE_INVVPID,
+    TRACE_INVLPGA,
+};
+
+/* The first argument of net_frame. */
+enum trace_net_direction {
+    TRACE_NET_FROM_GUEST,
+    TRACE_NET_TO_GUEST,
+};
+
+/* Whose hypercalls a guest makes, as the signatures of CPUID leaves 4000xx00h told it. */
+enum trace_interface {
+    TRACE_INTERFACE_UNKNOWN,
+    TRACE_INTERFACE_HYPERV,
+    TRACE_INTERFACE_XEN,
+    TRACE_INTERFACE_KVM,
+    TRACE_INTERFACE_VMWARE,
+};
+
 /* The second argument of iommu_fault. */
 enum trace_iommu_access {
     TRACE_IOMMU_READ,

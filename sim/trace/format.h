@@ -5,15 +5,16 @@
  *     chunk         header (below), then `stored` bytes, a zstd frame of `size` bytes
  *     chunk ...
  *
- * The first chunk is CHUNK_CONFIG, the text of everything that decides the run. The others of a recording
- * hold whole records: 64 bytes each, followed by the record's payload padded to 64. Those of a snapshot are
- * CHUNK_STATE: the machine's state (base/state.h), cut into pieces. */
+ * The first chunk is CHUNK_CONFIG, the text of everything that decides the run; the second is CHUNK_EVENTS,
+ * a text that says what events this file's records name. The others of a recording hold whole records: 64
+ * bytes each, followed by the record's payload padded to 64. Those of a snapshot are CHUNK_STATE: the machine's
+ * state (base/state.h), cut into pieces. traces/FORMAT.md is the same in words. */
 #ifndef VITRINE_TRACE_FORMAT_H
 #define VITRINE_TRACE_FORMAT_H
 
 #include "base/types.h"
 
-#define TRACE_VERSION 1u
+#define TRACE_VERSION 2u
 #define TRACE_MAGIC "VITRACE\n"
 #define TRACE_HEADER_SIZE 32u
 enum { TRACE_HEADER_VERSION = 8, TRACE_HEADER_HASH = 24 };
@@ -30,7 +31,7 @@ enum {
     TRACE_CHUNK_COUNT = 48,
     TRACE_CHUNK_HEADER_HASH = 56, /* of the 56 bytes before */
 };
-enum { TRACE_CHUNK_CONFIG = 1, TRACE_CHUNK_RECORDS = 2, TRACE_CHUNK_STATE = 3 };
+enum { TRACE_CHUNK_CONFIG = 1, TRACE_CHUNK_RECORDS = 2, TRACE_CHUNK_STATE = 3, TRACE_CHUNK_EVENTS = 4 };
 
 #define TRACE_CHUNK_BYTES ((size_t)1 << 20) /* records of one chunk at most */
 #define TRACE_STATE_BYTES ((size_t)1 << 24) /* of a piece of state at most */

@@ -17,13 +17,20 @@
     X(MARK, "mark", "state hashes, and the end of the run")                                        \
     X(CONSOLE, "console", "lines that the guest prints")                                           \
     X(CPU, "cpu", "resets and starts of processors")                                               \
-    X(INT, "int", "exceptions and interrupts as they are delivered")                               \
+    X(INT, "int", "exceptions and interrupts, raised, injected, delivered")                        \
     X(CR, "cr", "writes of control registers")                                                     \
-    X(MSR, "msr", "writes of model-specific registers")                                            \
+    X(MSR, "msr", "accesses to model-specific registers")                                          \
+    X(IO, "io", "ports and memory-mapped devices (many)")                                          \
     X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \
+    X(HYPERCALL, "hypercall", "guests' calls of their hypervisor, and the results")                \
+    X(EPT, "ept", "what EPT and NPT refuse")                                                       \
+    X(TLB, "tlb", "instructions that invalidate translations")                                     \
     X(IOMMU, "iommu", "what IOMMUs block")                                                         \
-    X(WATCH, "watch", "guests, what they and devices reach and share, hypercalls")              \
-    X(IO, "io", "ports and memory-mapped devices (many)")
+    X(WATCH, "watch", "guests, what they and devices reach and share")                             \
+    X(DMA, "dma", "devices' accesses to memory")                                                   \
+    X(NET, "net", "frames of the network card")                                                    \
+    X(OWNER, "owner", "who reaches which memory at the end, with --watch")                         \
+    X(PORT, "port", "records of the trace port")
 
 enum trace_class {
 #define X(id, name, meaning) TRACE_CLASS_##id,
@@ -39,6 +46,18 @@ enum trace_class {
 
 #define TRACE_NO_CPU 0xffu /* the machine, not a processor */
 
+/* What a guest does that has a second half: from its exit to the entry that follows it. The table is of
+ * fixed size and direct mapped; it serves the trace alone. */
+enum trace_open_kind { TRACE_OPEN_NOTHING, TRACE_OPEN_CPUID, TRACE_OPEN_HYPERCALL };
+#define TRACE_GUESTS 64u
+struct trace_guest {
+    u64 vcpu, root;
+    enum trace_open_kind open;
+    u64 number;     /* CPUID: the leaf; a hypercall's number */
+    u32 interface;  /* enum trace_interface of the call */
+    u32 interfaces; /* by TRACE_INTERFACE bits: what CPUID told this guest */
+};
+
 struct trace {
     u32 classes; /* bit per trace_class; 0: nothing is recorded */
     const struct clock *clock;
@@ -47,13 +66,26 @@ struct trace {
     size_t used;
     u64 count;        /* records in it */
     u64 first_position;
+    u32 running; /* the processor whose turn it is, or TRACE_NO_CPU: for what happens on its behalf */
     u64 chunks, bytes_out;
+    struct trace_guest guests[TRACE_GUESTS];
+    u32 interfaces; /* of any guest */
     struct error error; /* why the recording ended early */
 };
 
 static inline bool trace_on(const struct trace *t, enum trace_class c)
 {
     return UNLIKELY(t != NULL && (t->classes & (u32)1 << c) != 0);
+}
+
+static inline bool trace_on_any(const struct trace *t, u32 classes)
+{
+    return UNLIKELY(t != NULL && (t->classes & classes) != 0);
+}
+
+static inline u32 trace_running(const struct trace *t)
+{
+    return t != NULL ? t->running : TRACE_NO_CPU;
 }
 
 void trace_init(struct trace *t, const struct clock *clock);

@@ -2,12 +2,14 @@
 /* Writes trace files. When to flush is the run loop's business, except that a full buffer is. */
 #include "trace/trace.h"
 
+#include "base/assert.h"
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "trace/events.h"
 #include "trace/format.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -45,7 +47,10 @@ bool trace_parse_classes(const char *list, u32 *classes)
         size_t len = strcspn(list, ",");
         u32 bits = len == 3 && strncmp(list, "all", 3) == 0 ? ((u32)1 << TRACE_CLASS_COUNT) - 1 : 0;
         for (unsigned i = 0; i < TRACE_CLASS_COUNT; i++) {
-            if (strlen(class_names[i]) == len && strncmp(list, class_names[i], len) == 0) {
+            /* The names of --log for what is one class here. */
+            bool alias = i == TRACE_CLASS_VIRT && len == 3 &&
+                         (strncmp(list, "svm", 3) == 0 || strncmp(list, "vmx", 3) == 0);
+            if (alias || (strlen(class_names[i]) == len && strncmp(list, class_names[i], len) == 0)) {
                 bits |= (u32)1 << i;
             }
         }
@@ -61,7 +66,7 @@ bool trace_parse_classes(const char *list, u32 *classes)
 
 void trace_init(struct trace *t, const struct clock *clock)
 {
-    *t = (struct trace){.clock = clock, .fd = -1};
+    *t = (struct trace){.clock = clock, .fd = -1, .running = TRACE_NO_CPU};
 }
 
 static void give_up(struct trace *t, const char *why)
@@ -120,6 +125,21 @@ static void put_chunk(struct trace *t, u32 type, const void *data, size_t n, u64
     free(out);
 }
 
+/* What the numbers in this file's records mean: "event NUMBER NAME CLASS ARGUMENTS PAYLOAD SCHEMA". */
+static void put_events(struct trace *t)
+{
+    char text[TRACE_EVENT_COUNT * 256];
+    size_t used = 0;
+    for (u32 i = 1; i < TRACE_EVENT_COUNT; i++) {
+        const struct trace_event_info *e = &trace_event_info[i];
+        int n = snprintf(text + used, sizeof text - used, "event %u %s %s %u %s %s\n", i, e->name,
+                         class_names[e->class], e->args, e->payload ? "bytes" : "none", e->schema);
+        used += (size_t)n;
+        sim_assert(n > 0 && used < sizeof text);
+    }
+    put_chunk(t, TRACE_CHUNK_EVENTS, text, used, 0);
+}
+
 void trace_put_state(struct trace *t, const void *data, size_t n)
 {
     if (t->error.status == EXIT_STATUS_OK) {
@@ -141,6 +161,7 @@ bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struc
     t->classes = classes | TRACE_ALWAYS;
     if (put(t, header, sizeof header)) {
         put_chunk(t, TRACE_CHUNK_CONFIG, config, strlen(config), 0);
+        put_events(t);
     }
     return t->error.status == EXIT_STATUS_OK || error_set(err, t->error.status, "%s", t->error.text);
 }

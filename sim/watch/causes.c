@@ -117,7 +117,7 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     for (unsigned i = 0; i + 1 < c->depth; i++) {
         c->calls[i].children++;
     }
-    trace_hypercall(w->trace, cpu, c->guest | (u64)call->abi << 32 | (u64)x->cpl << 40, call->number,
+    trace_guest_call(w->trace, cpu, c->guest | (u64)call->abi << 32 | (u64)x->cpl << 40, call->number,
                     arg[0], arg[1], x->rip);
     log_line(w->log, LOG_WATCH, "cpu%u guest %u %s hypercall %llu (%llx, %llx, %llx) at %#llx cpl %u", cpu,
              c->guest, watch_abi_name(call->abi), (unsigned long long)call->number,
@@ -142,7 +142,7 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
         }
         struct watch_moment m;
         w->host.now(w->host.self, &m);
-        trace_hypercall_done(w->trace, cpu, c->guest, call.number, gpr[GPR_AX], m.position - call.position,
+        trace_guest_call_done(w->trace, cpu, c->guest, call.number, gpr[GPR_AX], m.position - call.position,
                              call.children);
         return;
     }

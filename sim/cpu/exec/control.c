@@ -362,7 +362,8 @@ cpu_rc exec_xsetbv(struct cpu *cpu, const struct insn *in)
 /* A non-canonical operand is no error. */
 cpu_rc exec_invlpg(struct cpu *cpu, const struct insn *in)
 {
-    UNUSED(in);
+    trace_invalidate(cpu->trace, cpu->index, TRACE_INVLPG, 0, cpu->arch.cr3,
+                     cpu->d.seg_base[insn_seg(in)] + insn_offset(cpu, in));
     cpu_leave_block(cpu);
     return CPU_OK;
 }
@@ -385,6 +386,7 @@ cpu_rc exec_invpcid(struct cpu *cpu, const struct insn *in)
     if (type == 0 && !msr_is_canonical(cpu, lin)) {
         return raise_gp(cpu, 0, "INVPCID: address not canonical");
     }
+    trace_invalidate(cpu->trace, cpu->index, TRACE_INVPCID, type, pcid, lin);
     return CPU_OK;
 }
 

@@ -361,6 +361,7 @@ cpu_rc exec_rdmsr(struct cpu *cpu, const struct insn *in)
     if (!done) {
         TRY(msr_read(cpu, index, &v));
     }
+    trace_msr_read(cpu->trace, cpu->index, index, v, cpu->arch.rip);
     put_edx_eax(cpu, v);
     return CPU_OK;
 }

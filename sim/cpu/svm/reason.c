@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Every #VMEXIT and every refused VMRUN in words: the last one kept, a line of --log svm, a trace event. */
 #include "cpu/svm/svm_priv.h"
+#include "cpu/virt_trace.h"
 #include "trace/events.h"
 
 #include <inttypes.h>
@@ -63,8 +64,13 @@ void svm_say_exit(struct cpu *cpu, u64 intinfo)
                                           .info1 = x->qualification,
                                           .info2 = x->info2,
                                           .rip = cpu->arch.rip};
-    trace_svm_exit(cpu->trace, cpu->index, x->reason, x->qualification, x->info2, intinfo, cpu->arch.rip, why,
-                   (u32)strlen(why));
+    if (trace_on_any(cpu->trace, VIRT_TRACE_CLASSES)) {
+        char rule[160];
+        bool delivering = (intinfo & SVM_EVENT_V) != 0;
+        (void)snprintf(rule, sizeof rule, "%s%s", why, delivering ? "; while delivering an event" : "");
+        virt_trace_exit(cpu, cpu->arch.svm.vmcb, svm_nested_paging(cpu) ? cpu->arch.svm.ctl.n_cr3 : 0,
+                        TRACE_EXIT_SVM | (u32)x->reason, rule, (u32)strlen(rule));
+    }
     if (log_on(cpu->log, LOG_SVM)) {
         log_line(cpu->log, LOG_SVM,
                  "cpu%u vmcb %" PRIx64 " #VMEXIT %s (%" PRIx64 ") info1 %" PRIx64 " info2 %" PRIx64
@@ -86,8 +92,8 @@ void svm_say_invalid(struct cpu *cpu, const char *id, const char *field, u64 val
                                           .rip = cpu->arch.rip};
     char text[160];
     int n = snprintf(text, sizeof text, "%s: %s: %s", id, field, why);
-    trace_svm_invalid(cpu->trace, cpu->index, cpu->arch.svm.vmcb, value, text,
-                      n < (int)sizeof text ? (u32)n : (u32)sizeof text - 1);
+    trace_vm_refused(cpu->trace, cpu->index, cpu->arch.svm.vmcb, 0, 0, value, text,
+                     n < (int)sizeof text ? (u32)n : (u32)sizeof text - 1);
     if (log_on(cpu->log, LOG_SVM)) {
         log_line(cpu->log, LOG_SVM, "cpu%u vmcb %" PRIx64 " VMEXIT_INVALID %s: %s = %" PRIx64 ": %s [APM2 \"%s\"]",
                  cpu->index, cpu->arch.svm.vmcb, id, field, value, why, title);

@@ -10,7 +10,7 @@
 #include "cpu/svm/svm_priv.h"
 #include "cpu/svm/vmrun.h"
 #include "cpu/tlb.h"
-#include "trace/events.h"
+#include "cpu/virt_trace.h"
 #include "mmu/nested.h"
 
 #include <inttypes.h>
@@ -182,7 +182,13 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
         return CPU_OK;
     }
     /* While RIP is still VMRUN's: the record's position depends on it. */
-    trace_svm_vmrun(cpu->trace, cpu->index, vmcb, r.s.rip, r.c.guest_asid, r.c.eventinj);
+    bool injects = (r.c.eventinj & SVM_EVENT_V) != 0;
+    virt_trace_entry(cpu, &(struct virt_entry){.vcpu = vmcb,
+                                               .root = (r.c.nested_ctl & NESTED_CTL_NP) != 0 ? r.c.n_cr3 : 0,
+                                               .rip = r.s.rip,
+                                               .rax = r.s.rax,
+                                               .inject = injects ? (u32)r.c.eventinj : 0,
+                                               .inject_error = (u32)(r.c.eventinj >> 32)});
     load_controls(cpu, &r);
     load_guest(cpu, &r);
     decode_eventinj(cpu, r.c.eventinj, &r.event);
@@ -326,6 +332,8 @@ cpu_rc exec_invlpga(struct cpu *cpu, const struct insn *in)
         u64 info = cpu_has(cpu, CPU_FEATURE_DECODEASSISTS) ? lin : 0;
         return svm_raise_exit(cpu, SVM_EXIT_INVLPGA, info, 0, in->len, "INVLPGA intercept");
     }
+    trace_invalidate(cpu->trace, cpu->index, TRACE_INVLPGA, 0, (u32)cpu->arch.gpr[RCX],
+                     cpu->arch.gpr[RAX] & size_mask(insn_asize(in)));
     cpu_leave_block(cpu);
     return CPU_OK;
 }

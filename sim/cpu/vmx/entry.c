@@ -7,6 +7,7 @@
 #include "cpu/exec/exec_system.h"
 #include "cpu/model.h"
 #undef TRY
+#include "cpu/virt_trace.h"
 #include "cpu/vmx/entry_checks.h"
 #include "cpu/vmx/vmx_insn.h"
 #include "trace/events.h"
@@ -326,11 +327,17 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
     cpu->arch.guest = GUEST_VMX;
     cpu_update_mode(cpu);
     vmx_timer_start(cpu);
+    const struct vmx_controls *now = &cpu->arch.vmx.c;
+    virt_trace_entry(cpu, &(struct virt_entry){.vcpu = cpu->arch.vmx.current,
+                                               .root = (now->proc2 & PROC2_EPT) != 0 ? now->eptp : 0,
+                                               .rip = vmcs_read(cpu, VMCS_GUEST_RIP),
+                                               .rax = cpu->arch.gpr[RAX],
+                                               .inject = injects(c) ? c->inject : 0,
+                                               .inject_error = vmcs_read32(cpu, VMCS_ENTRY_EXCEPTION_ERROR)});
     cpu->arch.rip = vmcs_read(cpu, VMCS_GUEST_RIP); /* last: until now the time is VMLAUNCH's */
     log_line(cpu->log, LOG_VMX, "cpu%u entry vmcs %llx rip %llx inject %x", cpu->index,
              (unsigned long long)cpu->arch.vmx.current, (unsigned long long)cpu->arch.rip,
              injects(c) ? c->inject : 0);
-    trace_vmx_entry(cpu->trace, cpu->index, cpu->arch.vmx.current, cpu->arch.rip, injects(c) ? c->inject : 0);
     vmx_evaluate_interrupts(cpu);
     cpu->d.switched = true;
     cpu_kick(cpu);

@@ -11,6 +11,7 @@
 #undef TRY
 #include "cpu/vmx/vmx_insn.h"
 #include "cpu/vmx/vmx_priv.h"
+#include "trace/events.h"
 
 /* ---- Conventions ---- */
 
@@ -367,6 +368,7 @@ cpu_rc exec_invept(struct cpu *cpu, const struct insn *in)
         vmx_fail(cpu, VM_ERROR_INVALID_OPERAND, type, "INVEPT type or EPT pointer");
         return CPU_OK;
     }
+    trace_invalidate(cpu->trace, cpu->index, TRACE_INVEPT, type, desc[0], 0);
     vmx_succeed(cpu);
     return CPU_OK;
 }
@@ -384,6 +386,7 @@ cpu_rc exec_invvpid(struct cpu *cpu, const struct insn *in)
         vmx_fail(cpu, VM_ERROR_INVALID_OPERAND, type, "INVVPID type, VPID or address");
         return CPU_OK;
     }
+    trace_invalidate(cpu->trace, cpu->index, TRACE_INVVPID, type, desc[0], desc[1]);
     vmx_succeed(cpu);
     return CPU_OK;
 }

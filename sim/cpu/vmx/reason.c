@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Every exit, entry failure and VMfail in words: kept in cpu->vmx_reason, a line of --log vmx, a trace event. */
+#include "cpu/virt_trace.h"
 #include "cpu/vmx/vmx_priv.h"
 #include "trace/events.h"
 
@@ -48,11 +49,11 @@ void vmx_say_exit(struct cpu *cpu, u32 reason, u64 qualification, const char *wh
                                           .value = reason,
                                           .qualification = qualification,
                                           .rip = cpu->arch.rip};
-    if (trace_on(cpu->trace, TRACE_CLASS_VIRT)) {
+    if (trace_on_any(cpu->trace, VIRT_TRACE_CLASSES)) {
+        const struct vmx_controls *c = &cpu->arch.vmx.c;
         char rule[160];
         u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
-        trace_vmx_exit(cpu->trace, cpu->index, reason, qualification, cpu->arch.rip, cpu->arch.vmx.current, rule,
-                       size);
+        virt_trace_exit(cpu, cpu->arch.vmx.current, (c->proc2 & PROC2_EPT) != 0 ? c->eptp : 0, reason, rule, size);
     }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX,
@@ -76,7 +77,7 @@ void vmx_say_entry_failure(struct cpu *cpu, const char *id, const char *title, c
     if (trace_on(cpu->trace, TRACE_CLASS_VIRT)) {
         char rule[160];
         u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
-        trace_vmx_refused(cpu->trace, cpu->index, reason, qualification, value, cpu->arch.vmx.current, rule, size);
+        trace_vm_refused(cpu->trace, cpu->index, cpu->arch.vmx.current, reason, qualification, value, rule, size);
     }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX,
@@ -102,7 +103,7 @@ void vmx_say_vmfail(struct cpu *cpu, u32 error, u64 operand, const char *why)
         char rule[160];
         u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule - 32);
         size += (u32)snprintf(rule + size, 32, " operand 0x%" PRIx64, operand);
-        trace_vmx_fail(cpu->trace, cpu->index, error, cpu->arch.rip, rule, size);
+        trace_vm_fail(cpu->trace, cpu->index, error, cpu->arch.rip, cpu->arch.vmx.current, rule, size);
     }
     if (log_on(cpu->log, LOG_VMX)) {
         log_line(cpu->log, LOG_VMX, "cpu%u VMfail %u %s: %s%s%s operand %" PRIx64 " rip %" PRIx64, cpu->index, error,

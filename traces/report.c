@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The report is traces/report.html with the recording's figures, as JSON, in it. Two passes over the recording:
+ * its length first, then what happened when. */
+#define _GNU_SOURCE /* memmem */
+#include "traces/report.h"
+
+#include "machine/machine.h"
+#include "traces/dump.h"
+#include "traces/report_priv.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const unsigned char report_html[];
+extern const size_t report_html_len;
+
+#define PLACE "@DATA@"
+
+/* ---- JSON in a <script>: no "</" may stand in it ---- */
+
+static void put_text(FILE *out, const char *text, size_t n)
+{
+    (void)fputc('"', out);
+    for (size_t i = 0; i < n; i++) {
+        u8 c = (u8)text[i];
+        if (c == '"' || c == '\\' || c == '<' || c < 0x20 || c >= 0x7f) {
+            (void)fprintf(out, "\\u%04x", c);
+        } else {
+            (void)fputc(c, out);
+        }
+    }
+    (void)fputc('"', out);
+}
+
+static void put_string(FILE *out, const char *name, const char *text)
+{
+    (void)fprintf(out, "\"%s\":", name);
+    put_text(out, text, strlen(text));
+}
+
+static void put_config(FILE *out, const char *config)
+{
+    bool first = true;
+    (void)fputs("\"config\":[", out);
+    while (*config != '\0') {
+        size_t len = strcspn(config, "\n");
+        if (strncmp(config, "script-text ", 12) != 0) {
+            (void)fputs(first ? "" : ",", out);
+            put_text(out, config, len);
+            first = false;
+        }
+        config += len + (config[len] == '\n' ? 1 : 0);
+    }
+    (void)fputs("],\n", out);
+}
+
+static void put_head(FILE *out, const struct report *p, const char *path)
+{
+    char goto_text[4600] = "";
+    FILE *text = fmemopen(goto_text, sizeof goto_text - 1, "w");
+    if (text != NULL) {
+        trace_print_goto(text, path, 0);
+        (void)fclose(text);
+    }
+    size_t len = strlen(goto_text);
+    goto_text[len > 0 ? len - 1 : 0] = '\0'; /* the position follows */
+    (void)fputs("{", out);
+    put_string(out, "file", path);
+    (void)fputs(",", out);
+    put_string(out, "goto", goto_text);
+    (void)fputs(",", out);
+    put_config(out, p->reader->config);
+    put_string(out, "cut", p->reader->end.status != EXIT_STATUS_OK ? p->reader->end.text : "");
+    (void)fprintf(out, ",\"from_ns\":%" PRIu64 ",\"ns\":%" PRIu64 ",\"positions\":%" PRIu64 ",\"records\":%" PRIu64 ",\"left_out\":%" PRIu64 ",",
+                  p->first_ns, p->last_ns, p->last_position, p->records, p->left_out);
+    put_string(out, "end", p->has_stop ? stop_reason_name((enum stop_reason)(p->stop.args[0] <= STOP_REASON_LAST ? p->stop.args[0] : 0)) : "");
+    (void)fprintf(out, ",\"code\":%" PRIu64 ",\"hash\":\"%016" PRIx64 "\",\n\"counts\":{", p->stop.args[1], p->stop.args[2]);
+    bool first = true;
+    for (u32 i = 1; i < TRACE_EVENT_COUNT; i++) {
+        if (p->counts[i] > 0) {
+            (void)fprintf(out, "%s\"%s\":%" PRIu64, first ? "" : ",", trace_event_info[i].name, p->counts[i]);
+            first = false;
+        }
+    }
+    (void)fputs("},\n", out);
+}
+
+static void put_timeline(FILE *out, const struct report *p)
+{
+    (void)fputs("\"modes\":[{\"name\":\"L0 host\",\"level\":0}", out);
+    for (unsigned i = 0; i < p->guest_count; i++) {
+        const struct report_guest *g = &p->guests[i];
+        (void)fprintf(out, ",{\"name\":\"L%u guest 0x%" PRIx64 "\",\"level\":%u,\"entries\":%" PRIu64 "}",
+                      g->level, g->root, g->level, g->entries);
+    }
+    (void)fprintf(out, "],\n\"buckets\":%u,\"cpus\":[", REPORT_BUCKETS);
+    bool first = true;
+    for (unsigned c = 0; c < REPORT_CPUS; c++) {
+        if (!p->cpus[c].seen) {
+            continue;
+        }
+        (void)fprintf(out, "%s\n{\"cpu\":%u,\"shares\":[", first ? "" : ",", c);
+        first = false;
+        for (unsigned m = 0; m <= p->guest_count; m++) {
+            (void)fputs(m == 0 ? "[" : ",[", out);
+            for (unsigned b = 0; b < REPORT_BUCKETS; b++) {
+                (void)fprintf(out, "%s%u", b == 0 ? "" : ",", *report_share(p, c, m, b));
+            }
+            (void)fputs("]", out);
+        }
+        (void)fputs("]}", out);
+    }
+    (void)fputs("],\n", out);
+}
+
+static void put_call_name(FILE *out, const struct report_call *c)
+{
+    char text[128];
+    const char *interface = trace_interface_name(c->interface);
+    const char *name = trace_hypercall_name(c->interface, c->number);
+    if (name != NULL) {
+        (void)snprintf(text, sizeof text, "%s %s", interface, name);
+    } else {
+        (void)snprintf(text, sizeof text, "%s 0x%" PRIx64, interface != NULL ? interface : "?", c->number);
+    }
+    put_text(out, text, strlen(text));
+}
+
+static void put_tables(FILE *out, const struct report *p)
+{
+    (void)fputs("\"exits\":[", out);
+    for (unsigned i = 0; i < p->reason_count; i++) {
+        const struct report_reason *r = &p->reasons[i];
+        char number[32];
+        const char *name = trace_exit_name(r->reason);
+        (void)snprintf(number, sizeof number, "0x%" PRIx64, r->reason & 0xffffffff);
+        (void)fputs(i == 0 ? "[" : ",[", out);
+        put_text(out, name != NULL ? name : number, strlen(name != NULL ? name : number));
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", r->count, r->positions, r->most, r->most_at);
+    }
+    (void)fputs("],\n\"calls\":[", out);
+    for (unsigned i = 0; i < p->call_count; i++) {
+        const struct report_call *c = &p->calls[i];
+        (void)fputs(i == 0 ? "[" : ",[", out);
+        put_call_name(out, c);
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",\"0x%" PRIx64 "\"]", c->count, c->done,
+                      c->positions, c->most, c->most_at, c->result);
+    }
+    (void)fputs("],\n\"children\":[", out);
+    for (unsigned i = 0; i < p->child_count; i++) {
+        const struct report_child *c = &p->children[i];
+        (void)fputs(i == 0 ? "[" : ",[", out);
+        put_call_name(out, &p->calls[c->parent]);
+        (void)fputs(",", out);
+        put_call_name(out, &p->calls[c->child]);
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 "]", c->count, c->first_at);
+    }
+    (void)fputs("],\n\"latency\":[", out);
+    bool first = true;
+    for (unsigned v = 0; v < 256; v++) {
+        const struct report_latency *l = &p->latency[v];
+        if (l->count > 0) {
+            (void)fprintf(out, "%s[%u,%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", first ? "" : ",", v, l->count,
+                          l->least, l->sum / l->count, l->most, l->most_at);
+            first = false;
+        }
+    }
+    (void)fputs("],\n\"memory\":[", out);
+    for (unsigned i = 0; i < p->owner_count; i++) {
+        const struct report_owner *o = &p->owners[i];
+        (void)fprintf(out, "%s[\"0x%" PRIx64 "\",\"0x%" PRIx64 "\",%" PRIu64 ",%" PRIu64 ",\"0x%" PRIx64 "\",", i == 0 ? "" : ",",
+                      o->first, o->last, o->owner, o->level, o->rights);
+        put_text(out, o->name, strlen(o->name));
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 "]", o->at, o->last - o->first + 1);
+    }
+    (void)fputs("],\n", out);
+}
+
+/* ---- Rows ---- */
+
+struct rows {
+    FILE *console, *events;
+    char *console_text, *events_text;
+    size_t console_size, events_size;
+    u64 lines, shown, left;
+    bool io_too; /* else ports and MMIO are left to `dump` */
+};
+
+static void add_row(struct rows *w, const struct trace_record *r)
+{
+    if (r->event == TRACE_EVENT_console_line) {
+        if (w->lines++ < REPORT_LINES) {
+            (void)fprintf(w->console, "%s[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",", w->lines == 1 ? "" : ",\n", r->position.n,
+                          r->time.ns, r->args[0]);
+            put_text(w->console, (const char *)r->payload, r->size);
+            (void)fputs("]", w->console);
+        }
+        return;
+    }
+    if (w->shown >= REPORT_EVENTS || !trace_has_meaning(r) ||
+        (trace_event_info[r->event].class == TRACE_CLASS_IO && !w->io_too)) {
+        w->left++;
+        return;
+    }
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        return;
+    }
+    trace_render_fields(out, r);
+    if (fclose(out) == 0) {
+        (void)fprintf(w->events, "%s[%" PRIu64 ",%" PRIu64 ",%d,\"%s\",", w->shown == 0 ? "" : ",\n", r->position.n, r->time.ns,
+                      r->cpu == TRACE_NO_CPU ? -1 : (int)r->cpu, trace_event_info[r->event].name);
+        size_t skip = size > 0 && text[0] == ' ' ? 1 : 0;
+        put_text(w->events, text + skip, size - skip < 400 ? size - skip : 400);
+        (void)fputs("]", w->events);
+        w->shown++;
+    }
+    free(text);
+}
+
+static bool second_pass(struct report *p, struct rows *w, const char *path, struct error *err)
+{
+    struct trace_reader r;
+    struct trace_record record;
+    bool ok = trace_reader_open(&r, path, err);
+    u64 io = p->counts[TRACE_EVENT_port_read] + p->counts[TRACE_EVENT_port_write] +
+             p->counts[TRACE_EVENT_mmio_read] + p->counts[TRACE_EVENT_mmio_write];
+    w->io_too = io < REPORT_EVENTS / 2;
+    while (ok && trace_reader_next(&r, &record)) {
+        report_take(p, &record);
+        add_row(w, &record);
+    }
+    report_end(p);
+    trace_reader_close(&r);
+    return ok;
+}
+
+static void put_data(FILE *out, const struct report *p, const struct rows *w, const char *path)
+{
+    put_head(out, p, path);
+    put_timeline(out, p);
+    put_tables(out, p);
+    (void)fprintf(out, "\"lines\":%" PRIu64 ",\"console\":[%s],\n\"events_left\":%" PRIu64 ",\"events\":[%s]}", w->lines,
+                  w->console_text, w->left, w->events_text);
+}
+
+static bool write_html(const struct report *p, const struct rows *w, const char *path, const char *html,
+                       struct error *err)
+{
+    const char *page = (const char *)report_html;
+    const char *place = memmem(page, report_html_len, PLACE, strlen(PLACE));
+    FILE *out = fopen(html, "w");
+    if (out == NULL || place == NULL) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", html, strerror(errno));
+    }
+    size_t before = (size_t)(place - page), after = before + strlen(PLACE);
+    (void)fwrite(page, 1, before, out);
+    put_data(out, p, w, path);
+    (void)fwrite(page + after, 1, report_html_len - after, out);
+    return fclose(out) == 0 || error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written", html);
+}
+
+static bool make(struct report *p, const char *path, const char *html, struct error *err)
+{
+    struct rows w = {0};
+    w.console = open_memstream(&w.console_text, &w.console_size);
+    w.events = open_memstream(&w.events_text, &w.events_size);
+    bool ok = w.console != NULL && w.events != NULL;
+    ok = ok ? second_pass(p, &w, path, err) : error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+    ok = (w.console == NULL || fclose(w.console) == 0) && (w.events == NULL || fclose(w.events) == 0) && ok;
+    ok = ok && write_html(p, &w, path, html, err);
+    free(w.console_text);
+    free(w.events_text);
+    return ok;
+}
+
+bool trace_report(const char *path, const char *html, struct error *err)
+{
+    struct trace_reader r;
+    struct trace_record record;
+    struct report *p = calloc(1, sizeof *p);
+    u32 *shares = calloc((size_t)REPORT_CPUS * REPORT_MODES * REPORT_BUCKETS, sizeof *shares);
+    if (p == NULL || shares == NULL) {
+        free(p);
+        free(shares);
+        return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+    }
+    p->shares = shares;
+    bool ok = trace_reader_open(&r, path, err);
+    p->reader = &r;
+    while (ok && trace_reader_next(&r, &record)) {
+        report_measure(p, &record);
+    }
+    ok = ok && make(p, path, html, err);
+    trace_reader_close(&r);
+    free(shares);
+    free(p);
+    return ok;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What a report counts (report_collect.c) and writes (report.c). Everything is bounded; what is beyond a bound
+ * is counted as left out, and the report says so. */
+#ifndef VITRINE_TRACES_REPORT_PRIV_H
+#define VITRINE_TRACES_REPORT_PRIV_H
+
+#include "traces/render.h"
+
+#define REPORT_CPUS 16u
+#define REPORT_BUCKETS 1200u /* columns of the timeline */
+#define REPORT_GUESTS 62u
+#define REPORT_VCPUS 256u
+#define REPORT_REASONS 128u
+#define REPORT_CALLS 256u
+#define REPORT_CHILDREN 256u
+#define REPORT_OWNERS 1024u
+#define REPORT_LINES 5000u
+#define REPORT_EVENTS 12000u
+
+/* A guest: what shares one root of second-level tables (or has none of its own). */
+struct report_guest {
+    u64 root;
+    unsigned level;
+    u64 entries;
+};
+
+struct report_vcpu {
+    u64 vcpu;
+    unsigned guest, level;
+    /* The hypercall it waits for. */
+    bool calling;
+    unsigned call;
+    u64 since, order;
+};
+
+/* Where a processor is: 0 the host's side, 1 + n guest n. */
+struct report_cpu {
+    bool seen;
+    unsigned mode;
+    u64 since_ns, since_position;
+    unsigned vcpu;      /* that it left or runs; ~0: none */
+    u64 exit_reason;    /* of the exit that brought it to the host's side */
+    bool in_exit;
+};
+
+struct report_reason {
+    u64 reason, count, positions, most, most_at;
+};
+
+struct report_call {
+    u64 interface, number, count, done, positions, most, most_at, first_at, result;
+};
+
+/* Calls that were made while another one waited. */
+struct report_child {
+    unsigned parent, child;
+    u64 count, first_at;
+};
+
+struct report_latency {
+    u64 count, sum, least, most, most_at;
+    u64 raised[REPORT_CPUS]; /* virtual ns + 1 of the one that waits; 0: none */
+};
+
+struct report_owner {
+    u64 first, last, owner, level, rights, at;
+    char name[64];
+};
+
+struct report {
+    struct trace_reader *reader;
+    u64 first_ns; /* where the timeline begins: a little before the first guest */
+    u64 last_ns, last_position, records, counts[TRACE_EVENT_COUNT];
+    bool has_stop;
+    struct trace_record stop;
+    u64 stop_hash;
+    struct report_cpu cpus[REPORT_CPUS];
+    /* Virtual ns that a processor spent in a mode in each column. */
+    u32 *shares; /* [cpu][mode][bucket] */
+    struct report_guest guests[REPORT_GUESTS];
+    unsigned guest_count;
+    struct report_vcpu vcpus[REPORT_VCPUS];
+    unsigned vcpu_count;
+    struct report_reason reasons[REPORT_REASONS];
+    unsigned reason_count;
+    struct report_call calls[REPORT_CALLS];
+    unsigned call_count;
+    struct report_child children[REPORT_CHILDREN];
+    unsigned child_count;
+    u64 order;
+    struct report_latency latency[256];
+    struct report_owner owners[REPORT_OWNERS];
+    unsigned owner_count;
+    u64 left_out;
+    bool begun; /* the second pass has */
+};
+
+#define REPORT_MODES (REPORT_GUESTS + 1)
+static inline u32 *report_share(const struct report *p, unsigned cpu, unsigned mode, unsigned bucket)
+{
+    return &p->shares[(cpu * REPORT_MODES + mode) * REPORT_BUCKETS + bucket];
+}
+
+/* The first pass: where the run ends, how much of what there is. */
+void report_measure(struct report *p, const struct trace_record *r);
+/* The second: everything else. */
+void report_take(struct report *p, const struct trace_record *r);
+void report_end(struct report *p);
+
+#endif
