@@ -74,10 +74,12 @@ bool text_number(const char *s, u64 *value)
 
 void serial_init(void)
 {
-    out8(COM1 + 1, 1); /* received bytes: nobody takes the interrupt, but a peer may see that somebody reads */
+    out8(COM1 + 1, 0);
     out8(COM1 + 3, 3);
     out8(COM1 + 2, 1);
 }
+
+void serial_listen(bool on) { out8(COM1 + 1, on ? 1 : 0); }
 
 void serial_put(char c)
 {

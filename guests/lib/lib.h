@@ -59,6 +59,8 @@ bool text_number(const char *s, u64 *value);
 
 void serial_init(void);
 void serial_put(char c);
+/* The interrupt for received bytes, which goes nowhere: it says that somebody reads. */
+void serial_listen(bool on);
 /* -1: nothing typed. */
 int serial_get(void);
 /* %d %u %x %c %s %%, l; width, 0-fill, '-'. */

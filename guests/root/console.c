@@ -11,6 +11,7 @@ struct vm *attached;
 static const char *script;
 static char line[LINE];
 static u32 line_length;
+static bool listening;
 
 struct command {
     const char *first, *second; /* words; second NULL: any */
@@ -246,6 +247,17 @@ void console_start(const char *text)
     }
 }
 
+/* Keys are taken, and the receive interrupt is asked for so that a peer sees it, when there is somebody for them: the
+ * prompt, or a child that has opened its port. */
+static void listen(void)
+{
+    bool wants = attached != NULL ? (attached->uart.ier & 1) != 0 : *script == 0;
+    if (wants != listening) {
+        listening = wants;
+        serial_listen(wants);
+    }
+}
+
 void console_poll(void)
 {
     while (attached == NULL && run_script()) {
@@ -253,7 +265,8 @@ void console_poll(void)
             prompt();
         }
     }
-    for (int c = serial_get(); c >= 0; c = serial_get()) {
+    listen();
+    for (int c = listening ? serial_get() : -1; c >= 0; c = serial_get()) {
         if (attached == NULL) {
             key((char)c);
         } else if (c == DETACH) {
