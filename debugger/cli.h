@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+struct loaded_recording;
+
 int cli_run(int argc, char **argv, bool as_qemu);
 int cli_cpu(int argc, char **argv);
 int cli_replay(int argc, char **argv);
@@ -47,10 +49,12 @@ struct run_options {
     bool as_qemu; /* called as qemu-system-vitrine */
     bool hash;
     bool strict;
+    bool watch;
+    enum violation_policy on_violation;
     bool help;
     u32 log_classes;
     const char *log_file, *script;
-    const char *record;
+    const char *record, *save, *load;
     u32 trace_classes;
     enum pace pace;
     /* Options that decide what the guest sees, as given: a recording keeps them. A handler whose option
@@ -58,7 +62,8 @@ struct run_options {
     struct given_option given[MAX_GIVEN_OPTIONS];
     unsigned given_count;
     bool host_side;
-    bool host_side_only; /* refuse the others: the rest comes from a recording */
+    bool host_side_only; /* refuse the others: the rest comes from a recording or a snapshot */
+    bool going_on;       /* from a snapshot: what ends the run may be said anew */
     char *script_text;   /* freed with options_free */
     bool default_devices; /* -nodefaults clears it */
     bool modules_given;   /* --module was; an --initrd would have to stand before it */
@@ -92,11 +97,19 @@ void session_print_hash(struct machine *m, const struct run_result *result);
 
 /* Start the recording that the options ask for, if they do. (record.c) */
 bool record_start(struct run_options *o, struct machine *m, struct error *err);
-bool record_finish(struct machine *m, const struct run_result *result, struct error *err);
+/* At the end: the last hash; what drives held where the run has written; then (commit) the drives' files are
+ * brought up to date. */
+bool record_finish(struct machine *m, const struct run_result *result, bool commit, struct error *err);
+
+/* --save and --load: a snapshot of the machine with its configuration; m becomes what was saved. */
+bool record_save(const struct run_options *o, struct machine *m, struct error *err);
+bool record_load(const struct run_options *o, struct machine *m, struct error *err);
 
 /* Take a recording's configuration apart into options, and check its files against what was recorded.
  * map: where files have moved to, as --file OLD=NEW says. */
-bool record_restore(struct run_options *o, const char *config, const struct file_map *map,
+bool record_restore(struct run_options *o, const struct loaded_recording *l, const struct file_map *map,
                     unsigned map_count, struct error *err);
+/* The drives of the machine as they were before the recorded run. */
+bool record_restore_disks(struct machine *m, const struct loaded_recording *l, struct error *err);
 
 #endif

@@ -110,7 +110,7 @@ static int replay(struct run_options *o, struct machine *m, const struct loaded_
 {
     struct error err = {0};
     struct run_result r;
-    if (!record_start(o, m, &err)) {
+    if ((o->load != NULL && !record_load(o, m, &err)) || !record_start(o, m, &err)) {
         return cli_fail(&err);
     }
     evidence_start_replay(m, &l->recording);
@@ -121,14 +121,14 @@ static int replay(struct run_options *o, struct machine *m, const struct loaded_
         session_print_hash(m, &r);
     }
     if (r.reason == STOP_INTERRUPTED) {
-        (void)record_finish(m, &r, &err);
+        (void)record_finish(m, &r, false, &err);
         return EXIT_STATUS_INTERRUPTED;
     }
     bool same = check_end(m, l, &r, &err);
     struct run_result end = same && l->has_stop
                                 ? (struct run_result){.reason = l->reason, .code = l->code}
                                 : r;
-    if (!record_finish(m, &end, &err) || !same) {
+    if (!record_finish(m, &end, false, &err) || !same) {
         return cli_fail(&err);
     }
     (void)fflush(stdout);
@@ -143,10 +143,11 @@ static int replay(struct run_options *o, struct machine *m, const struct loaded_
 static bool set_up(struct run_options *o, struct replay_arguments *a, const struct loaded_recording *l,
                    struct error *err)
 {
-    if (!record_restore(o, l->config, a->map, a->map_count, err)) {
+    if (!record_restore(o, l, a->map, a->map_count, err)) {
         return false;
     }
     o->host_side_only = true;
+    o->machine.disks_stay = true;
     if (!options_parse(o, a->rest_count, a->rest, err)) {
         return false;
     }
@@ -184,7 +185,7 @@ int cli_replay(int argc, char **argv)
         status = cli_fail(&err);
     } else {
         struct machine *m = machine_new(&o.machine, &err);
-        status = m != NULL ? replay(&o, m, &l) : cli_fail(&err);
+        status = m != NULL && record_restore_disks(m, &l, &err) ? replay(&o, m, &l) : cli_fail(&err);
         machine_free(m);
     }
     options_free(&o);

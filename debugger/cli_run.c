@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitrine run: boot a machine, show its consoles, report how it ended. */
 #include "debugger/cli.h"
+#include "machine/watching.h"
+#include "traces/load.h"
+#include "traces/snapshot.h"
+
+#include <string.h>
 
 static int run_machine(struct run_options *o, struct machine *m)
 {
     struct error err = {0};
     struct run_result r;
-    if (!record_start(o, m, &err) || !session_run(o, m, true, &r, &err)) {
+    if ((o->load != NULL && !record_load(o, m, &err)) || !record_start(o, m, &err) ||
+        !session_run(o, m, true, &r, &err)) {
         return cli_fail(&err);
     }
     for (unsigned i = 0; i < m->set.count; i++) {
@@ -18,13 +24,46 @@ static int run_machine(struct run_options *o, struct machine *m)
     if (r.reason == STOP_ERROR || r.reason == STOP_DIFFERS) {
         (void)cli_fail(&m->error);
     }
+    if (status == EXIT_STATUS_OK && watching_violations(m) != 0) {
+        status = EXIT_STATUS_VIOLATION;
+    }
     if (o->hash) {
         session_print_hash(m, &r);
     }
-    if (!record_finish(m, &r, &err) || !machine_commit(m, &err)) {
+    /* The changes of the disks of a saved machine are in the snapshot: it needs the files as they were. */
+    bool kept = o->save == NULL || record_save(o, m, &err);
+    if (!record_finish(m, &r, o->save == NULL, &err) || !kept) {
         status = cli_fail(&err);
     }
     return status;
+}
+
+/* The value of --load among the arguments; NULL: none. */
+static const char *find_load(int argc, char **argv)
+{
+    for (int i = 0; i + 1 < argc; i++) {
+        if (strcmp(argv[i], "--load") == 0 || strcmp(argv[i], "-load") == 0) {
+            return argv[i + 1];
+        }
+    }
+    return NULL;
+}
+
+/* A saved machine's options come first. */
+static bool take_saved_options(struct run_options *o, const char *path, struct error *err)
+{
+    struct snapshot s;
+    if (path == NULL) {
+        return true;
+    }
+    if (!snapshot_read(&s, path, err)) {
+        return false;
+    }
+    const struct loaded_recording was = {.config = s.config};
+    bool ok = record_restore(o, &was, NULL, 0, err);
+    snapshot_free(&s);
+    o->host_side_only = o->going_on = true;
+    return ok;
 }
 
 int cli_run(int argc, char **argv, bool as_qemu)
@@ -33,7 +72,7 @@ int cli_run(int argc, char **argv, bool as_qemu)
     struct run_options o;
     options_init(&o, as_qemu);
     int status;
-    if (!options_parse(&o, argc, argv, &err)) {
+    if (!take_saved_options(&o, find_load(argc, argv), &err) || !options_parse(&o, argc, argv, &err)) {
         status = cli_fail(&err);
     } else if (o.help) {
         status = EXIT_STATUS_OK;

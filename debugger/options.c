@@ -125,13 +125,20 @@ static bool unknown_option(struct run_options *o, const char *name, const char *
                      near != NULL ? "?" : "; --help lists them");
 }
 
+/* What may be said anew for a saved machine. */
+static bool decides_the_end(const char *name)
+{
+    return strcmp(name, "load") == 0 || strcmp(name, "stop-on") == 0 || strcmp(name, "max-instructions") == 0;
+}
+
 static bool note_given(struct run_options *o, const struct option_row *row, const char *value,
                        struct error *err)
 {
     char *name = options_keep(o, row->names);
     name[strcspn(name, "|")] = '\0';
-    if (o->host_side_only) {
-        return error_set(err, EXIT_STATUS_USAGE, "--%s: a replay takes this from its recording", name);
+    if (o->host_side_only && !(o->going_on && decides_the_end(name))) {
+        return error_set(err, EXIT_STATUS_USAGE, "--%s: %s", name,
+                         o->going_on ? "a saved machine brings its own" : "a replay takes this from its recording");
     }
     if (o->given_count == MAX_GIVEN_OPTIONS) {
         return error_set(err, EXIT_STATUS_USAGE, "more than %d options", MAX_GIVEN_OPTIONS);

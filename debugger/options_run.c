@@ -64,12 +64,30 @@ bool opt_hash(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+bool opt_save(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->host_side = true;
+    o->save = v;
+    return true;
+}
+
+/* What ended the run that was saved is no end of this one. */
+bool opt_load(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->load = v;
+    o->machine.max_instructions = 0;
+    o->machine.stop_on = NULL;
+    return true;
+}
+
 bool opt_log(struct run_options *o, const char *v, struct error *err)
 {
     u32 classes;
     if (!log_parse_classes(v, &classes)) {
         return error_set(err, EXIT_STATUS_USAGE, "--log %s: unknown class; known are "
-                         "guest_errors,unimp,int,cpu,device,vmx,svm,exec,jit,all", v);
+                         "guest_errors,unimp,int,cpu,device,iommu,watch,vmx,svm,exec,jit,all", v);
     }
     o->host_side = true;
     o->log_classes |= classes;
@@ -89,6 +107,27 @@ bool opt_strict(struct run_options *o, const char *v, struct error *err)
     UNUSED(v);
     UNUSED(err);
     o->strict = true;
+    return true;
+}
+
+bool opt_watch(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->host_side = true;
+    o->watch = true;
+    return true;
+}
+
+bool opt_on_violation(struct run_options *o, const char *v, struct error *err)
+{
+    bool stop = strcmp(v, "stop") == 0;
+    if (!stop && strcmp(v, "report") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--on-violation %s: stop or report is wanted", v);
+    }
+    o->host_side = true;
+    o->watch = true;
+    o->on_violation = stop ? VIOLATION_STOP : VIOLATION_REPORT;
     return true;
 }
 

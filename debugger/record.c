@@ -15,6 +15,10 @@
 
 #include "base/hash.h"
 #include "machine/evidence.h"
+#include "machine/host/block.h"
+#include "trace/events.h"
+#include "traces/load.h"
+#include "traces/snapshot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +71,7 @@ static bool digest_file(const char *path, struct digest *d, struct error *err)
     return true;
 }
 
-#define MAX_FILES (MACHINE_MAX_MODULES + MACHINE_MAX_DRIVES + 2)
+#define MAX_FILES (MACHINE_MAX_MODULES + MACHINE_MAX_DRIVES + 3)
 
 /* Names of the files that a configuration reads, as it has them. */
 static unsigned list_files(const struct machine_config *c, const char *paths[MAX_FILES])
@@ -116,11 +120,14 @@ static void put_number(FILE *out, const char *name, u64 value, const char *unit)
     (void)fprintf(out, "option %s %" PRIu64 "%s\n", name, value, unit);
 }
 
-static bool put_files(FILE *out, const struct run_options *o, const struct machine *m,
+static bool put_files(FILE *out, const struct run_options *o, const struct machine *m, bool for_snapshot,
                       struct error *err)
 {
     const char *paths[MAX_FILES];
     unsigned n = list_files(&o->machine, paths);
+    if (o->load != NULL && !for_snapshot) {
+        paths[n++] = o->load;
+    }
     for (unsigned i = 0; i < n; i++) {
         struct digest d;
         if (!digest_file(machine_file(m, paths[i]), &d, err)) {
@@ -135,7 +142,8 @@ static bool put_files(FILE *out, const struct run_options *o, const struct machi
     return true;
 }
 
-static bool put_config(FILE *out, const struct run_options *o, const struct machine *m,
+/* for_snapshot: what a snapshot was itself loaded from does not matter to it. */
+static bool put_config(FILE *out, const struct run_options *o, const struct machine *m, bool for_snapshot,
                        struct error *err)
 {
     const struct machine_config *c = &o->machine;
@@ -148,7 +156,9 @@ static bool put_config(FILE *out, const struct run_options *o, const struct mach
     }
     (void)fprintf(out, "qemu %d\n", o->as_qemu ? 1 : 0);
     for (unsigned i = 0; i < o->given_count; i++) {
-        put_option(out, o->given[i].name, o->given[i].value);
+        if (!for_snapshot || strcmp(o->given[i].name, "load") != 0) {
+            put_option(out, o->given[i].name, o->given[i].value);
+        }
     }
     /* Defaults may change from build to build. */
     put_number(out, "memory", c->ram_bytes, "B");
@@ -169,7 +179,55 @@ static bool put_config(FILE *out, const struct run_options *o, const struct mach
         put_value(out, c->script);
         (void)fputc('\n', out);
     }
-    return put_files(out, o, m, err);
+    return put_files(out, o, m, for_snapshot, err);
+}
+
+/* The configuration as text, to be freed; NULL with a line in *err. */
+static char *config_text(const struct run_options *o, const struct machine *m, bool for_snapshot,
+                         struct error *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (out == NULL) {
+        (void)error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+        return NULL;
+    }
+    bool ok = put_config(out, o, m, for_snapshot, err);
+    if (fclose(out) != 0 || !ok) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+static bool create(const char *path, int *fd, struct error *err)
+{
+    *fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    return *fd >= 0 ||
+           error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", path, strerror(errno));
+}
+
+bool record_save(const struct run_options *o, struct machine *m, struct error *err)
+{
+    int fd;
+    char *text = config_text(o, m, true, err);
+    bool ok = text != NULL && create(o->save, &fd, err) && snapshot_write(m, fd, text, err);
+    free(text);
+    return ok;
+}
+
+bool record_load(const struct run_options *o, struct machine *m, struct error *err)
+{
+    struct snapshot s;
+    const char *path = machine_file(m, o->load);
+    if (!snapshot_read(&s, path, err)) {
+        return false;
+    }
+    struct error inner = {0};
+    bool ok = snapshot_apply(&s, m, &inner) || error_set(err, inner.status, "%s: %s", path, inner.text);
+    snapshot_free(&s);
+    return ok;
 }
 
 bool record_start(struct run_options *o, struct machine *m, struct error *err)
@@ -178,18 +236,9 @@ bool record_start(struct run_options *o, struct machine *m, struct error *err)
         return o->trace_classes == 0 ||
                error_set(err, EXIT_STATUS_USAGE, "--trace wants --record FILE to write to");
     }
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (out == NULL) {
-        return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
-    }
-    bool ok = put_config(out, o, m, err);
-    ok = fclose(out) == 0 && ok;
-    int fd = ok ? open(o->record, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
-    if (ok && fd < 0) {
-        ok = error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", o->record, strerror(errno));
-    }
+    int fd;
+    char *text = config_text(o, m, false, err);
+    bool ok = text != NULL && create(o->record, &fd, err);
     ok = ok && trace_start(&m->trace, fd, o->trace_classes, text, err);
     free(text);
     if (ok) {
@@ -198,16 +247,81 @@ bool record_start(struct run_options *o, struct machine *m, struct error *err)
     return ok;
 }
 
-bool record_finish(struct machine *m, const struct run_result *result, struct error *err)
+/* ---- Drives ---- */
+
+struct block_writer {
+    struct machine *m;
+    unsigned drive;
+    bool any;
+};
+
+static bool put_block(void *self, u64 offset, const u8 *bytes, u32 len)
 {
+    struct block_writer *w = self;
+    w->any = true;
+    trace_disk_block(&w->m->trace, TRACE_NO_CPU, w->drive, offset, bytes, len);
+    return true;
+}
+
+/* Which drives' files differ from what they were, with what they held. */
+static bool put_disk_blocks(struct machine *m, bool changed[MACHINE_MAX_DRIVES], struct error *err)
+{
+    for (unsigned i = 0; i < m->disk_count; i++) {
+        struct block_writer w = {.m = m, .drive = i};
+        if (!block_each_before(m->disks[i], put_block, &w, err)) {
+            return false;
+        }
+        changed[i] = w.any;
+    }
+    trace_flush(&m->trace); /* before the files are touched */
+    return true;
+}
+
+static bool put_disk_afters(struct machine *m, const bool changed[MACHINE_MAX_DRIVES], struct error *err)
+{
+    for (unsigned i = 0; i < m->disk_count; i++) {
+        const char *path = m->config.drives[i].path;
+        struct digest d;
+        if (changed[i] && !digest_file(machine_file(m, path), &d, err)) {
+            return false;
+        }
+        if (changed[i]) {
+            trace_disk_after(&m->trace, TRACE_NO_CPU, i, d.size, d.hash, path, (u32)strlen(path));
+        }
+    }
+    return true;
+}
+
+bool record_finish(struct machine *m, const struct run_result *result, bool commit, struct error *err)
+{
+    bool changed[MACHINE_MAX_DRIVES] = {false};
+    bool recording = m->trace.fd >= 0;
     evidence_record_end(m, result);
-    return trace_finish(&m->trace, err);
+    bool ok = !recording || put_disk_blocks(m, changed, err);
+    ok = (!commit || machine_commit(m, err)) && ok;
+    ok = ok && (!recording || put_disk_afters(m, changed, err));
+    return trace_finish(&m->trace, err) && ok;
+}
+
+bool record_restore_disks(struct machine *m, const struct loaded_recording *l, struct error *err)
+{
+    for (size_t i = 0; i < l->disk_block_count; i++) {
+        const struct disk_block *b = &l->disk_blocks[i];
+        if (b->drive >= m->disk_count) {
+            return error_set(err, EXIT_STATUS_BAD_FILE, "the recording is damaged: a block of no drive");
+        }
+        if (!block_put_before(m->disks[b->drive], b->offset, b->bytes, b->size, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* ---- Reading ---- */
 
 struct restorer {
     struct run_options *o;
+    const struct loaded_recording *l;
     const struct file_map *map;
     unsigned map_count;
     char *argv[2 * MAX_GIVEN_OPTIONS];
@@ -272,6 +386,19 @@ static const char *find_file(struct restorer *r, const char *path)
     return options_keep(r->o, whole);
 }
 
+/* Is it a drive's file as the recorded run left it? What it held before is in the recording then. A run killed
+ * while it wrote to files has not said how it left them: the replay will show. */
+static bool is_as_left(const struct loaded_recording *l, const char *path, const struct digest *d)
+{
+    for (size_t i = 0; i < l->disk_after_count; i++) {
+        const struct disk_after *a = &l->disk_afters[i];
+        if (strcmp(a->path, path) == 0 && a->size == d->size && a->hash == d->hash) {
+            return true;
+        }
+    }
+    return l->disk_after_count == 0 && l->disk_block_count > 0;
+}
+
 static bool take_file(struct restorer *r, char *rest)
 {
     u64 size, hash;
@@ -287,10 +414,10 @@ static bool take_file(struct restorer *r, char *rest)
     if (!digest_file(now, &d, r->err)) {
         return false;
     }
-    if (d.size != size || d.hash != hash) {
+    if ((d.size != size || d.hash != hash) && !is_as_left(r->l, path, &d)) {
         return error_set(r->err, EXIT_STATUS_BAD_FILE,
-                         "%s is not the file that was recorded; --file %s=COPY names another "
-                         "(to keep a disk as it is, record with snapshot=on)",
+                         "%s is not the file that was recorded, nor as the recorded run left it; "
+                         "--file %s=COPY names another (to keep a disk as it is, record with snapshot=on)",
                          now, path);
     }
     r->files[r->file_count++] = (struct file_map){.from = path, .to = now};
@@ -334,11 +461,11 @@ static bool take_line(struct restorer *r, char *line)
     return true;
 }
 
-bool record_restore(struct run_options *o, const char *config, const struct file_map *map,
+bool record_restore(struct run_options *o, const struct loaded_recording *l, const struct file_map *map,
                     unsigned map_count, struct error *err)
 {
     struct restorer *r = calloc(1, sizeof *r);
-    char *text = options_keep(o, config);
+    char *text = options_keep(o, l->config);
     /* The list lives as long as the options. */
     struct file_map *room = options_keep_room(o, MAX_FILES * sizeof(struct file_map));
     bool ok = r != NULL;
@@ -346,6 +473,7 @@ bool record_restore(struct run_options *o, const char *config, const struct file
         return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
     }
     r->o = o;
+    r->l = l;
     r->map = map;
     r->map_count = map_count;
     r->err = err;

@@ -3,10 +3,12 @@
 #include "debugger/cli.h"
 
 #include "machine/boot/boot.h"
+#include "machine/watching.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int cli_fail(const struct error *err)
@@ -65,8 +67,14 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
         outside_detach(m);
         return false;
     }
+    if (o->watch) {
+        watching_start(m, o->on_violation);
+    }
     catch_signals(m);
     *result = machine_run(m);
+    if (o->watch) {
+        watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
+    }
     outside_detach(m);
     interrupt_flag = NULL;
     if (m->log.out != NULL) {
@@ -101,6 +109,8 @@ int session_status(const struct machine *m, const struct run_result *r)
     case STOP_ERROR:
     case STOP_DIFFERS:
         return (int)m->error.status;
+    case STOP_VIOLATION:
+        return EXIT_STATUS_VIOLATION;
     case STOP_POSITION: /* of the debugger; the command line asks for none */
     case STOP_STRICT:
     case STOP_NONE:
@@ -132,9 +142,75 @@ static void choose_input(const struct run_options *o, struct console_config *c, 
     }
 }
 
+/* ---- Files that are written ---- */
+
+struct written {
+    const char *option, *path;
+};
+
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+static unsigned list_written(const struct run_options *o, struct written *list)
+{
+    unsigned n = 0;
+    list[n++] = (struct written){"record", o->record};
+    list[n++] = (struct written){"D", o->log_file};
+    list[n++] = (struct written){"debugcon", o->machine.debugcon.path};
+    list[n++] = (struct written){"virtio-console", o->machine.virtcon.path};
+    for (unsigned i = 0; i < o->machine.serial_count; i++) {
+        list[n++] = (struct written){"serial", o->machine.serial[i].path};
+    }
+    return n;
+}
+
+static const char *read_file(const struct run_options *o, unsigned i)
+{
+    const struct machine_config *c = &o->machine;
+    const char *single[] = {c->kernel, c->firmware, o->script};
+    if (i < ARRAY_LEN(single)) {
+        return single[i];
+    }
+    i -= (unsigned)ARRAY_LEN(single);
+    return i < c->module_count ? c->modules[i].path : c->drives[i - c->module_count].path;
+}
+
+/* A slip of the pen must not cost a disk: what is opened to be written must be nothing that is read. */
+static bool check_written(const struct run_options *o, struct error *err)
+{
+    struct written list[MACHINE_MAX_SERIAL + 4];
+    unsigned count = list_written(o, list);
+    unsigned reads = 3 + o->machine.module_count + o->machine.drive_count;
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned k = 0; k < reads && list[i].path != NULL; k++) {
+            const char *path = read_file(o, k);
+            if (path != NULL && same_file(list[i].path, path)) {
+                return error_set(err, EXIT_STATUS_USAGE, "--%s %s: the machine reads this file; it would be overwritten",
+                                 list[i].option, list[i].path);
+            }
+        }
+        for (unsigned k = 0; k < i && list[i].path != NULL; k++) {
+            if (list[k].path != NULL &&
+                (strcmp(list[i].path, list[k].path) == 0 ? strncmp(list[i].path, "/dev/", 5) != 0
+                                                         : same_file(list[i].path, list[k].path))) {
+                return error_set(err, EXIT_STATUS_USAGE, "--%s and --%s both write to %s", list[k].option,
+                                 list[i].option, list[i].path);
+            }
+        }
+    }
+    return true;
+}
+
 bool options_prepare(struct run_options *o, struct error *err)
 {
     bool stdio = false;
+    if (!check_written(o, err)) {
+        return false;
+    }
     if (o->script != NULL) {
         struct boot_file f;
         if (!boot_read_file("script", o->script, &f, err)) {

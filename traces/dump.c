@@ -104,7 +104,7 @@ void trace_stat(struct trace_reader *r, FILE *out)
     }
     if (stop.event == TRACE_EVENT_stop) {
         (void)fprintf(out, "  end %s %" PRIu64 ", hash %016" PRIx64 "\n",
-                      stop_reason_name((enum stop_reason)(stop.args[0] <= STOP_DIFFERS ? stop.args[0] : 0)),
+                      stop_reason_name((enum stop_reason)(stop.args[0] <= STOP_REASON_LAST ? stop.args[0] : 0)),
                       stop.args[1], stop.args[2]);
     } else {
         (void)fprintf(out, "  no end: the recording was cut\n");

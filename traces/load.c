@@ -25,6 +25,7 @@ static const u8 *keep(struct loaded_recording *l, const u8 *bytes, u32 size)
         return NULL;
     }
     memcpy(copy, bytes, size);
+    copy[size] = 0;
     blocks[l->block_count++] = copy;
     return copy;
 }
@@ -54,8 +55,40 @@ static bool add_input(struct loaded_recording *l, struct gate_entry entry)
     return true;
 }
 
+static bool add_disk_block(struct loaded_recording *l, const struct trace_record *r)
+{
+    struct disk_block *list = grow(l->disk_blocks, l->disk_block_count, sizeof *list);
+    const u8 *bytes = list != NULL ? keep(l, r->payload, r->size) : NULL;
+    l->disk_blocks = list != NULL ? list : l->disk_blocks;
+    if (bytes == NULL) {
+        return false;
+    }
+    list[l->disk_block_count++] =
+        (struct disk_block){.drive = r->args[0], .offset = r->args[1], .bytes = bytes, .size = r->size};
+    return true;
+}
+
+static bool add_disk_after(struct loaded_recording *l, const struct trace_record *r)
+{
+    struct disk_after *list = grow(l->disk_afters, l->disk_after_count, sizeof *list);
+    const u8 *path = list != NULL ? keep(l, r->payload, r->size) : NULL;
+    l->disk_afters = list != NULL ? list : l->disk_afters;
+    if (path == NULL) {
+        return false;
+    }
+    list[l->disk_after_count++] =
+        (struct disk_after){.size = r->args[1], .hash = r->args[2], .path = (const char *)path};
+    return true;
+}
+
 static bool add(struct loaded_recording *l, const struct trace_record *r)
 {
+    if (r->event == TRACE_EVENT_disk_block) {
+        return add_disk_block(l, r);
+    }
+    if (r->event == TRACE_EVENT_disk_after) {
+        return add_disk_after(l, r);
+    }
     if (r->event == TRACE_EVENT_input && r->args[0] < GATE_END) {
         const u8 *bytes = keep(l, r->payload, r->size);
         l->input_count++;
@@ -75,7 +108,7 @@ static bool add(struct loaded_recording *l, const struct trace_record *r)
     }
     if (r->event == TRACE_EVENT_stop && !l->has_stop) {
         l->has_stop = true;
-        l->reason = r->args[0] <= STOP_DIFFERS ? (enum stop_reason)r->args[0] : STOP_NONE;
+        l->reason = r->args[0] <= STOP_REASON_LAST ? (enum stop_reason)r->args[0] : STOP_NONE;
         l->code = (u32)r->args[1];
         return make_mark(l, r, r->args[2], r->args[3], &l->stop);
     }
@@ -102,6 +135,9 @@ static bool load(struct loaded_recording *l, struct trace_reader *r, struct erro
         record.position = position;
         record.time = time;
         ok = add(l, &record);
+    }
+    if (r->is_snapshot) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "%s", r->end.text);
     }
     bool by_itself = l->has_stop && !is_ordered(l->reason);
     ok = ok && add_input(l, (struct gate_entry){.source = GATE_END,
@@ -141,6 +177,8 @@ void recording_free(struct loaded_recording *l)
     }
     free(l->blocks);
     free(l->inputs);
+    free(l->disk_blocks);
+    free(l->disk_afters);
     free(l->marks);
     free(l->config);
     *l = (struct loaded_recording){0};

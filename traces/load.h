@@ -6,6 +6,17 @@
 #include "machine/evidence.h"
 #include "traces/reader.h"
 
+struct disk_block {
+    u64 drive, offset;
+    const u8 *bytes;
+    u32 size;
+};
+
+struct disk_after {
+    u64 size, hash;
+    const char *path;
+};
+
 struct loaded_recording {
     struct machine_recording recording;
     char *config;
@@ -19,6 +30,11 @@ struct loaded_recording {
     enum stop_reason reason;
     u32 code;
     struct machine_mark stop;
+    /* What its drives held before it wrote to their files, and the files as it left them. */
+    struct disk_block *disk_blocks;
+    size_t disk_block_count;
+    struct disk_after *disk_afters;
+    size_t disk_after_count;
     struct error cut; /* why the file ended early; status 0: it did not */
 };
 

@@ -170,9 +170,25 @@ bool trace_reader_next(struct trace_reader *r, struct trace_record *record)
         if (!next_chunk(r, &type)) {
             return false;
         }
+        if (type == TRACE_CHUNK_STATE) {
+            r->is_snapshot = true;
+            return stop(r, "a snapshot, not a recording (`vitrine run --load` goes on from it)");
+        }
         if (type != TRACE_CHUNK_RECORDS) {
             return stop(r, "the recording is damaged: an unknown chunk");
         }
     }
     return take(r, record);
+}
+
+bool trace_reader_next_state(struct trace_reader *r, const u8 **data, size_t *n)
+{
+    u32 type;
+    if (!next_chunk(r, &type) || type != TRACE_CHUNK_STATE) {
+        return false;
+    }
+    *data = r->chunk;
+    *n = r->chunk_size;
+    r->chunk_at = r->chunk_size;
+    return true;
 }

@@ -23,6 +23,7 @@ struct trace_reader {
     const u8 *data; /* the whole file */
     size_t size, at;
     bool mapped;
+    bool is_snapshot; /* a piece of state was met */
     u32 version;
     char *config; /* text, NUL-terminated */
     u8 *chunk;    /* records of the current chunk */
@@ -38,5 +39,9 @@ bool trace_reader_memory(struct trace_reader *r, const u8 *data, size_t size, st
 void trace_reader_close(struct trace_reader *r);
 /* The next record; false at the end (see r->end). */
 bool trace_reader_next(struct trace_reader *r, struct trace_record *record);
+
+/* The next piece of a snapshot's state, until the next call; false at the end (see r->end) and in a
+ * recording. */
+bool trace_reader_next_state(struct trace_reader *r, const u8 **data, size_t *n);
 
 #endif

@@ -4,6 +4,7 @@
 #include "base/bytes.h"
 #include "machine/evidence.h"
 #include "trace/gate.h"
+#include "watch/watch.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -63,12 +64,16 @@ static const char *word_for(const struct trace_field *f, u64 v)
     static const char *const events[] = {"none", "exception", "int-n", "int3",
                                          "int1", "interrupt", "nmi",   "shutdown"};
     static const char *const changes[] = {"reset", "init", "sipi", "smi", "shutdown"};
+    static const char *const routes[] = {"nothing", "everything", "tables"};
     static const char *const accesses[] = {"read", "write", "interrupt"};
     if (is_kind(f, "event_kind")) {
         return v < ARRAY_LEN(events) ? events[v] : NULL;
     }
     if (is_kind(f, "cpu_change")) {
         return v < ARRAY_LEN(changes) ? changes[v] : NULL;
+    }
+    if (is_kind(f, "device_route")) {
+        return v < ARRAY_LEN(routes) ? routes[v] : NULL;
     }
     if (is_kind(f, "svm_exit")) {
         return svm_exit_word(v);
@@ -83,7 +88,7 @@ static const char *word_for(const struct trace_field *f, u64 v)
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;
     }
     if (is_kind(f, "stop")) {
-        return v <= STOP_DIFFERS ? stop_reason_name((enum stop_reason)v) : NULL;
+        return v <= STOP_REASON_LAST ? stop_reason_name((enum stop_reason)v) : NULL;
     }
     return NULL;
 }
@@ -98,6 +103,10 @@ static void put_number(FILE *out, const struct trace_record *r, const struct tra
     }
     if (word != NULL) {
         (void)fprintf(out, json ? "\"%s\"" : "%s", word);
+    } else if (is_kind(f, "caller")) {
+        (void)fprintf(out, json ? "\"%u %s cpl%u\"" : "%u %s cpl%u", (unsigned)v,
+                      watch_abi_name((enum watch_abi)((v >> 32 & 0xff) % (WATCH_ABI_OTHER + 1))),
+                      (unsigned)(v >> 40 & 3));
     } else if (is_kind(f, "pci")) {
         (void)fprintf(out, json ? "\"%02x:%02x.%x\"" : "%02x:%02x.%x", (unsigned)(v >> 8 & 0xff),
                       (unsigned)(v >> 3 & 31), (unsigned)(v & 7));

@@ -45,6 +45,8 @@ enum hv_status {
     HV_INVALID_SYNIC_STATE = 0x18,
     HV_OBJECT_IN_USE = 0x19,
     HV_NO_DATA = 0x1b,
+    HV_INVALID_REGISTER_VALUE = 0x50,
+    HV_INVALID_VTL_STATE = 0x51,
 };
 
 struct hv_partition_input { /* Initialize, Finalize, Delete, ClearVirtualInterrupt */
@@ -90,6 +92,7 @@ struct hv_intercept_input {
 #define HV_INTERCEPT_MSR 1u
 #define HV_INTERCEPT_CPUID 2u
 #define HV_INTERCEPT_EXCEPTION 3u
+#define HV_INTERCEPT_HYPERCALL 8u
 #define HV_INTERCEPT_READ 1u
 #define HV_INTERCEPT_WRITE 2u
 #define HV_INTERCEPT_EXECUTE 4u
@@ -165,6 +168,12 @@ struct hv_assert_input {
     uint64_t control; /* 31:0 type, 32 level, 33 logical */
     uint64_t destination;
     uint32_t vector;
+    uint8_t vtl, reserved[3];
+};
+
+struct hv_protection_input { /* ModifyVtlProtectionMask */
+    uint64_t partition;
+    uint32_t flags;
     uint8_t vtl, reserved[3];
 };
 

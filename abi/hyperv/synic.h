@@ -28,6 +28,7 @@
 #define HV_MESSAGE_GPA_INTERCEPT 0x80000001u
 #define HV_MESSAGE_TIMER_EXPIRED 0x80000010u
 #define HV_MESSAGE_UNRECOVERABLE 0x80000021u
+#define HV_MESSAGE_HYPERCALL 0x80000050u
 #define HV_MESSAGE_IO_PORT 0x80010000u
 #define HV_MESSAGE_MSR 0x80010001u
 #define HV_MESSAGE_CPUID 0x80010002u
@@ -104,6 +105,14 @@ struct hv_cpuid_message {
     uint64_t default_rax, default_rcx, default_rdx, default_rbx;
 };
 _Static_assert(sizeof(struct hv_cpuid_message) == 104, "CPUID message");
+
+struct hv_hypercall_message {
+    struct hv_intercept_header header;
+    uint64_t rax, rbx, rcx, rdx, r8, rsi, rdi;
+    uint8_t xmm[96];
+    uint32_t flags, reserved;
+};
+_Static_assert(sizeof(struct hv_hypercall_message) == 200, "hypercall message");
 
 struct hv_timer_message {
     uint32_t timer, reserved;

@@ -175,6 +175,7 @@ enum vmcs_activity { VMCS_ACTIVE, VMCS_HLT, VMCS_SHUTDOWN, VMCS_WAIT_SIPI };
 #define EPT_A 0x100u
 #define EPT_D 0x200u
 #define EPT_XU 0x400u
+#define EPT_SPP 0x2000000000000000u /* sub-page write permissions decide */
 #define EPT_SUPPRESS_VE 0x8000000000000000u
 
 /* Exit qualification of EPT violations */
@@ -190,6 +191,9 @@ enum vmcs_activity { VMCS_ACTIVE, VMCS_HLT, VMCS_SHUTDOWN, VMCS_WAIT_SIPI };
 #define EPTQ_NX 0x800u
 #define EPTQ_NMI_UNBLOCKED 0x1000u
 #define EPTQ_SHADOW_STACK 0x2000u
+
+/* Exit qualification of SPP-related events */
+#define SPPQ_MISS 0x800u /* else a misconfiguration */
 
 /* Qualification of VM-entry failures due to guest state */
 enum entry_failure { ENTRY_FAIL_DEFAULT = 0, ENTRY_FAIL_PDPTE = 2, ENTRY_FAIL_NMI = 3, ENTRY_FAIL_LINK = 4 };

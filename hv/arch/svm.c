@@ -11,6 +11,7 @@
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/vp.h"
+#include "hv/vcpu/vtl.h"
 
 #define CPUID_SVM_NP 0x1u
 #define CPUID_SVM_NRIP 0x8u
@@ -166,6 +167,7 @@ static const struct field fields[] = {
     FIELD(cr0, cr0),
     FIELD(cr3, cr3),
     FIELD(cr4, cr4),
+    FIELD(dr6, dr6),
     FIELD(dr7, dr7),
     FIELD(g_pat, pat),
     FIELD(star, star),
@@ -328,7 +330,7 @@ static void svm_enter(struct vp *vp, struct hv_exit *e)
     set64(vp, VMCB_cr2, r->cr2);
     set64(vp, VMCB_rsp, vp->gpr[X86_RSP]);
     set64(vp, VMCB_rax, vp->gpr[X86_RAX]);
-    set64(vp, VMCB_n_cr3, ptr_to_spa(vp->partition->slat));
+    set64(vp, VMCB_n_cr3, ptr_to_spa(vtl_slat(vp)));
     set64(vp, VMCB_int_state, vp->shadow ? INT_STATE_SHADOW : 0);
     set64(vp, VMCB_eventinj, injection(&vp->event));
     u32 window = vp->want_window ? V_IRQ | V_INTR_PRIO | V_IGN_TPR : 0;

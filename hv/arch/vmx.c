@@ -10,6 +10,7 @@
 #include "hv/core/string.h"
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
+#include "hv/vcpu/vtl.h"
 
 #define BASIC_TRUE_CONTROLS BIT(55)
 #define EPTP_WB_4_LEVELS 0x1eull
@@ -136,7 +137,7 @@ static void write_controls(const struct vp *vp)
     vmwrite(VMCS_CR0_MASK, CR0_HIDDEN);
     vmwrite(VMCS_CR4_MASK, CR4_HIDDEN);
     if ((vmread(VMCS_SECONDARY_CONTROLS) & PROC2_VPID) != 0) { /* ids of partitions do not come back */
-        vmwrite(VMCS_VPID, (vp->partition->id * VP_MAX + vp->index) % 0xffff + 1);
+        vmwrite(VMCS_VPID, ((vp->partition->id * VP_MAX + vp->index) * 2 + (vp->vtl != 0)) % 0xffff + 1);
     }
 }
 
@@ -307,7 +308,7 @@ static void want_window(bool on)
 static void vmx_enter(struct vp *vp, struct hv_exit *e)
 {
     struct vp_registers *r = &vp->r;
-    u64 eptp = ptr_to_spa(vp->partition->slat) | EPTP_WB_4_LEVELS;
+    u64 eptp = ptr_to_spa(vtl_slat(vp)) | EPTP_WB_4_LEVELS;
     vmwrite(VMCS_EPT_POINTER, eptp);
     if (vp->slat_seen != vp->partition->slat_generation) {
         vp->slat_seen = vp->partition->slat_generation;

@@ -21,6 +21,8 @@ void smp_ap_main(void)
     struct cpu *c = starting;
     cpu_init(c);
     apic_init();
+    fpu_init();
+    arch->cpu_init(c);
     cpu_loop();
 }
 

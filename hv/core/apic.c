@@ -60,8 +60,19 @@ static void apic_write(u32 offset, u32 value)
 u32 apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 void apic_eoi(void) { apic_write(APIC_EOI, 0); }
 
+/* What the firmware left pending at the 8259s must be gone before LINT0 is closed: QEMU keeps the request and then has no
+ * vector for it. */
+static void mask_8259s(void)
+{
+    insn_out8(0x21, 0xff);
+    insn_out8(0xa1, 0xff);
+}
+
 void apic_init(void)
 {
+    if (this_cpu()->index == 0) {
+        mask_8259s();
+    }
     x2apic = (insn_rdmsr(MSR_IA32_APIC_BASE) & APIC_BASE_X2APIC) != 0;
     insn_wrmsr(MSR_IA32_APIC_BASE, insn_rdmsr(MSR_IA32_APIC_BASE) | APIC_BASE_ENABLE);
     apic_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);

@@ -37,7 +37,9 @@ struct cpu {
     struct vp *running;   /* whose state is in the processor, NULL none */
     struct vp *last_vp;   /* whose FPU and system MSRs are in the processor */
     struct vp *first_vp;  /* VPs that live here, linked by vp->next_here */
-    struct vp *turn;      /* who ran last: the scheduler goes on behind it */
+    struct vp *turn;      /* of the children's, who ran last: the scheduler goes on behind it */
+    struct vp *running_turn; /* whose slice it is */
+    bool root_had_its_slice; /* the others come first until one of theirs ends, too */
     u64 timer_armed;      /* TSC at which the physical timer fires, 0 not armed */
     volatile u32 work;    /* another processor changed something here: look again before entering */
     void *arch_host;      /* VMXON region, or host save area */

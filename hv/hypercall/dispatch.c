@@ -7,6 +7,7 @@
 #include "hv/core/console.h"
 #include "hv/core/string.h"
 #include "hv/hypercall/hypercall.h"
+#include "hv/vcpu/vtl.h"
 
 #define FAST true
 #define SLOW false
@@ -86,7 +87,7 @@ static u64 perform(struct vp *vp, u64 control)
     u16 status = check_control(call, control, reps, start);
     u8 *input = inputs[this_cpu()->index];
     u8 *output = outputs[this_cpu()->index];
-    if (status == HV_SUCCESS && (vp->partition->privileges & call->privilege) != call->privilege) {
+    if (status == HV_SUCCESS && (vp_privileges(vp) & call->privilege) != call->privilege) {
         status = HV_ACCESS_DENIED;
     }
     if (status == HV_SUCCESS) {
@@ -118,6 +119,9 @@ static u64 perform(struct vp *vp, u64 control)
 void hypercall_exit(struct vp *vp, struct hv_exit *exit)
 {
     vp_fetch(vp);
+    if (vtl_intercept_hypercall(vp, exit) || vtl_return(vp, exit)) {
+        return;
+    }
     const struct vp_registers *r = &vp->r;
     bool user = (r->segment[SEG_SS].attributes & SEG_DPL) != 0;
     if ((r->cr0 & CR0_PE) == 0 || user || (vp->partition->hypercall_msr & 1) == 0) {

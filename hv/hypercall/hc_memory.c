@@ -191,7 +191,7 @@ u16 hc_translate(const struct hypercall *c)
     const struct hv_translate_input *in = c->input;
     struct hv_translate_output *out = c->output;
     struct vp *vp;
-    u16 status = hc_find_vp(c, in->partition, in->vp, &vp);
+    u16 status = hc_find_vp(c, in->partition, in->vp, (u8)(in->flags >> 56), &vp);
     if (status != HV_SUCCESS) {
         return status;
     }

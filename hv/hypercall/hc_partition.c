@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Life and properties of partitions, and the checks of partition ids that all handlers share. */
+#include "abi/hyperv/vsm.h"
 #include "hv/hypercall/hypercall.h"
 
 u16 hc_find_partition(const struct hypercall *c, u64 id, struct partition **out)
@@ -22,9 +23,23 @@ u16 hc_find_active_child(const struct hypercall *c, u64 id, struct partition **o
     return status;
 }
 
-u16 hc_find_vp(const struct hypercall *c, u64 id, u32 index, struct vp **out)
+/* VTL 2 and its own VP's lower level. */
+static u16 find_lower(const struct hypercall *c, u32 index, u8 vtl, struct vp **out)
+{
+    struct vp *self = c->vp;
+    if (self->vtl != 2 || (index != HV_VP_SELF && index != self->index)) {
+        return HV_ACCESS_DENIED;
+    }
+    *out = vtl == HV_INPUT_VTL_USE ? self->other : self;
+    return HV_SUCCESS;
+}
+
+u16 hc_find_vp(const struct hypercall *c, u64 id, u32 index, u8 vtl, struct vp **out)
 {
     struct partition *p;
+    if (id == HV_PARTITION_SELF || id == c->caller->id) {
+        return find_lower(c, index, vtl, out);
+    }
     u16 status = hc_find_active_child(c, id, &p);
     if (status != HV_SUCCESS) {
         return status;
@@ -32,6 +47,12 @@ u16 hc_find_vp(const struct hypercall *c, u64 id, u32 index, struct vp **out)
     *out = index < VP_MAX ? p->vp[index] : NULL;
     if (*out == NULL) {
         return HV_INVALID_VP_INDEX;
+    }
+    if (vtl == (HV_INPUT_VTL_USE | 2)) {
+        *out = (*out)->other;
+        if (*out == NULL) {
+            return HV_INVALID_VTL_STATE;
+        }
     }
     return (*out)->saved ? HV_SUCCESS : HV_INVALID_VP_STATE; /* it runs, or its registers are in a processor */
 }
@@ -59,6 +80,10 @@ u16 hc_create_partition(const struct hypercall *c)
     struct partition *p = partition_create(c->caller);
     if (p == NULL) {
         return HV_INSUFFICIENT_MEMORY;
+    }
+    if ((in->flags & HV_CREATE_VTL2) != 0) {
+        p->has_vtl2 = true;
+        p->privileges = HV_PRIVILEGES_VTL2;
     }
     *(u64 *)c->output = p->id;
     return HV_SUCCESS;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* VPs, their registers, intercepts and interrupts; flushes and IPIs that a partition asks for itself. */
 #include "abi/hyperv/registers.h"
+#include "abi/hyperv/vsm.h"
 #include "abi/x86/registers.h"
 #include "abi/x86/msr.h"
 #include "hv/core/apic.h"
 #include "hv/core/string.h"
 #include "hv/hypercall/hypercall.h"
+#include "hv/vcpu/vtl.h"
 
 u16 hc_create_vp(const struct hypercall *c)
 {
@@ -98,7 +100,7 @@ u16 hc_get_registers(const struct hypercall *c)
     u32 name = *(const u32 *)c->element;
     union hv_register_value *out = c->output;
     struct vp *vp;
-    u16 status = hc_find_vp(c, in->partition, in->vp, &vp);
+    u16 status = hc_find_vp(c, in->partition, in->vp, in->vtl, &vp);
     if (status != HV_SUCCESS) {
         return status;
     }
@@ -120,6 +122,8 @@ u16 hc_get_registers(const struct hypercall *c)
         out->low = ((vp->suspend & VP_SUSPEND_STARTUP) != 0 ? 1 : 0) | ((vp->suspend & VP_SUSPEND_HALT) != 0 ? 2 : 0);
     } else if (name == HV_REG_CR8) {
         out->low = vp->lapic.tpr >> 4;
+    } else if (c->vp->vtl == 2 && vtl_get_register(vp, name, &out->low)) {
+        return HV_SUCCESS;
     } else if (name == HV_REG_VP_INDEX) {
         out->low = vp->index;
     } else {
@@ -131,6 +135,9 @@ u16 hc_get_registers(const struct hypercall *c)
 static void set_suspend(struct vp *vp, u32 bit, bool on)
 {
     vp->suspend = on ? vp->suspend | bit : vp->suspend & ~bit;
+    if (bit == VP_SUSPEND_EXPLICIT && vp->other != NULL) {
+        vp->other->suspend = on ? vp->other->suspend | bit : vp->other->suspend & ~bit;
+    }
     if (!on) {
         cpu_kick(vp->cpu);
     }
@@ -160,7 +167,7 @@ u16 hc_set_registers(const struct hypercall *c)
     const struct hv_vp_input *in = c->input;
     const struct hv_set_register *e = c->element;
     struct vp *vp;
-    u16 status = hc_find_vp(c, in->partition, in->vp, &vp);
+    u16 status = hc_find_vp(c, in->partition, in->vp, in->vtl, &vp);
     if (status != HV_SUCCESS) {
         return status;
     }
@@ -187,6 +194,8 @@ u16 hc_set_registers(const struct hypercall *c)
             return HV_INVALID_PARAMETER; /* exceptions only */
         }
         vp_inject_exception(vp, (u8)(v >> 16), (v & 0x100) != 0, (u32)(v >> 32));
+    } else if (c->vp->vtl == 2 && e->name == HV_REG_VSM_PARTITION_CONFIG) {
+        return vtl_configure(vp->partition, e->value.low);
     } else {
         return HV_INVALID_PARAMETER;
     }
@@ -197,6 +206,9 @@ u16 hc_install_intercept(const struct hypercall *c)
 {
     const struct hv_intercept_input *in = c->input;
     struct partition *p;
+    if (c->vp->vtl == 2) {
+        return vtl_install_intercept(c->caller, in->type, in->access);
+    }
     u16 status = hc_find_active_child(c, in->partition, &p);
     if (status != HV_SUCCESS) {
         return status;
@@ -218,8 +230,9 @@ u16 hc_install_intercept(const struct hypercall *c)
 u16 hc_assert_interrupt(const struct hypercall *c)
 {
     const struct hv_assert_input *in = c->input;
-    struct partition *p;
-    u16 status = hc_find_active_child(c, in->partition, &p);
+    struct partition *p = c->caller;
+    bool own = c->vp->vtl == 2 && in->partition == HV_PARTITION_SELF && in->vtl == 0; /* VTL 2 interrupts its guest */
+    u16 status = own ? (u16)HV_SUCCESS : hc_find_active_child(c, in->partition, &p);
     if (status != HV_SUCCESS) {
         return status;
     }

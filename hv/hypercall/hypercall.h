@@ -22,8 +22,8 @@ void hypercall_exit(struct vp *vp, struct hv_exit *exit);
 u16 hc_find_partition(const struct hypercall *c, u64 id, struct partition **out);
 /* The same, and it is a child, and Active. */
 u16 hc_find_active_child(const struct hypercall *c, u64 id, struct partition **out);
-/* And one of its VPs; a child's VP is suspended. */
-u16 hc_find_vp(const struct hypercall *c, u64 id, u32 index, struct vp **out);
+/* And one of its VPs, suspended; or VTL 2 and its own VP. `vtl` is the INPUT_VTL byte. */
+u16 hc_find_vp(const struct hypercall *c, u64 id, u32 index, u8 vtl, struct vp **out);
 
 #define HYPERCALL(code, name, kind, fast, header, element, output, privilege, handler)                       \
     u16 hc_##handler(const struct hypercall *c);

@@ -106,10 +106,19 @@ void page_init(u64 top)
     map_high_memory(end);
 }
 
+/* The root sees this page of its own, in its place, and not an overlay there. */
+static bool is_with_root(u64 pfn)
+{
+    const struct page *p = page_of(pfn);
+    u64 seen;
+    enum slat_rights rights;
+    return p != NULL && p->state == PAGE_ROOT && slat_find(root_partition, pfn, &seen, &rights) && seen == pfn;
+}
+
 bool page_deposit(u64 pfn, struct partition *to)
 {
     struct page *p = page_of(pfn);
-    if (p == NULL || p->state != PAGE_ROOT || !slat_unmap(root_partition, pfn)) {
+    if (!is_with_root(pfn) || !slat_unmap(root_partition, pfn)) {
         return false;
     }
     p->state = PAGE_DEPOSITED;
@@ -143,7 +152,7 @@ u32 page_withdraw(struct partition *from)
 bool page_give(u64 pfn, struct partition *to, u64 gfn)
 {
     struct page *p = page_of(pfn);
-    if (p == NULL || p->state != PAGE_ROOT || !slat_unmap(root_partition, pfn)) {
+    if (!is_with_root(pfn) || !slat_unmap(root_partition, pfn)) {
         return false;
     }
     p->state = PAGE_PRIVATE;

@@ -35,12 +35,12 @@ static bool split(struct partition *p, u64 *entry)
 }
 
 /* The entry of a page in the table of `level` (0: 4 KiB); the tables on the way are made. */
-static u64 *entry_of(struct partition *p, u64 gfn, unsigned level)
+static u64 *entry_in(struct partition *p, u64 **root, u64 gfn, unsigned level)
 {
-    if (p->slat == NULL && (p->slat = pool_alloc(&p->pool)) == NULL) {
+    if (*root == NULL && (*root = pool_alloc(&p->pool)) == NULL) {
         return NULL;
     }
-    u64 *table = p->slat;
+    u64 *table = *root;
     for (unsigned at = LEVELS - 1; at > level; at--) {
         u64 *entry = &table[index_at(gfn, at)];
         if (*entry == 0) {
@@ -57,11 +57,17 @@ static u64 *entry_of(struct partition *p, u64 gfn, unsigned level)
     return &table[index_at(gfn, level)];
 }
 
+static u64 *entry_of(struct partition *p, u64 gfn, unsigned level) { return entry_in(p, &p->slat, gfn, level); }
+
 bool slat_map(struct partition *p, u64 gfn, u64 pfn, enum slat_rights rights, enum slat_type type)
 {
     u64 *entry = entry_of(p, gfn, 0);
-    if (entry == NULL) {
+    u64 *low = p->has_vtl2 ? entry_in(p, &p->slat_low, gfn, 0) : NULL;
+    if (entry == NULL || (p->has_vtl2 && low == NULL)) {
         return false;
+    }
+    if (low != NULL) {
+        *low = arch->slat_leaf(pfn << PAGE_SHIFT, rights, type, false);
     }
     if (*entry != 0) {
         p->slat_stale = true;
@@ -92,6 +98,23 @@ bool slat_unmap(struct partition *p, u64 gfn)
         return false;
     }
     *entry = 0;
+    if (p->slat_low != NULL) {
+        *entry_in(p, &p->slat_low, gfn, 0) = 0; /* its tables are there: slat_map made them */
+    }
+    p->slat_stale = true;
+    return true;
+}
+
+bool slat_protect_low(struct partition *p, u64 gfn, enum slat_rights rights)
+{
+    u64 pfn;
+    enum slat_rights all;
+    if (!slat_find(p, gfn, &pfn, &all) || p->slat_low == NULL) {
+        return false;
+    }
+    u64 *entry = entry_in(p, &p->slat_low, gfn, 0);
+    rights = (enum slat_rights)(rights & all);
+    *entry = rights != 0 ? arch->slat_leaf(pfn << PAGE_SHIFT, rights, SLAT_WB, false) : 0;
     p->slat_stale = true;
     return true;
 }
@@ -153,6 +176,10 @@ void slat_free(struct partition *p)
     if (p->slat != NULL) {
         free_table(p, p->slat, LEVELS - 1);
         p->slat = NULL;
+    }
+    if (p->slat_low != NULL) {
+        free_table(p, p->slat_low, LEVELS - 1);
+        p->slat_low = NULL;
     }
 }
 

@@ -17,6 +17,8 @@ bool slat_map(struct partition *p, u64 gfn, u64 pfn, enum slat_rights rights, en
 bool slat_map_large(struct partition *p, u64 gfn, u64 pfn, enum slat_rights rights, enum slat_type type);
 /* False: a large page had to be split and the pool is empty. Unmapping what is not mapped is no error. */
 bool slat_unmap(struct partition *p, u64 gfn);
+/* What VTL 0 may do with a page of a partition that has VTL 2; no rights: it is as if unmapped. False: not mapped. */
+bool slat_protect_low(struct partition *p, u64 gfn, enum slat_rights rights);
 /* Where a page is, and with which rights. False: not mapped. */
 bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights);
 /* What was unmapped or weakened is gone from every processor when this returns. */

@@ -9,6 +9,7 @@
 #include "hv/core/console.h"
 #include "hv/core/string.h"
 #include "hv/vcpu/vp.h"
+#include "hv/vcpu/vtl.h"
 
 #define NO_OVERLAY (~0ull)
 #define GPA_LIMIT (1ull << 48)
@@ -54,6 +55,7 @@ static void map_root(struct partition *root)
             }
             same++;
         }
+        /* The local APIC is hv's: the 2 MiB around it stay unmapped, the root uses x2APIC MSRs. */
         bool apic = at == align_down(0xfee00000, LARGE_SIZE);
         if (same == 512 && state != PAGE_HV && !apic) {
             ok = slat_map_large(root, first, first, SLAT_RWX, state == PAGE_ROOT ? SLAT_WB : SLAT_UC);
@@ -75,6 +77,7 @@ void partition_make_root(void)
 {
     memset(hypercall_page, 0xcc, sizeof hypercall_page);
     memcpy(hypercall_page, arch->hypercall_code, sizeof arch->hypercall_code);
+    vtl_fill_hypercall_page(hypercall_page);
     struct partition *root = new_partition();
     root_partition = root;
     root->state = HV_PARTITION_ACTIVE;

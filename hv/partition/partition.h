@@ -22,10 +22,14 @@ struct partition {
     struct partition *parent;
     struct page_pool pool;
     u64 *slat;
+    u64 *slat_low; /* VTL 0's view where there is a VTL 2, which sees all of slat */
     bool slat_stale;     /* something was unmapped since the last slat_flush */
     u32 slat_generation; /* VPs that have seen another one flush before they enter */
     u64 private_pages;
-    struct vp *vp[VP_MAX];
+    struct vp *vp[VP_MAX]; /* VTL 0's; with a VTL 2, vp[n]->other is VTL 2's */
+    bool has_vtl2;
+    u64 vsm_config;
+    bool vtl2_io, vtl2_msr, vtl2_hypercall; /* intercepts that VTL 2 installed */
     u64 created; /* reference time */
     u64 guest_os_id, hypercall_msr, reference_tsc_msr;
     u64 hypercall_under; /* the page that the overlay covers, ~0 none */

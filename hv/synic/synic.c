@@ -88,6 +88,9 @@ void synic_rescan(struct vp *vp)
 
 void synic_forget(struct vp *vp)
 {
+    if (vp->partition->parent == NULL) {
+        return;
+    }
     struct message_node **link = &vp->partition->parent->vp[0]->synic.queue[0];
     while (*link != NULL && *link != &vp->intercept) {
         link = &(*link)->next;

@@ -35,7 +35,6 @@ static u32 vp_count(const struct partition *p)
 
 static struct cpuid hypervisor_leaf(const struct vp *vp, u32 leaf)
 {
-    const struct partition *p = vp->partition;
     switch (leaf) {
     case HV_CPUID_VENDOR:
         return (struct cpuid){HV_CPUID_LAST, HV_VENDOR_EBX, HV_VENDOR_ECX, HV_VENDOR_EDX};
@@ -44,7 +43,7 @@ static struct cpuid hypervisor_leaf(const struct vp *vp, u32 leaf)
     case HV_CPUID_VERSION:
         return (struct cpuid){1, 6 << 16, 0, 0};
     case HV_CPUID_FEATURES:
-        return (struct cpuid){(u32)p->privileges, (u32)(p->privileges >> 32), 0,
+        return (struct cpuid){(u32)vp_privileges(vp), (u32)(vp_privileges(vp) >> 32), 0,
                               HV_FEATURE_FREQUENCY_MSRS | HV_FEATURE_CRASH_MSRS | HV_FEATURE_DIRECT_STIMER};
     case HV_CPUID_HINTS:
         return (struct cpuid){HV_HINT_RELAXED_TIMING | HV_HINT_NO_AUTO_EOI | HV_HINT_CLUSTER_IPI |
@@ -73,7 +72,7 @@ static struct cpuid topology_leaf(const struct vp *vp, u32 sub)
 struct cpuid vp_cpuid(struct vp *vp, u32 leaf, u32 sub)
 {
     if (leaf >= 0x40000000 && leaf < 0x50000000) {
-        return hypervisor_leaf(vp, leaf);
+        return vp_privileges(vp) != 0 ? hypervisor_leaf(vp, leaf) : (struct cpuid){0, 0, 0, 0};
     }
     struct cpuid r = insn_cpuid(leaf, sub);
     switch (leaf) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* x87, SSE, AVX: hv uses none of it, so the state is exchanged only when another VP comes. With XSAVE where there is one. */
+/* x87, SSE, AVX, debug registers: hv uses none of it, so the state is exchanged only when another VP comes. With XSAVE where there
+ * is one. */
 #include "abi/x86/registers.h"
 #include "hv/core/console.h"
 #include "hv/core/insn.h"
@@ -47,4 +48,40 @@ void fpu_load(struct vp *vp)
     } else {
         __asm__ volatile("fxrstor64 (%0)" : : "r"(vp->fpu) : "memory");
     }
+}
+
+#define DEBUG_REGISTER(n)                                                                                    \
+    static u64 read_dr##n(void)                                                                              \
+    {                                                                                                        \
+        u64 v;                                                                                               \
+        __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v));                                                    \
+        return v;                                                                                            \
+    }                                                                                                        \
+    static void write_dr##n(u64 v) { __asm__ volatile("mov %0, %%dr" #n : : "r"(v)); }
+DEBUG_REGISTER(0)
+DEBUG_REGISTER(1)
+DEBUG_REGISTER(2)
+DEBUG_REGISTER(3)
+DEBUG_REGISTER(6)
+
+void debug_save(struct vp *vp)
+{
+    struct vp_registers *r = &vp->r;
+    r->dr[0] = read_dr0();
+    r->dr[1] = read_dr1();
+    r->dr[2] = read_dr2();
+    r->dr[3] = read_dr3();
+    if (arch != &arch_svm) { /* there it is in the control block */
+        r->dr6 = read_dr6();
+    }
+}
+
+void debug_load(struct vp *vp)
+{
+    const struct vp_registers *r = &vp->r;
+    write_dr0(r->dr[0]);
+    write_dr1(r->dr[1]);
+    write_dr2(r->dr[2]);
+    write_dr3(r->dr[3]);
+    write_dr6(r->dr6);
 }

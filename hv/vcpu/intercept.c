@@ -6,6 +6,7 @@
 #include "hv/core/string.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/msr.h"
+#include "hv/vcpu/vtl.h"
 
 static struct hv_segment segment_of(const struct segment *s)
 {
@@ -19,7 +20,7 @@ static void fill_header(struct vp *vp, struct hv_intercept_header *h, u8 length,
     u16 state = (u16)(r->segment[SEG_SS].attributes >> SEG_DPL_SHIFT & 3);
     state = (u16)(state | ((r->cr0 & CR0_PE) != 0 ? 4 : 0) | ((r->cr0 & CR0_AM) != 0 ? 8 : 0) |
                   ((r->efer & EFER_LMA) != 0 ? 16 : 0) | (vp->event.kind != EVENT_NONE ? 64 : 0) |
-                  (vp->shadow ? 0x1000 : 0));
+                  (vp->shadow ? 0x1000 : 0) | vp->vtl << 7);
     h->vp = vp->index;
     h->length_cr8 = (u8)(length | (vp->lapic.tpr & 0xf0));
     h->access = access;
@@ -31,6 +32,10 @@ static void fill_header(struct vp *vp, struct hv_intercept_header *h, u8 length,
 
 static void send(struct vp *vp, u32 type, const void *payload, u8 size)
 {
+    if (vtl_takes(vp, type)) {
+        vtl_intercept(vp, type, payload, size);
+        return;
+    }
     struct partition *parent = vp->partition->parent;
     struct hv_message *m = &vp->intercept.message;
     memset(m, 0, sizeof *m);
@@ -44,7 +49,8 @@ static void send(struct vp *vp, u32 type, const void *payload, u8 size)
 
 bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit)
 {
-    if (vp->partition->intercept_cpuid == 0) {
+    bool to_vtl2 = vtl_takes(vp, HV_MESSAGE_CPUID) && (u32)vp->gpr[X86_RAX] >> 28 == 4;
+    if (vp->partition->intercept_cpuid == 0 && !to_vtl2) {
         return false;
     }
     struct hv_cpuid_message m = {0};
@@ -64,7 +70,7 @@ bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit)
 
 bool intercept_msr(struct vp *vp, const struct hv_exit *exit, bool write)
 {
-    if (vp->partition->intercept_msr == 0) {
+    if (vp->partition->intercept_msr == 0 && !vtl_takes(vp, HV_MESSAGE_MSR)) {
         return false;
     }
     struct hv_msr_message m = {0};
@@ -78,7 +84,7 @@ bool intercept_msr(struct vp *vp, const struct hv_exit *exit, bool write)
 
 bool intercept_io(struct vp *vp, const struct hv_exit *exit)
 {
-    if (vp->partition->intercept_io == 0) {
+    if (vp->partition->intercept_io == 0 && !vtl_takes(vp, HV_MESSAGE_IO_PORT)) {
         return false;
     }
     struct hv_io_message m = {0};
@@ -93,6 +99,20 @@ bool intercept_io(struct vp *vp, const struct hv_exit *exit)
     m.rdi = vp->gpr[X86_RDI];
     send(vp, HV_MESSAGE_IO_PORT, &m, sizeof m);
     return true;
+}
+
+void intercept_hypercall(struct vp *vp, const struct hv_exit *exit)
+{
+    struct hv_hypercall_message m = {0};
+    fill_header(vp, &m.header, exit->length, HV_ACCESS_EXECUTE);
+    m.rax = vp->gpr[X86_RAX];
+    m.rbx = vp->gpr[X86_RBX];
+    m.rcx = vp->gpr[X86_RCX];
+    m.rdx = vp->gpr[X86_RDX];
+    m.r8 = vp->gpr[8];
+    m.rsi = vp->gpr[X86_RSI];
+    m.rdi = vp->gpr[X86_RDI];
+    send(vp, HV_MESSAGE_HYPERCALL, &m, sizeof m);
 }
 
 void intercept_memory(struct vp *vp, const struct hv_exit *exit)

@@ -9,6 +9,8 @@
 bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit);
 bool intercept_msr(struct vp *vp, const struct hv_exit *exit, bool write);
 bool intercept_io(struct vp *vp, const struct hv_exit *exit);
+/* Only where VTL 2 asked for it. */
+void intercept_hypercall(struct vp *vp, const struct hv_exit *exit);
 /* Always. */
 void intercept_memory(struct vp *vp, const struct hv_exit *exit);
 void intercept_unrecoverable(struct vp *vp);

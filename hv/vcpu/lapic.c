@@ -159,6 +159,7 @@ static void send_ipi(struct vp *vp, u64 icr)
     }
     for (u32 i = 0; i < VP_MAX; i++) {
         struct vp *to = vp->partition->vp[i];
+        to = to != NULL && vp->vtl != 0 ? to->other : to; /* levels have local APICs of their own */
         if (to == NULL) {
             continue;
         }

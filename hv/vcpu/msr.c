@@ -33,12 +33,12 @@ static const struct synthetic synthetics[] = {
     {HV_MSR_CRASH_P0, HV_MSR_CRASH_CTL, 0},
 };
 
-static bool may_access(const struct partition *p, u32 msr)
+static bool may_access(const struct vp *vp, u32 msr)
 {
     for (unsigned i = 0; i < ARRAY_LEN(synthetics); i++) {
         const struct synthetic *s = &synthetics[i];
         if (msr >= s->first && msr <= s->last) {
-            return (p->privileges & s->privilege) == s->privilege;
+            return (vp_privileges(vp) & s->privilege) == s->privilege && vp_privileges(vp) != 0;
         }
     }
     return false;
@@ -166,17 +166,29 @@ static bool write_efer(struct vp *vp, u64 value)
     return true;
 }
 
+/* Types 2 and 3 and those above 7 do not exist. [SDM3 "Programming the PAT"] */
+static bool is_pat(u64 value)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        u8 type = (u8)(value >> (8 * i));
+        if (type > 7 || type == 2 || type == 3) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* What the machine has and hv does not care about is the root's. */
 static bool is_roots(const struct vp *vp, u32 msr)
 {
     return vp->partition == root_partition && msr != MSR_IA32_FEATURE_CONTROL && msr != MSR_AMD_VM_CR &&
-           msr != MSR_AMD_VM_HSAVE_PA && msr != MSR_IA32_TSC_DEADLINE && !(msr >= 0x480 && msr <= 0x4ff);
+           msr != MSR_AMD_VM_HSAVE_PA && msr != MSR_IA32_TSC_DEADLINE && msr != MSR_IA32_TSC && msr != MSR_IA32_XSS && !(msr >= 0x480 && msr <= 0x4ff);
 }
 
 bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
 {
     if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
-        return may_access(vp->partition, msr) && read_synthetic(vp, msr, value);
+        return may_access(vp, msr) && read_synthetic(vp, msr, value);
     }
     if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
         return lapic_read(vp, msr - MSR_X2APIC_FIRST, value);
@@ -219,7 +231,7 @@ bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
 bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
 {
     if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
-        return may_access(vp->partition, msr) && write_synthetic(vp, msr, value);
+        return may_access(vp, msr) && write_synthetic(vp, msr, value);
     }
     if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
         return lapic_write(vp, msr - MSR_X2APIC_FIRST, value);
@@ -231,8 +243,8 @@ bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
         return write_efer(vp, value);
     case MSR_IA32_PAT:
         vp_modify(vp);
-        vp->r.pat = value;
-        return true;
+        vp->r.pat = is_pat(value) ? value : vp->r.pat;
+        return is_pat(value);
     case MSR_IA32_MISC_ENABLE:
     case MSR_IA32_BIOS_SIGN_ID:
     case MSR_IA32_DEBUGCTL:

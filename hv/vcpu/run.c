@@ -10,6 +10,7 @@
 #include "hv/core/string.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/external.h"
+#include "hv/vcpu/vtl.h"
 
 #define SLICES_PER_SECOND 200
 
@@ -45,25 +46,47 @@ static u64 poll_timers(struct cpu *c)
     return next;
 }
 
-static struct vp *choose(struct cpu *c)
+static struct vp *root_here(struct cpu *c)
 {
-    for (struct vp *vp = c->first_vp; vp != NULL; vp = vp->next_here) {
-        if (vp->partition == root_partition && vp_is_runnable(vp)) {
-            return vp;
-        }
+    struct vp *vp = c->first_vp;
+    while (vp != NULL && vp->partition != root_partition) {
+        vp = vp->next_here;
     }
-    struct vp *from = c->turn != NULL && c->turn->next_here != NULL ? c->turn->next_here : c->first_vp;
-    struct vp *vp = from;
+    return vp != NULL && vp_is_runnable(vp) ? vp : NULL;
+}
+
+/* The next runnable one behind c->turn, in a circle; itself last. The root's only if there is no other. */
+static struct vp *next_in_turn(struct cpu *c)
+{
+    struct vp *start = c->turn != NULL ? c->turn : c->first_vp;
+    struct vp *vp = start;
     while (vp != NULL) {
-        if (vp_is_runnable(vp)) {
+        vp = vp->next_here != NULL ? vp->next_here : c->first_vp;
+        if (vp_is_runnable(vp) && vp->partition != root_partition) {
             return vp;
         }
-        vp = vp->next_here != NULL ? vp->next_here : c->first_vp;
-        if (vp == from) {
+        if (vp == start) {
             break;
         }
     }
     return NULL;
+}
+
+static struct vp *choose(struct cpu *c, bool slice_over)
+{
+    struct vp *root = root_here(c);
+    struct vp *now = c->running_turn;
+    if (root == NULL || (slice_over && now != root)) {
+        c->root_had_its_slice = false;
+    } else if (slice_over) {
+        c->root_had_its_slice = true;
+    }
+    if (root != NULL && !c->root_had_its_slice) {
+        return root;
+    }
+    bool goes_on = !slice_over && now != NULL && now != root && vp_is_runnable(now);
+    struct vp *next = goes_on ? now : next_in_turn(c);
+    return next != NULL ? next : root;
 }
 
 static void leave(struct cpu *c)
@@ -72,6 +95,7 @@ static void leave(struct cpu *c)
     if (old != NULL) {
         vp_fetch(old);
         fpu_save(old);
+        debug_save(old);
         arch->vp_leave_cpu(old);
         c->last_vp = NULL;
     }
@@ -83,6 +107,7 @@ static void become(struct cpu *c, struct vp *vp)
         leave(c);
         arch->vp_enter_cpu(vp);
         fpu_load(vp);
+        debug_load(vp);
         vp->dirty = true;
         c->last_vp = vp;
     }
@@ -134,7 +159,6 @@ static void run(struct cpu *c, struct vp *vp, u64 next_timer, u64 slice_end)
 _Noreturn void cpu_loop(void)
 {
     struct cpu *c = this_cpu();
-    struct vp *vp = NULL;
     u64 slice_end = 0;
     c->online = 1;
     while (__atomic_load_n(&root_partition, __ATOMIC_ACQUIRE) == NULL) {
@@ -145,22 +169,20 @@ _Noreturn void cpu_loop(void)
         __atomic_store_n(&c->work, 0, __ATOMIC_SEQ_CST);
         external_deliver();
         u64 next_timer = poll_timers(c);
+        vtl_poll(c);
         u64 now = insn_rdtsc();
-        struct vp *next = choose(c);
-        bool same = next != NULL && next == vp;
-        if (vp != NULL && vp == c->last_vp && vp_is_runnable(vp) && now < slice_end && !same &&
-            next->partition != root_partition) {
-            next = vp; /* its slice goes on */
-        }
-        if (next != vp || now >= slice_end) {
+        struct vp *vp = choose(c, now >= slice_end);
+        if (vp != c->running_turn || now >= slice_end) {
             slice_end = now + tsc_hz / SLICES_PER_SECOND;
         }
-        vp = next;
+        c->running_turn = vp;
         if (vp == NULL) {
             idle(c, next_timer);
-        } else {
-            c->turn = vp;
-            run(c, vp, next_timer, slice_end);
+            continue;
         }
+        if (vp->partition != root_partition) {
+            c->turn = vp;
+        }
+        run(c, vp, next_timer, slice_end);
     }
 }

@@ -27,6 +27,7 @@ void vp_reset(struct vp *vp)
     vp->gpr[X86_RDX] = insn_cpuid(1, 0).eax;
     r->rflags = RFLAGS_ONE;
     r->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    r->dr6 = DR6_FIXED;
     r->dr7 = DR7_FIXED;
     for (unsigned i = 0; i < SEG_LDTR; i++) {
         r->segment[i] = real_segment(0, SEG_P | SEG_S | SEG_TYPE_WRITE | SEG_TYPE_ACCESSED);
@@ -59,14 +60,17 @@ void vp_startup(struct vp *vp, u8 vector)
     vp_wake(vp);
 }
 
-struct vp *vp_create(struct partition *p, u32 index)
+/* One trust level. `fpu`: the state that both share, NULL for the first one. */
+static struct vp *create_level(struct partition *p, u32 index, void *fpu)
 {
     struct vp *vp = pool_alloc(&p->pool);
-    void *fpu = vp != NULL ? pool_alloc(&p->pool) : NULL;
+    bool shared = fpu != NULL;
+    fpu = vp == NULL || shared ? fpu : pool_alloc(&p->pool);
+    if (vp == NULL) {
+        return NULL;
+    }
     if (fpu == NULL) {
-        if (vp != NULL) {
-            pool_free(&p->pool, vp);
-        }
+        pool_free(&p->pool, vp);
         return NULL;
     }
     vp->partition = p;
@@ -75,7 +79,9 @@ struct vp *vp_create(struct partition *p, u32 index)
     vp->cpu = &cpus[index % cpu_count];
     vp->suspend = VP_SUSPEND_EXPLICIT | (index != 0 ? (u32)VP_SUSPEND_STARTUP : 0);
     if (!arch->vp_init(vp)) {
-        pool_free(&p->pool, fpu);
+        if (!shared) {
+            pool_free(&p->pool, fpu);
+        }
         pool_free(&p->pool, vp);
         return NULL;
     }
@@ -88,6 +94,26 @@ struct vp *vp_create(struct partition *p, u32 index)
     synic_reset(vp);
     vp->next_here = vp->cpu->first_vp;
     vp->cpu->first_vp = vp;
+    return vp;
+}
+
+struct vp *vp_create(struct partition *p, u32 index)
+{
+    struct vp *vp = create_level(p, index, NULL);
+    if (vp == NULL) {
+        return NULL;
+    }
+    if (p->has_vtl2) {
+        struct vp *upper = create_level(p, index, vp->fpu);
+        if (upper == NULL) {
+            vp_destroy(vp);
+            return NULL;
+        }
+        upper->vtl = 2;
+        upper->other = vp;
+        vp->other = upper;
+        vp->suspend |= VP_SUSPEND_VTL; /* the highest runs first */
+    }
     p->vp[index] = vp;
     return vp;
 }
@@ -96,6 +122,13 @@ struct vp *vp_create(struct partition *p, u32 index)
 void vp_destroy(struct vp *vp)
 {
     struct cpu *c = vp->cpu;
+    if (vp->other != NULL) {
+        struct vp *upper = vp->other;
+        vp->other = NULL;
+        upper->other = NULL;
+        upper->shares_fpu = true;
+        vp_destroy(upper);
+    }
     vp->suspend |= VP_SUSPEND_EXPLICIT;
     while (c->last_vp == vp && c != this_cpu()) {
         cpu_kick(c);
@@ -109,11 +142,12 @@ void vp_destroy(struct vp *vp)
         link = &(*link)->next_here;
     }
     *link = vp->next_here;
-    if (c->turn == vp) {
-        c->turn = NULL;
-    }
+    c->turn = c->turn == vp ? NULL : c->turn;
+    c->running_turn = c->running_turn == vp ? NULL : c->running_turn;
     arch->vp_free(vp);
-    pool_free(&vp->partition->pool, vp->fpu);
+    if (!vp->shares_fpu) {
+        pool_free(&vp->partition->pool, vp->fpu);
+    }
     pool_free(&vp->partition->pool, vp);
 }
 
@@ -147,6 +181,8 @@ void vp_wake(struct vp *vp)
     vp->suspend &= ~(u32)VP_SUSPEND_HALT;
     cpu_kick(vp->cpu);
 }
+
+u64 vp_privileges(const struct vp *vp) { return vp->other != NULL && vp->vtl == 0 ? 0 : vp->partition->privileges; }
 
 bool vp_is_runnable(const struct vp *vp) { return vp->suspend == 0 && !vp->partition->stopped; }
 

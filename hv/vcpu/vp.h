@@ -20,7 +20,7 @@ enum segment_index { SEG_ES, SEG_CS, SEG_SS, SEG_DS, SEG_FS, SEG_GS, SEG_LDTR, S
 struct vp_registers {
     u64 rip, rflags;
     u64 cr0, cr2, cr3, cr4, efer;
-    u64 dr7;
+    u64 dr[4], dr6, dr7;
     struct segment segment[SEG_COUNT];
     struct segment gdtr, idtr;
     u64 pat;
@@ -34,6 +34,7 @@ enum vp_suspend {
     VP_SUSPEND_INTERCEPT = 2, /* the parent handles an intercept */
     VP_SUSPEND_STARTUP = 4,   /* waits for SIPI */
     VP_SUSPEND_HALT = 8,      /* HLT, until an interrupt */
+    VP_SUSPEND_VTL = 16,      /* the other trust level is active */
 };
 
 enum event_kind { EVENT_NONE, EVENT_INTERRUPT, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFT_INTERRUPT };
@@ -50,6 +51,8 @@ struct vp {
     struct cpu *cpu;
     struct vp *next_here;
     u32 index;
+    u8 vtl;
+    struct vp *other; /* the same VP's other trust level, NULL none */
     u32 suspend; /* enum vp_suspend */
     u64 gpr[16];
     struct vp_registers r;
@@ -64,6 +67,7 @@ struct vp {
     void *control;       /* VMCS or VMCB */
     bool launched;
     void *fpu;           /* XSAVE area, one page */
+    bool shares_fpu;     /* with the other level, whose it is */
     u64 runtime_start, runtime; /* TSC */
     struct lapic lapic;
     struct synic synic;
@@ -85,13 +89,19 @@ void vp_advance(struct vp *vp, unsigned length);
 void vp_inject_exception(struct vp *vp, u8 vector, bool has_error, u32 error);
 /* Something happened that the VP may wait for. */
 void vp_wake(struct vp *vp);
+/* What this trust level may. */
+u64 vp_privileges(const struct vp *vp);
 bool vp_is_runnable(const struct vp *vp);
 /* Fills vp->event and vp->want_window before an entry. */
 void vp_choose_event(struct vp *vp);
-/* XSAVE area and XCR0 between VP and processor. */
+/* Each processor. */
 void fpu_init(void);
 u64 fpu_xcr0_allowed(void);
+/* XSAVE area and XCR0 between VP and processor. */
 void fpu_save(struct vp *vp);
 void fpu_load(struct vp *vp);
+/* DR0 to DR3 and DR6, which stay in the processor while it runs one VP. DR7 is in the control block. */
+void debug_save(struct vp *vp);
+void debug_load(struct vp *vp);
 
 #endif

@@ -17,6 +17,7 @@
     X(CPU, "cpu", "resets, mode changes, start of processors")                                     \
     X(DEVICE, "device", "devices: configuration and errors")                                       \
     X(IOMMU, "iommu", "what IOMMUs block, with the reason, and their switches")                 \
+    X(WATCH, "watch", "guests found, pages shared, hypercalls")                                   \
     X(VMX, "vmx", "VM entries, exits and failures, with reasons")                                  \
     X(SVM, "svm", "VMRUN, #VMEXIT and failures, with reasons")                                     \
     X(EXEC, "exec", "every instruction, disassembled (slow)")                                      \

@@ -50,10 +50,11 @@ static void arm(struct apic *apic)
 }
 
 /* The deadline as the shared clock sees it, when an offset makes it lie before power-on: it is
- * past. */
+ * past. A hypervisor's offset and scaling are for its guest's eyes: they do not move the deadline. */
 static bool deadline_reached(const struct apic *apic)
 {
-    return cpu_rdtsc(apic->cpu) >= apic->cpu->arch.tsc_deadline;
+    const struct cpu *cpu = apic->cpu;
+    return clock_tsc(cpu->clock) + cpu->arch.tsc_offset >= cpu->arch.tsc_deadline;
 }
 
 static void check_deadline(struct apic *apic)

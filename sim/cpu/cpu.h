@@ -238,10 +238,22 @@ struct cpu {
     struct cpu_engine engine; /* run_blocks NULL: the interpreter */
 };
 
+/* Somebody who looks on and changes nothing; all NULL: nobody. */
+struct cpu_observer {
+    /* The mode changed: perhaps a guest was entered or left, or runs on other second-level tables. */
+    void (*mode)(void *self, const struct cpu *cpu);
+    /* An exit for cpu->exit.reason is about to happen; the registers are the guest's. */
+    void (*leaving)(void *self, const struct cpu *cpu);
+    /* Bytes of a PAGE_TRACKED frame are about to change. */
+    void (*before_write)(void *self, u64 frame, u64 offset, u64 size);
+    void *self;
+};
+
 #define CPU_MAX 16
 struct cpu_set {
     struct cpu *cpu[CPU_MAX];
     struct use_pool *uses;
+    struct cpu_observer observer;
     unsigned count;
 };
 

@@ -206,7 +206,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         p->host = NULL;
         return CPU_OK;
     }
-    if (!plain || !tables_in_ram(cpu, &res)) {
+    if (!plain || res.spp_used || !tables_in_ram(cpu, &res)) {
         return CPU_OK;
     }
     note_uses(cpu, ctx, &root, &res, lin);
@@ -215,7 +215,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return CPU_OK;
     }
     struct page_desc *page = &cpu->phys->pages[p->frame];
-    u32 special = page->flags & (PAGE_HAS_CODE | PAGE_IS_TABLE | PAGE_MONITORED | PAGE_WATCHED);
+    u32 special = page->flags & ~(u32)PAGE_DIRTY;
     if (special == 0 && p->writable) {
         phys_note_write(cpu->phys, p->frame);
         tlb_fill(cpu, ctx, lin, p->host, access);
@@ -557,6 +557,9 @@ static void monitored_write(struct cpu_set *set, struct phys *phys, u64 frame, u
 void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     u32 flags = phys->pages[frame].flags;
+    if ((flags & PAGE_TRACKED) != 0 && set->observer.before_write != NULL) {
+        set->observer.before_write(set->observer.self, frame, offset, size);
+    }
     if ((flags & PAGE_IS_TABLE) != 0) {
         tlb_table_write(set, phys, frame, offset, size);
     }
@@ -566,7 +569,7 @@ void mem_before_ram_write(struct cpu_set *set, struct phys *phys, u64 frame, u64
     if ((flags & PAGE_MONITORED) != 0) {
         monitored_write(set, phys, frame, offset, size);
     }
-    if ((flags & PAGE_WATCHED) != 0 && phys->watched_write != NULL) {
-        phys->watched_write(phys->watched_self, frame, offset, size);
+    if ((flags & PAGE_TRAPPED) != 0 && phys->trapped_write != NULL) {
+        phys->trapped_write(phys->trapped_self, frame, offset, size);
     }
 }

@@ -166,8 +166,7 @@ cpu_rc mem_read_bytes(struct cpu *cpu, unsigned seg, u64 offset, void *data, uns
 cpu_rc mem_write_bytes(struct cpu *cpu, unsigned seg, u64 offset, const void *data, unsigned size) MUST_USE;
 /* Would an access succeed? Sets A (and D for writes) as the access would, moves no data. */
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access) MUST_USE;
-/* Images of processor state, at offsets that wrap at `wrap`, the address size's mask. The probe tries the last
- * byte first, as chips do: so a fault names that one, or the first. */
+/* Images of processor state, at offsets that wrap at `wrap`, the address size's mask. */
 cpu_rc mem_read_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, void *data, unsigned size) MUST_USE;
 cpu_rc mem_write_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, const void *data,
                        unsigned size) MUST_USE;

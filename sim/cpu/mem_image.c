@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Images of processor state in memory: FXSAVE, XSAVE and x87 areas. Chips make several accesses, each of
- * whose offsets wraps; the order in which an area's bytes are tried is not in the manuals, here it is that
- * of Intel's chips. */
+ * whose offsets wraps. */
 #include "cpu/mem.h"
 
 /* Bytes of an image before its offset wraps. */
@@ -32,8 +31,7 @@ cpu_rc mem_write_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, cons
 cpu_rc mem_probe_image(struct cpu *cpu, unsigned seg, u64 offset, u64 wrap, unsigned size, unsigned access)
 {
     unsigned n = before_wrap(offset, wrap, size);
-    if (mem_probe(cpu, seg, (offset + size - 1) & wrap, 1, access) != CPU_OK ||
-        mem_probe(cpu, seg, offset & wrap, n, access) != CPU_OK) {
+    if (mem_probe(cpu, seg, offset & wrap, n, access) != CPU_OK) {
         return CPU_EXIT;
     }
     return n == size ? CPU_OK : mem_probe(cpu, seg, 0, size - n, access);

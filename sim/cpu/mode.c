@@ -152,4 +152,7 @@ void cpu_update_mode(struct cpu *cpu)
     }
     tlb_select_context(cpu);
     cpu_leave_block(cpu);
+    if (UNLIKELY(cpu->set->observer.mode != NULL)) {
+        cpu->set->observer.mode(cpu->set->observer.self, cpu);
+    }
 }

@@ -319,6 +319,15 @@ static bool parse_number(struct request *r, const char *name, const char *value,
     return true;
 }
 
+static bool set_wish(struct request *r, unsigned f, bool on, struct error *err)
+{
+    if (r->wish[f] == (on ? WISH_OFF : WISH_ON)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--cpu: %s is switched on and off at once", feature_table[f].name);
+    }
+    r->wish[f] = on ? WISH_ON : WISH_OFF;
+    return true;
+}
+
 static bool parse_property(struct request *r, const char *name, const char *value,
                            struct error *err)
 {
@@ -342,8 +351,7 @@ static bool parse_property(struct request *r, const char *name, const char *valu
         if (!parse_switch_value(name, value != NULL ? value : "on", &on, err)) {
             return false;
         }
-        r->wish[f] = on ? WISH_ON : WISH_OFF;
-        return true;
+        return set_wish(r, f, on, err);
     }
     if (starts_with(name, "hv-") || starts_with(name, "hv_")) {
         return error_set(err, EXIT_STATUS_USAGE,
@@ -377,8 +385,7 @@ static bool parse_item(struct request *r, char *item, struct error *err)
         if (!find_feature(item + 1, &f)) {
             return parse_property(r, item + 1, item[0] == '+' ? "on" : "off", err);
         }
-        r->wish[f] = item[0] == '+' ? WISH_ON : WISH_OFF;
-        return true;
+        return set_wish(r, f, item[0] == '+', err);
     }
     char *eq = strchr(item, '=');
     if (eq != NULL) {

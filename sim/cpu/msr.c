@@ -414,6 +414,20 @@ static cpu_rc wr_vm_cr(struct cpu *cpu, const struct msr_row *row, u32 index, u6
     return CPU_OK;
 }
 
+/* Unlocked: the key for later. Locked: the same key, if there is one, unlocks. [APM2 "SVM_KEY MSR"] */
+static cpu_rc wr_svm_key(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
+{
+    UNUSED(row);
+    UNUSED(index);
+    u64 *key = &cpu->arch.store.svm_key[0];
+    if ((cpu->arch.vm_cr & BIT(3)) == 0) {
+        *key = value;
+    } else if (*key != 0 && *key == value) {
+        cpu->arch.vm_cr &= ~BIT(3);
+    }
+    return CPU_OK;
+}
+
 static cpu_rc wr_vm_hsave(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
     UNUSED(row);

@@ -34,7 +34,8 @@ MSR_WRITER(tsc)
 {
     UNUSED(row);
     UNUSED(index);
-    move_tsc(cpu, value - cpu_rdtsc(cpu));
+    /* A hypervisor's offset and scaling apply to reading only. */
+    move_tsc(cpu, value - (clock_tsc(cpu->clock) + cpu->arch.tsc_offset));
     return CPU_OK;
 }
 

@@ -34,6 +34,13 @@ static bool deliver(struct cpu *cpu, struct event ev)
 static bool take_init(struct cpu *cpu)
 {
     cpu->arch.init_pending = false;
+    if (virt_redirects_init(cpu)) {
+        return deliver(cpu, (struct event){.kind = EVENT_EXCEPTION,
+                                           .vector = VEC_SX,
+                                           .has_error = true,
+                                           .error = 1,
+                                           .why = "INIT redirected by VM_CR.R_INIT"});
+    }
     log_line(cpu->log, LOG_CPU, "cpu%u INIT", cpu->index);
     trace_cpu_change(cpu->trace, cpu->index, TRACE_CPU_INIT, cpu->arch.rip);
     cpu_reset(cpu, CPU_RESET_INIT);

@@ -76,6 +76,16 @@ bool virt_blocks_init(const struct cpu *cpu)
     return cpu->arch.vmx.on && !is_vmx(cpu);
 }
 
+bool virt_redirects_init(const struct cpu *cpu)
+{
+    return svm_redirects_init(cpu);
+}
+
+cpu_rc virt_ferr(struct cpu *cpu)
+{
+    return is_vmx(cpu) ? CPU_OK : svm_ferr(cpu);
+}
+
 bool virt_iret_unblocks(const struct cpu *cpu)
 {
     return !is_vmx(cpu) || vmx_iret_unblocks(cpu);
@@ -167,6 +177,9 @@ bool virt_gif(const struct cpu *cpu)
 
 void virt_exit(struct cpu *cpu)
 {
+    if (UNLIKELY(cpu->set->observer.leaving != NULL)) {
+        cpu->set->observer.leaving(cpu->set->observer.self, cpu);
+    }
     if (is_vmx(cpu)) {
         vmx_exit(cpu);
     } else {

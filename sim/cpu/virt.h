@@ -66,6 +66,10 @@ void virt_after_insn(struct cpu *cpu);
 bool virt_steps(const struct cpu *cpu);
 /* Does the processor hold INIT back (VMX root operation)? */
 bool virt_blocks_init(const struct cpu *cpu);
+/* Does INIT become #SX (SVM's VM_CR.R_INIT)? */
+bool virt_redirects_init(const struct cpu *cpu);
+/* The x87 unit waits with FERR# asserted: SVM's FERR_FREEZE. */
+cpu_rc virt_ferr(struct cpu *cpu) MUST_USE;
 /* Does IRET end the blocking of NMIs? */
 bool virt_iret_unblocks(const struct cpu *cpu);
 /* After physical interrupts: virtual ones that yield to them (SVM's V_IRQ). */

@@ -15,7 +15,7 @@ static struct block_disk *open_drive(struct machine *m, const struct drive_confi
     struct block_options options = {.path = machine_file(m, d->path),
                                     .format = (enum block_format)d->format,
                                     .read_only = d->read_only || d->interface == DRIVE_CDROM,
-                                    .snapshot = d->snapshot,
+                                    .snapshot = d->snapshot || m->config.disks_stay,
                                     .id = id};
     struct block_disk *disk = block_open(&options, err);
     if (disk != NULL) {

@@ -11,6 +11,7 @@
 #include "machine/drives.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
+#include "machine/watching.h"
 #include "machine/script.h"
 #include "machine/travel.h"
 #include "trace/events.h"
@@ -288,6 +289,7 @@ void machine_reset(struct machine *m, bool power)
     m->turn_left = m->config.quantum;
     m->asleep_s3 = false;
     m->deaf_since = VTIME_NEVER.ns;
+    watching_forget(m);
 }
 
 void machine_free(struct machine *m)
@@ -299,6 +301,7 @@ void machine_free(struct machine *m)
         jit_log_stats(m->jit);
     }
     outside_detach(m);
+    watching_stop(m);
     travel_stop(m);
     (void)trace_finish(&m->trace, &m->error);
     gate_free(&m->gate);

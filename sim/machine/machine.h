@@ -113,6 +113,7 @@ struct machine_config {
     const struct file_map *files; /* host-side: where files have moved to */
     unsigned file_count;
     /* Host-side only, without effect on what the guest sees: */
+    bool disks_stay; /* no drive's file is written to */
     u64 tlb_entries;
     u64 code_cache_bytes;
     enum engine engine;
@@ -139,13 +140,18 @@ void machine_config_init(struct machine_config *config);
     X(ERROR, "error", "a host error; text in machine->error")                                      \
     X(STRICT, "strict", "--strict and something not modelled")                                     \
     X(REPLAY_END, "replay-end", "the recording ends here")                                         \
-    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")
+    X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")    \
+    X(VIOLATION, "violation", "the isolation watch found memory shared by strangers")
 
 enum stop_reason {
 #define X(id, name, meaning) STOP_##id,
     STOP_REASONS(X)
 #undef X
 };
+#define STOP_REASON_LAST STOP_VIOLATION
+
+/* What the isolation watch does when two strangers share memory. */
+enum violation_policy { VIOLATION_REPORT, VIOLATION_STOP };
 const char *stop_reason_name(enum stop_reason reason);
 
 struct run_result {
@@ -169,6 +175,7 @@ struct outside;
 struct net_user;
 struct net_local;
 struct machine_recording;
+struct watching;
 struct travel;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
@@ -226,6 +233,7 @@ struct machine {
     volatile int interrupted; /* set by a signal handler of the owner */
     bool quit;                /* Ctrl-A x */
     /* Host side: NULL while nothing is attached. */
+    struct watching *watching; /* machine/watching.h */
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */

@@ -128,7 +128,11 @@ bool outside_attach(struct machine *m, const struct outside_options *options, st
     if (options->live && m->config.nic && !network_attach(m, &o->net, &o->forwards, err)) {
         return false;
     }
-    o->pace = options->live && (options->pace == PACE_HOST || (options->pace == PACE_AUTO && o->term.raw));
+    bool person = o->term.raw; /* at this terminal, or at the other end of a pseudo terminal */
+    for (unsigned i = 0; i < m->console_count; i++) {
+        person |= machine_console_config(m, i)->kind == CONSOLE_PTY;
+    }
+    o->pace = options->live && (options->pace == PACE_HOST || (options->pace == PACE_AUTO && person));
     o->progress = !options->quiet && isatty(STDERR_FILENO) == 1;
     o->anchor_host = o->last_output = o->last_progress = o->flushed = host_now_ns();
     o->anchor_virtual = clock_now(&m->clock).ns;

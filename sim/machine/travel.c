@@ -345,9 +345,9 @@ static void on_write(void *self, u64 frame, u64 offset, u64 size)
 static void set_watch(struct machine *m, struct watch *w, bool on)
 {
     u32 *flags = &m->phys.pages[w->frame].flags;
-    m->phys.watched_write = on ? on_write : NULL;
-    m->phys.watched_self = w;
-    *flags = on ? *flags | PAGE_WATCHED : *flags & ~(u32)PAGE_WATCHED;
+    m->phys.trapped_write = on ? on_write : NULL;
+    m->phys.trapped_self = w;
+    *flags = on ? *flags | PAGE_TRAPPED : *flags & ~(u32)PAGE_TRAPPED;
     tlb_withdraw_write(&m->set, w->frame);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Walks of the extended page tables. [SDM3 "The Extended Page Table Mechanism (EPT)"]
  *
- * Memory types of the entries are checked but have no effect. Left out: sub-page write permission,
- * supervisor shadow-stack control, paging-write control. */
+ * Memory types of the entries are checked but have no effect. Left out: supervisor shadow-stack
+ * control, paging-write control; a write over several 128-byte sub-pages is judged by the first one. */
 #include "mmu/ept.h"
 
 #include "abi/x86/vmx.h"
@@ -63,12 +63,39 @@ static void set_flags(struct phys *phys, spa_t at, u64 entry)
     u8 *host;
     bool writable;
     if (phys_page(phys, at, &frame, &host, &writable) && writable &&
-        (phys->pages[frame].flags & (PAGE_HAS_CODE | PAGE_WATCHED)) == 0) {
+        (phys->pages[frame].flags & (PAGE_HAS_CODE | PAGE_TRAPPED)) == 0) {
         phys_note_write(phys, frame);
         store_le(host + (at.v & PAGE_MASK), entry, 8);
     } else {
         phys_write_scalar(phys, at, entry, 8);
     }
+}
+
+/* [SDM3 "Sub-Page Write Permissions"]: a write that only the last entry forbids, an entry which leaves it to the
+ * sub-page permission table. */
+static bool subpage_allows(struct phys *phys, const struct walk_nested *n, u64 gpa, struct walk_result *res)
+{
+    u64 table = n->spp_table;
+    for (unsigned level = 4; level > 1; level--) {
+        u64 index = (gpa >> (PAGE_SHIFT + (level - 1) * 9)) & 511;
+        u64 entry = phys_read_scalar(phys, SPA(table + index * 8), 8);
+        if ((entry & 1) == 0) {
+            res->spp_missing = true;
+            return refuse(res, false, "SPP entry not valid");
+        }
+        if ((entry & ~(EPT_ADDRESS | 1)) != 0 || (entry & n->reserved & EPT_ADDRESS) != 0) {
+            res->spp_misconfigured = true;
+            return refuse(res, false, "reserved bit set in an SPP entry");
+        }
+        table = entry & EPT_ADDRESS;
+    }
+    u64 permissions = phys_read_scalar(phys, SPA(table + ((gpa >> PAGE_SHIFT) & 511) * 8), 8);
+    if ((permissions & 0xaaaaaaaaaaaaaaaau) != 0) {
+        res->spp_misconfigured = true;
+        return refuse(res, false, "reserved bit set in an SPP entry");
+    }
+    res->spp_used = ((permissions >> (2 * ((gpa >> 7) & 31))) & 1) != 0;
+    return res->spp_used || refuse(res, false, "sub-page permission forbids the write");
 }
 
 static bool allowed(const struct walk_nested *n, const struct walk_result *res, unsigned access, bool write,
@@ -152,10 +179,18 @@ bool ept_translate(struct phys *phys, const struct walk_nested *n, u64 gpa, unsi
             res->nested_rights = 0;
             return refuse(res, true, why);
         }
+        bool above_writable = (rights & EPT_W) != 0;
         rights &= entry;
         if (leaf) {
             res->nested_rights = (rights & 7) | ((rights & EPT_XU) != 0 ? 8u : 0u);
-            if (!allowed(n, res, access, write, rights)) {
+            bool subpages = (n->flags & EPT_FLAG_SPP) != 0 && level == 1 && (entry & EPT_SPP) != 0 && above_writable &&
+                            (rights & (EPT_R | EPT_W)) == EPT_R && !res->nested_on_table &&
+                            (access & (WALK_WRITE | WALK_SHADOW)) == WALK_WRITE;
+            if (subpages) {
+                if (!subpage_allows(phys, n, gpa, res)) {
+                    return false;
+                }
+            } else if (!allowed(n, res, access, write, rights)) {
                 return refuse(res, false, "EPT rights forbid the access");
             }
             *bytes = BIT(shift);

@@ -11,6 +11,7 @@ enum ept_flag {
     EPT_FLAG_EXEC_ONLY = 4, /* execute-only translations exist */
     EPT_FLAG_2MB = 8,
     EPT_FLAG_1GB = 16,
+    EPT_FLAG_SPP = 32, /* sub-page write permissions */
 };
 
 bool ept_translate(struct phys *phys, const struct walk_nested *n, u64 gpa, unsigned access,

@@ -23,7 +23,8 @@ enum page_flag {
     PAGE_IS_TABLE = 1 << 1,  /* page walks went through it: a store may change translations */
     PAGE_DIRTY = 1 << 2,     /* written in this epoch; set by phys_note_write alone */
     PAGE_MONITORED = 1 << 3, /* a processor's MONITOR line lies in it */
-    PAGE_WATCHED = 1 << 4,   /* somebody outside the machine wants to know of writes */
+    PAGE_TRACKED = 1 << 4,   /* the isolation watch follows its tables: it is told before a store */
+    PAGE_TRAPPED = 1 << 5,   /* somebody looks for a write to it: travel.h */
 };
 
 struct page_desc {
@@ -88,9 +89,9 @@ struct phys {
     } *spans;
     unsigned span_count;
     struct phys_watch watch;
-    /* Told before bytes of a page with PAGE_WATCHED change. */
-    void (*watched_write)(void *self, u64 frame, u64 offset, u64 size);
-    void *watched_self;
+    /* Told before bytes of a page with PAGE_TRAPPED change. */
+    void (*trapped_write)(void *self, u64 frame, u64 offset, u64 size);
+    void *trapped_self;
     u64 a20_mask; /* ~0, or bit 20 clear while A20 is masked */
 };
 

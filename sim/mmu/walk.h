@@ -44,6 +44,7 @@ struct walk_nested {
     u64 table;             /* physical address of the top table */
     u64 pdpte[4];          /* NPT with a PAE host reads them during the walk; kept for completeness */
     u64 reserved;          /* address bits at and above MAXPHYADDR */
+    u64 spp_table;         /* EPT: sub-page-permission-table pointer */
     u32 log_room;          /* EPT: entries left in the page-modification log; WALK_LOG_UNLIMITED: none kept */
 };
 
@@ -86,6 +87,8 @@ struct walk_result {
     bool nested_on_table;  /* while a guest table entry was accessed, not the final address */
     bool misconfigured;    /* EPT misconfiguration */
     bool nested_write;     /* EPT: the failing access was a write (of an A or D bit on a table) */
+    bool spp_used;         /* EPT: a sub-page permission let the write through: not to be cached */
+    bool spp_missing, spp_misconfigured; /* EPT: SPP-related events */
     bool log_full;         /* EPT: the page-modification log had no room */
     u64 nested_entry;      /* EPT: the last entry read */
     unsigned dirty_count;  /* EPT: pages that became dirty, for the log */

@@ -5,8 +5,9 @@
  *     chunk         header (below), then `stored` bytes, a zstd frame of `size` bytes
  *     chunk ...
  *
- * The first chunk is CHUNK_CONFIG, the text of everything that decides the run. The others hold
- * whole records: 64 bytes each, followed by the record's payload padded to 64. */
+ * The first chunk is CHUNK_CONFIG, the text of everything that decides the run. The others of a recording
+ * hold whole records: 64 bytes each, followed by the record's payload padded to 64. Those of a snapshot are
+ * CHUNK_STATE: the machine's state (base/state.h), cut into pieces. */
 #ifndef VITRINE_TRACE_FORMAT_H
 #define VITRINE_TRACE_FORMAT_H
 
@@ -29,9 +30,10 @@ enum {
     TRACE_CHUNK_COUNT = 48,
     TRACE_CHUNK_HEADER_HASH = 56, /* of the 56 bytes before */
 };
-enum { TRACE_CHUNK_CONFIG = 1, TRACE_CHUNK_RECORDS = 2 };
+enum { TRACE_CHUNK_CONFIG = 1, TRACE_CHUNK_RECORDS = 2, TRACE_CHUNK_STATE = 3 };
 
 #define TRACE_CHUNK_BYTES ((size_t)1 << 20) /* records of one chunk at most */
+#define TRACE_STATE_BYTES ((size_t)1 << 24) /* of a piece of state at most */
 #define TRACE_CHUNK_MAX ((size_t)1 << 26)   /* what a reader accepts */
 
 #define TRACE_RECORD_SIZE 64u

@@ -22,6 +22,7 @@
     X(MSR, "msr", "writes of model-specific registers")                                            \
     X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \
     X(IOMMU, "iommu", "what IOMMUs block")                                                         \
+    X(WATCH, "watch", "guests, what they and devices reach and share, hypercalls")              \
     X(IO, "io", "ports and memory-mapped devices (many)")
 
 enum trace_class {
@@ -61,6 +62,8 @@ void trace_init(struct trace *t, const struct clock *clock);
 bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struct error *err);
 /* Write out what is collected as a chunk; nothing to do when that is nothing. */
 void trace_flush(struct trace *t);
+/* Write a piece of a snapshot's state, TRACE_STATE_BYTES at most. */
+void trace_put_state(struct trace *t, const void *data, size_t n);
 /* Flush and close. False with a line in *err if the recording is not complete. */
 bool trace_finish(struct trace *t, struct error *err);
 

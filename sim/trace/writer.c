@@ -120,6 +120,13 @@ static void put_chunk(struct trace *t, u32 type, const void *data, size_t n, u64
     free(out);
 }
 
+void trace_put_state(struct trace *t, const void *data, size_t n)
+{
+    if (t->error.status == EXIT_STATUS_OK) {
+        put_chunk(t, TRACE_CHUNK_STATE, data, n, 0);
+    }
+}
+
 bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struct error *err)
 {
     t->records = malloc(TRACE_CHUNK_BYTES);

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How a run ends, and what becomes of its output. usage: endings.py VITRINE TINY_GUESTS INPUTS"""
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -62,6 +64,28 @@ def signals():
               out="spinning.* end interrupted\n$")
 
 
+def progress():
+    """Long silent work is shown to a person, and to nobody else."""
+    ours, theirs = pty.openpty()
+    for terminal in (True, False):
+        child = subprocess.Popen([VITRINE, "run", "--kernel", tiny("spin"), "--serial", "none"],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                 stderr=theirs if terminal else subprocess.PIPE)
+        seen = b""
+        end = time.monotonic() + (60 if terminal else 4)
+        while time.monotonic() < end and b"M instructions" not in seen:
+            if terminal and select.select([ours], [], [], 0.2)[0]:
+                seen += os.read(ours, 4096)
+            elif not terminal:
+                time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+        if terminal and b"M instructions" not in seen:
+            problem("progress", f"a terminal shows {seen!r}")
+        if not terminal and err:
+            problem("progress", f"a pipe gets {err!r}")
+
+
 def outputs(folder):
     path = os.path.join(folder, "serial")
     case([*RUN, "--kernel", tiny("hello"), "--serial", f"file:{path}"], 0, out="^$")
@@ -109,6 +133,7 @@ def main(folder):
     endings()
     repeated()
     signals()
+    progress()
     outputs(folder)
     recordings(folder)
 

@@ -5,7 +5,7 @@ usage: usage.py VITRINE TINY_GUESTS INPUTS"""
 import os
 import socket
 
-from case import VITRINE, call, case, judge, run, tiny, write
+from case import VITRINE, call, case, judge, problem, run, tiny, write
 
 HALT = ["--kernel", tiny("halt")]
 
@@ -149,6 +149,11 @@ def features():
     case(["run", "--cpu", "max,+vmx,+svm"], 64, "do not go together|vmx|svm")
     case(["run", "--cpu", "intel,vendor=cyrix"], 64, "vendor")
     case(["run", "--cpu", "intel,-avx,+avx2"], 64, "avx")
+    case(["run", "--cpu", "intel,+avx2,-avx"], 64, "avx2 cannot be on without avx")
+    case(["run", "--cpu", "max,-xsave,+avx"], 64, "avx cannot be on without xsave")
+    for both in ("+avx,-avx", "-avx,+avx", "avx=on,-avx", "+avx,avx=off"):
+        case(["run", "--cpu", "intel," + both], 64, "avx is switched on and off at once")
+    case(["run", *HALT, "--cpu", "intel,+avx,+avx"], 75)
     case(["run", "--cpu", "intel,phys-bits=20"], 64, "phys-bits")
     case(["run", "--cpu", "intel,phys-bits=frob"], 64, "phys-bits")
     case(["run", "--cpu", "intel,phys-bits=99"], 64, "phys-bits")
@@ -161,6 +166,16 @@ def files(folder):
     case(["run", *HALT, "--record", "/nonexistent/x"], 65, "/nonexistent/x: cannot be written")
     case(["run", *HALT, "--script", "/nonexistent/x"], 66, "/nonexistent/x")
     case(["run", *HALT, "--script", write(folder, "script", b"frobnicate\n")], 65, "script")
+    disk = write(folder, "disk", bytes(1 << 20))
+    os.symlink(disk, os.path.join(folder, "link"))
+    for option in ("--record", "-D"):
+        case(["run", *HALT, "--drive", f"file={disk}", option, f"{folder}/link"], 64, "reads this file")
+    case(["run", *HALT, "--cdrom", disk, "--serial", f"file:{disk}"], 64, "reads this file")
+    case(["run", *HALT, "--debugcon", f"file:{HALT[1]}"], 64, "reads this file")
+    case(["run", *HALT, "--serial", f"file:{folder}/out", "--record", f"{folder}/out"], 64, "both write")
+    case(["run", *HALT, "--serial", "file:/dev/null", "--virtio-console", "file:/dev/null"], 75)
+    if open(disk, "rb").read() != bytes(1 << 20):
+        problem("--record over a disk", "the disk was overwritten")
     case(["run", "--firmware", "/nonexistent/x"], 66, "/nonexistent/x")
     case(["run", "--firmware", write(folder, "empty.bin", b"")], 65, "empty.bin")
     case(["run", "--firmware", write(folder, "odd.bin", b"x" * 1000)], 65, "odd.bin")

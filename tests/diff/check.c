@@ -87,8 +87,9 @@ static u64 top_bit(u64 v, unsigned bits)
     return (v >> (bits - 1)) & 1;
 }
 
-/* CF of a shift made in single-bit steps; OF of the first (Intel) or the last (AMD) of them. */
-static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v, u64 in, u64 rflags)
+/* CF of a shift made in single-bit steps; OF of the first (Intel) or the last (AMD) of them. Intel's rotates
+ * may keep OF: sim/cpu/exec/shift.c. */
+static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v, u64 in, u64 rflags, bool reg_imm)
 {
     u64 mask = size_mask(bits / 8);
     u64 cf = rflags & 1, of = 0, first = 0;
@@ -120,6 +121,9 @@ static u64 stepped_flags(enum shift_kind kind, unsigned bits, unsigned n, u64 v,
         }
         first = i == 0 ? of : first;
     }
+    bool keeps = kind == SHIFT_RCL || kind == SHIFT_RCR ? n % (bits + 1) == 0
+                                                        : (kind == SHIFT_ROL || kind == SHIFT_ROR) && reg_imm && n != 1;
+    first = keeps ? rflags >> 11 & 1 : first;
     of = guest_model()->vendor == CPU_VENDOR_INTEL ? first : of;
     return (cf != 0 ? RFLAGS_CF : 0u) | (of != 0 ? RFLAGS_OF : 0u);
 }
@@ -145,7 +149,8 @@ u32 check_undefined(const struct diff_case *c, const struct diff_result *ours)
         return 0;
     }
     u64 source = kind >= SHIFT_SHLD ? c->start.gpr[c->in.r[1] & 15] : 0;
-    u64 want = stepped_flags(kind, bits, n, c->old, source, c->start.rflags);
+    u64 want = stepped_flags(kind, bits, n, c->old, source, c->start.rflags,
+                             c->in.r[1] == OPR_IMM && c->in.r[0] != OPR_MEM);
     return ((flags ^ want) & (RFLAGS_CF | RFLAGS_OF)) != 0 ? DIFF_UNDEFINED : 0;
 }
 

@@ -6,6 +6,7 @@
  *   --mnemonic NAME  only this row; --no-mutate: only proper encodings; --bits 32|64: only that mode
  *   --replay S:N     case N of seed S (with what leads to it), printed in full
  *   --max-reports N  differences shown in full (default 20); --table: counts by row
+ *   --explained      show those that are explained too
  *
  * Exit status: 0 no unexplained difference, 1 some, 77 this host cannot serve. */
 #define _GNU_SOURCE
@@ -25,7 +26,7 @@ struct row_count {
 static struct {
     u64 seed, cases, replay;
     double seconds;
-    bool replaying, table, mutate;
+    bool replaying, table, mutate, explained;
     u64 max_reports;
     const char *mnemonic;
     unsigned bits; /* 0: both */
@@ -35,7 +36,7 @@ static struct {
     struct row_count row[INSN_COUNT];
     u64 explained[EXPLAIN_COUNT];
     u64 vectors[256];
-    u64 cases, compat, exact, mutated, differences, drawn, unsafe;
+    u64 cases, compat, exact, mutated, differences, shown, drawn, unsafe;
 } stats;
 
 static struct forms forms[2];
@@ -96,6 +97,10 @@ static void count_difference(const struct diff_case *c, const struct diff_result
     if (why != EXPLAIN_NONE) {
         row->explained++;
         stats.explained[why]++;
+        if (options.explained && stats.shown++ < options.max_reports) {
+            printf("explained: %s\n", explanation_text[why]);
+            report_difference(stdout, c, ours, other, name, fields, guest_window(0), other_window);
+        }
         return;
     }
     row->differences++;
@@ -296,6 +301,10 @@ static bool parse_options(int argc, char **argv)
             options.table = true;
             continue;
         }
+        if (strcmp(name, "--explained") == 0) {
+            options.explained = true;
+            continue;
+        }
         if (strcmp(name, "--no-mutate") == 0) {
             options.mutate = false;
             continue;
@@ -341,7 +350,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!parse_options(argc, argv)) {
         fprintf(stderr, "vt_difffuzz: options are --cases N, --time S, --seed N, --mnemonic NAME, --no-mutate, "
-                        "--bits 32|64, --replay SEED:N, --max-reports N, --table\n");
+                        "--bits 32|64, --replay SEED:N, --max-reports N, --table, --explained\n");
         return 64;
     }
     if (!host_open()) {

@@ -9,7 +9,7 @@ if [ ! -e "$in/complete" ]; then
     echo "SKIP: $in is missing; scripts/fetch-inputs gets it"
     exit 77
 fi
-if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" -newer "$out/stamp" | head -n 1)" ]; then
+if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" "$in/qemu/complete" "$in/xen/complete" -newer "$out/stamp" 2>/dev/null | head -n 1)" ]; then
     exit 0
 fi
 mkdir -p "$out"
@@ -49,5 +49,29 @@ if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
         cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
     done
     MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/nested.cpio" "$here/nested_commands"
+fi
+# Xen, with a dom0 of the stock kernel that creates guests of each kind from the cloud kernel.
+if [ -e "$in/xen/complete" ]; then
+    xen=$in/xen/root
+    tools=$(ls -d "$xen"/usr/lib/xen-*/ | head -n 1)
+    tools=${tools#"$xen/"}
+    gzip -dc "$xen"/boot/xen-*-amd64.gz > "$out/xen.elf"
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-xen" \
+        xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs
+    rm -rf "$out/xen"
+    mkdir -p "$out/xen/tools" "$out/xen/qemu" "$out/xen/seabios"
+    for program in xl xenstored xenconsoled xen-init-dom0; do
+        "$here/pick_program.sh" "$xen" "${tools}bin/$program" "$out/xen/tools"
+    done
+    "$here/pick_program.sh" "$xen" usr/libexec/xen-qemu-system-i386 "$out/xen/tools"
+    cp -r "$xen/${tools}boot" "$out/xen/boot"
+    basename "$tools" > "$out/xen/name"
+    cp -L "$xen/usr/share/seabios/bios-256k.bin" "$out/xen/seabios/"
+    for f in kvmvapic.bin linuxboot_dma.bin; do
+        cp -L "$xen/usr/share/qemu/$f" "$out/xen/qemu/"
+    done
+    cp -L "$in/vmlinuz-cloud" "$out/xen/vmlinuz"
+    "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
+    MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen.cpio.gz" "$here/xen_commands"
 fi
 touch "$out/stamp"

@@ -97,6 +97,43 @@ def case_perturb():
     check(len(dumps[0]) > 10000 and dumps[0] == dumps[1], "events of run and replay differ")
 
 
+def case_snapshot():
+    """A run that is saved anywhere and goes on in another process ends as the whole one; a recording of the
+    second half replays."""
+    with open(path("script"), "w", encoding="ascii") as f:
+        f.write('expect "> "\nsend "one\\n"\nexpect "one"\nsend "two\\n"\nwait 200\nsend "three\\nq"\n')
+    options = [*BASE, "--script", path("script")]
+    whole = run(["run", *options, "--hash"])
+    check(whole.returncode == QUIT_STATUS, f"status {whole.returncode}: {whole.stderr.decode()}")
+    end = int(re.search(r"position (\d+)", last_line(whole)).group(1))
+    for i, at in enumerate((1, end // 3, end // 2, end - 5)):
+        saved = path(f"s{i}")
+        first = run(["run", *options, "--max-instructions", str(at), "--save", saved])
+        check(first.returncode == 124, f"saving at {at}: status {first.returncode}: {first.stderr.decode()}")
+        second = run(["run", "--load", saved, "--hash", "--record", path("r")])
+        check(second.returncode == QUIT_STATUS, f"from {at}: {second.returncode} {second.stderr.decode()}")
+        check(last_line(second) == last_line(whole), f"from {at}: {last_line(second)}, whole {last_line(whole)}")
+        replay_agrees(path("r"))
+    again = run(["run", "--load", path("s1"), "--max-instructions", str(end // 2), "--save", path("t")], input=b"")
+    check(again.returncode == 124, f"saving what was loaded: {again.returncode} {again.stderr.decode()}")
+    for arguments, status, why in (
+            (["--load", path("s1"), "--smp", "2"], 64, "brings its own"),
+            (["--load", path("nothing")], 66, "nothing"),
+            (["--load", path("r")], 65, "not a snapshot"),
+            (["--load", ROM], 65, "not a recording of vitrine")):
+        p = run(["run", *arguments])
+        check(p.returncode == status and why in p.stderr.decode(), f"{arguments}: {p.returncode} {p.stderr}")
+    with open(path("s1"), "rb") as f:
+        data = f.read()
+    for n in range(0, len(data), len(data) // 20):
+        with open(path("cut"), "wb") as f:
+            f.write(data[:n])
+        p = run(["run", "--load", path("cut")])
+        check(p.returncode == 65, f"cut at {n}: status {p.returncode}: {p.stderr}")
+    p = run(["replay", path("s1")])
+    check(p.returncode == 65 and "snapshot" in p.stderr.decode(), f"replay of a snapshot: {p.returncode} {p.stderr}")
+
+
 class Terminal:
     """vitrine on a pseudo terminal, as a person has it."""
 

@@ -89,13 +89,26 @@ cpu_rc mem_check_ac(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
     return CPU_OK;
 }
 
+/* Addresses that probes find missing. */
+static u64 bench_hole, bench_hole_end;
+
 cpu_rc mem_probe(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, unsigned access)
 {
-    UNUSED(cpu);
     UNUSED(seg);
-    UNUSED(offset);
+    UNUSED(access);
+    if (offset + size <= bench_hole || offset >= bench_hole_end) {
+        return CPU_OK;
+    }
+    (void)raise_error(cpu, VEC_PF, 0, "hole");
+    cpu->event.cr2 = offset > bench_hole ? offset : bench_hole;
+    return CPU_EXIT;
+}
+
+cpu_rc mem_linear(struct cpu *cpu, unsigned seg, u64 offset, u64 size, unsigned access, u64 *lin)
+{
     UNUSED(size);
     UNUSED(access);
+    *lin = cpu->d.seg_base[seg] + offset;
     return CPU_OK;
 }
 

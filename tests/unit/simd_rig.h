@@ -82,6 +82,14 @@ cpu_rc mem_write_element(struct cpu *cpu, unsigned seg, u64 offset, unsigned siz
     return mem_write_slow(cpu, seg, offset, size, value);
 }
 
+cpu_rc mem_linear(struct cpu *cpu, unsigned seg, u64 offset, u64 size, unsigned access, u64 *lin)
+{
+    UNUSED(size);
+    UNUSED(access);
+    *lin = cpu->d.seg_base[seg] + offset;
+    return CPU_OK;
+}
+
 cpu_rc mem_check_aligned(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
 {
     u64 lin = cpu->d.seg_base[seg] + offset;

@@ -228,6 +228,55 @@ START_TEST(overlay__going_back_behind_a_commit)
 }
 END_TEST
 
+static bool put_back(void *self, u64 offset, const u8 *bytes, u32 len)
+{
+    struct error err = {0};
+    return block_put_before(self, offset, bytes, len, &err);
+}
+
+/* What a commit overwrites can be had before and after it, and makes the disk what it was. */
+START_TEST(overlay__before_a_commit)
+{
+    make_raw("before.raw", 1000 * 512, 1);
+    ck_assert_int_eq(sh("cp before.raw copy.raw"), 0);
+    for (int after = 0; after < 2; after++) {
+        ck_assert_int_eq(sh("cp copy.raw before.raw"), 0);
+        struct block_disk *disk = open_or_die("before.raw", BLOCK_FORMAT_RAW, false, false);
+        struct block_disk *other = open_or_die("copy.raw", BLOCK_FORMAT_RAW, false, true);
+        struct block_backend *b = block_disk_backend(disk);
+        struct error err = {0};
+        u8 sector[512] = {0xaa};
+        ck_assert(b->write(b->self, 7, 1, sector) && b->write(b->self, 999, 1, sector));
+        if (after != 0) {
+            commit(disk);
+        }
+        /* `other` gets the blocks and is written to as well: they are what it reads as, once loaded. */
+        ck_assert(block_each_before(disk, put_back, other, &err));
+        same_as_raw(other, "copy.raw");
+        ck_assert(!block_put_before(other, 1, sector, 512, &err));
+        ck_assert(!block_put_before(other, 1000 * 512, sector, 512, &err));
+        block_close(other);
+        if (after != 0) { /* a disk that was committed, as it was */
+            struct block_disk *again = open_or_die("copy.raw", BLOCK_FORMAT_RAW, false, true);
+            ck_assert(block_each_before(disk, put_back, again, &err));
+            block_close(disk);
+            struct block_disk *changed = open_or_die("before.raw", BLOCK_FORMAT_RAW, false, true);
+            u8 data[4096];
+            struct block_backend *back = block_disk_backend(again);
+            for (u64 lba = 0; lba < 1000; lba += 8) {
+                ck_assert(back->read(back->self, lba, 8, data));
+                ck_assert(block_put_before(changed, lba * 512, data, 4096, &err));
+            }
+            same_as_raw(changed, "copy.raw");
+            block_close(changed);
+            block_close(again);
+        } else {
+            block_close(disk);
+        }
+    }
+}
+END_TEST
+
 START_TEST(overlay__bounded_memory_and_truncated_state)
 {
     make_raw("a.raw", 900000, 3);
@@ -460,6 +509,7 @@ int main(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, raw__read_write_commit);
     tcase_add_test(t, overlay__going_back_behind_a_commit);
+    tcase_add_test(t, overlay__before_a_commit);
     tcase_add_test(t, overlay__bounded_memory_and_truncated_state);
     tcase_add_test(t, modes__snapshot_readonly_and_locks);
     tcase_add_test(t, errors__one_clear_line);

@@ -216,10 +216,14 @@ static unsigned row_count(const struct host_row *row, u64 rcx)
 static void repeat_host(const struct host_row *row, struct regs *r)
 {
     unsigned times = (row->flags & STEPPED) != 0 ? row_count(row, r->c) : 1;
-    u64 of = 0;
+    bool carry = row->exec == exec_rcl || row->exec == exec_rcr;
+    u64 of = 0, before = r->flags & RFLAGS_OF;
     for (unsigned i = 0; i < times; i++) {
         row->host(r);
         of = i == 0 ? r->flags & RFLAGS_OF : of;
+    }
+    if (carry && times % (8u * row->size + 1) == 0) {
+        of = before; /* round whole */
     }
     if (times > 1 && model.vendor == CPU_VENDOR_INTEL) {
         r->flags = (r->flags & ~(u64)RFLAGS_OF) | of;

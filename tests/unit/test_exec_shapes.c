@@ -160,6 +160,34 @@ START_TEST(exec_shapes__stack16)
 }
 END_TEST
 
+static bool of_after(cpu_rc (*exec)(struct cpu *, const struct insn *), const struct insn *in, bool of)
+{
+    cpu.arch.gpr[RAX] = 0x41; /* the first step to the left changes the sign, the third does not */
+    cpu.arch.gpr[RCX] = in->osz == 1 && exec == exec_rcl ? 9 : 3;
+    cpu_set_rflags(&cpu, RFLAGS_ONE | (of ? RFLAGS_OF : 0u));
+    ck_assert(exec(&cpu, in) == CPU_OK);
+    return (cpu_rflags(&cpu) & RFLAGS_OF) != 0;
+}
+
+/* OF of rotates by more than one: by vendor; Intel's keep it in two cases. */
+START_TEST(exec_shapes__rotate_overflow)
+{
+    set_up();
+    struct insn by_cl = make(1, RAX, RCX, OPR_NONE, 0), by_imm = make(1, RAX, OPR_IMM, OPR_NONE, 3);
+    for (unsigned of = 0; of < 2; of++) {
+        model.vendor = CPU_VENDOR_INTEL;
+        ck_assert(of_after(exec_rol, &by_cl, of != 0));
+        ck_assert(of_after(exec_shl, &by_imm, of != 0));
+        ck_assert(of_after(exec_rol, &by_imm, of != 0) == (of != 0));
+        ck_assert(of_after(exec_rcl, &by_cl, of != 0) == (of != 0)); /* round whole */
+        model.vendor = CPU_VENDOR_AMD;
+        ck_assert(!of_after(exec_rol, &by_cl, of != 0));
+        ck_assert(!of_after(exec_shl, &by_imm, of != 0));
+        ck_assert(!of_after(exec_rol, &by_imm, of != 0));
+    }
+}
+END_TEST
+
 /* ENTER: level 2 copies one frame pointer and pushes its own; the final RSP is tried for writing. What
  * was pushed before a fault stays, RSP and RBP do not move. */
 START_TEST(exec_shapes__enter)
@@ -397,6 +425,7 @@ int main(void)
     tcase_add_test(tc, exec_shapes__stack);
     tcase_add_test(tc, exec_shapes__stack16);
     tcase_add_test(tc, exec_shapes__enter);
+    tcase_add_test(tc, exec_shapes__rotate_overflow);
 
     tcase_add_test(tc, exec_shapes__branches);
     tcase_add_test(tc, exec_shapes__string_random);

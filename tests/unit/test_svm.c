@@ -2,6 +2,8 @@
 /* The way into an SVM guest and back: exits, what they report, injected events. [APM2 "#VMEXIT"] */
 #include "svm_rig.h"
 
+#include "cpu/msr.h"
+
 START_TEST(test_svm__round_trip)
 {
     start();
@@ -134,6 +136,56 @@ START_TEST(test_svm__features_gate)
 }
 END_TEST
 
+/* A waiting x87 instruction with an exception pending and CR0.NE = 0. */
+START_TEST(test_svm__ferr_freeze)
+{
+    start();
+    good_vmcb();
+    put(VMCB_cr0, 8, CR0_PE | CR0_PG | CR0_ET);
+    put(VMCB_intercept_1, 4, BIT32(SVM_EXIT_FERR_FREEZE - 0x60));
+    R.cpu.arch.fpu.fcw = 0x37e;
+    R.cpu.arch.fpu.fsw = 0x8081; /* ES, IE */
+    ck_assert_uint_eq(run_guest("\x9b", 1), SVM_EXIT_FERR_FREEZE);
+    ck_assert_uint_eq(get(VMCB_rip, 8), AT_HANDLER);
+    stop();
+}
+END_TEST
+
+/* VM_CR.R_INIT makes #SX of INIT; the lock opens to its key alone. */
+START_TEST(test_svm__vm_cr)
+{
+    start();
+    gate64(VEC_SX, KCODE64, AT_HANDLER, SYS_INT, 0, 0);
+    ck_assert_int_eq(msr_write(CPU, 0xc0010118, 0x1234), CPU_OK);
+    ck_assert_int_eq(msr_write(CPU, MSR_AMD_VM_CR, VM_CR_LOCK | VM_CR_R_INIT), CPU_OK);
+    R.cpu.arch.init_pending = true;
+    cpu_kick(CPU);
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_HANDLER);
+    ck_assert_uint_eq(load_le64(ram(R.cpu.arch.gpr[RSP])), 1);
+    ck_assert_int_eq(msr_write(CPU, 0xc0010118, 0x1235), CPU_OK);
+    ck_assert_uint_eq(R.cpu.arch.vm_cr & VM_CR_LOCK, VM_CR_LOCK);
+    ck_assert_int_eq(msr_write(CPU, 0xc0010118, 0x1234), CPU_OK);
+    ck_assert_uint_eq(R.cpu.arch.vm_cr & VM_CR_LOCK, 0);
+    stop();
+}
+END_TEST
+
+/* Data breakpoints are lost while GIF is 0. */
+START_TEST(test_svm__no_breakpoints_without_gif)
+{
+    start();
+    R.cpu.arch.dr[0] = 0x5000;
+    R.cpu.arch.dr7 = DR7_FIXED | 2 | 3u << 16 | 3u << 18;
+    R.cpu.arch.svm.gif = false;
+    cpu_update_mode(CPU);
+    code("\x8b\x04\x25\x00\x50\x00\x00\x90", 8);
+    (void)cpu_run(CPU, 1);
+    ck_assert_uint_eq(R.cpu.arch.pending_db, 0);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("svm");
@@ -142,6 +194,9 @@ int main(void)
     tcase_add_loop_test(c, test_svm__intercepts, 0, (int)ARRAY_LEN(insns));
     tcase_add_test(c, test_svm__injected_page_fault_keeps_cr2);
     tcase_add_test(c, test_svm__features_gate);
+    tcase_add_test(c, test_svm__ferr_freeze);
+    tcase_add_test(c, test_svm__vm_cr);
+    tcase_add_test(c, test_svm__no_breakpoints_without_gif);
     tcase_add_test(c, test_svm__nested_page_fault);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

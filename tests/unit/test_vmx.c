@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The checks of VM entry: from a good VMCS each row of entry_checks.def is broken alone, and the failure names
- * that row, its field and its value. [SDM3 "VM Entries"] */
+ * that row, its field and its value. [SDM3 "VM Entries"] Then VMfail, capabilities, the guest. */
 #include "sys_rig.h"
 
 #include "cpu/flags.h"
+#include "cpu/msr.h"
 #undef TRY
 #include "cpu/vmx/vmx_priv.h"
 
@@ -231,6 +232,8 @@ static const struct broken rows[] = {
     {"PML_ADDRESS", LONG, {ADD(SECONDARY_CONTROLS, PROC2_PML), SET(PML_ADDRESS, 1)}},
     {"UNRESTRICTED_EPT", LONG, {CUT(SECONDARY_CONTROLS, PROC2_EPT), ADD(SECONDARY_CONTROLS, PROC2_UNRESTRICTED)}},
     {"MBEC_EPT", LONG, {CUT(SECONDARY_CONTROLS, PROC2_EPT), ADD(SECONDARY_CONTROLS, PROC2_MODE_BASED_EXEC)}},
+    {"SPP_EPT", LONG, {CUT(SECONDARY_CONTROLS, PROC2_EPT), ADD(SECONDARY_CONTROLS, PROC2_SPP)}},
+    {"SPP_TABLE", LONG, {ADD(SECONDARY_CONTROLS, PROC2_SPP), SET(SPP_TABLE_POINTER, 0x10)}},
     {"VM_FUNCTIONS", LONG, {ADD(SECONDARY_CONTROLS, PROC2_VMFUNC), SET(VM_FUNCTION_CONTROLS, 2)}},
     {"EPTP_LIST", LONG,
      {ADD(SECONDARY_CONTROLS, PROC2_VMFUNC), SET(VM_FUNCTION_CONTROLS, 1), SET(EPTP_LIST_ADDRESS, 1)}},
@@ -509,6 +512,168 @@ START_TEST(test_vmx__no_check_is_untested)
 }
 END_TEST
 
+/* ---- VMfail ---- */
+
+/* [SDM3 "VM-Instruction Error Numbers"]: the error is in the current VMCS, the operand in what is kept. */
+START_TEST(test_vmx__vmfail_says_why)
+{
+    struct insn in = {.len = 3, .base = REG_NONE, .index = REG_NONE, .sib = 2 << 5, .osz = 8,
+                      .r = {RAX, RCX, OPR_NONE, OPR_NONE}};
+    start(LONG);
+    R.cpu.arch.gpr[RCX] = 0x7ffe;
+    ck_assert_int_eq(exec_vmread(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), VM_ERROR_UNSUPPORTED_FIELD);
+    ck_assert_uint_eq(cpu_rflags(CPU) & (RFLAGS_ZF | RFLAGS_CF), RFLAGS_ZF);
+    ck_assert_str_eq(R.cpu.vmx_reason.what, "VMfail");
+    ck_assert_str_eq(R.cpu.vmx_reason.id, "UNSUPPORTED_FIELD");
+    ck_assert_uint_eq(R.cpu.vmx_reason.qualification, 0x7ffe);
+    ck_assert_int_eq(exec_vmcall(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(get(VMCS_INSTRUCTION_ERROR), VM_ERROR_VMCALL_IN_ROOT);
+    ck_assert_str_eq(R.cpu.vmx_reason.why, "no dual-monitor treatment of SMM");
+    R.cpu.arch.vmx.current = VMX_NO_VMCS;
+    ck_assert_int_eq(exec_vmread(CPU, &in), CPU_OK);
+    ck_assert_uint_eq(cpu_rflags(CPU) & (RFLAGS_ZF | RFLAGS_CF), RFLAGS_CF);
+    ck_assert_str_eq(R.cpu.vmx_reason.id, "INVALID");
+    stop();
+}
+END_TEST
+
+/* ---- Capabilities ---- */
+
+/* A feature of the controls: both values are allowed. Of the other registers: a bit. */
+static bool shows(const struct feature_info *f)
+{
+    if (f->leaf >= MSR_IA32_VMX_PINBASED_CTLS && f->leaf <= MSR_IA32_VMX_ENTRY_CTLS) {
+        u64 v = vmx_capability(CPU, f->leaf - MSR_IA32_VMX_PINBASED_CTLS + MSR_IA32_VMX_TRUE_PINBASED_CTLS);
+        return ((v >> (f->bit + 32)) & 1) != 0 && ((v >> f->bit) & 1) == 0;
+    }
+    unsigned at = f->bit + (f->leaf == MSR_IA32_VMX_PROCBASED_CTLS2 ? 32u : 0u);
+    return ((vmx_capability(CPU, f->leaf) >> at) & 1) != 0;
+}
+
+/* Every capability that can be absent can be switched off: its control is fixed at its default then. */
+START_TEST(test_vmx__capability_off)
+{
+    const struct feature_info *f = &feature_table[_i];
+    struct error err = {0};
+    char spec[80];
+    if (f->leaf < MSR_IA32_VMX_BASIC || f->leaf > MSR_IA32_VMX_PROCBASED_CTLS3) {
+        return;
+    }
+    rig_start();
+    ck_assert_msg(shows(f), "%s is not in max", f->name);
+    (void)snprintf(spec, sizeof spec, "max,-%s", f->name);
+    ck_assert_msg(cpu_model_parse(&R.model, spec, &err), "%s: %s", spec, err.text);
+    ck_assert_msg(!shows(f), "%s", spec);
+    rig_stop();
+}
+END_TEST
+
+/* ---- In the guest ---- */
+
+/* [SDM3 "TSC-Deadline Mode"]: the deadline is compared with the processor's TSC, not with the guest's. */
+START_TEST(test_vmx__tsc_deadline_ignores_the_offset)
+{
+    u64 value = 0;
+    start(LONG);
+    apic_mmio_write(R.cpu.apic, 0xf0, 0x1ff, 4);
+    apic_mmio_write(R.cpu.apic, 0x320, 2u << 17 | 0x40, 4);
+    u64 deadline = clock_tsc(&R.clock) + 1000000;
+    ck_assert_int_eq(msr_write(CPU, MSR_IA32_TSC_DEADLINE, deadline), CPU_OK);
+    put(VMCS_PRIMARY_CONTROLS, get(VMCS_PRIMARY_CONTROLS) | PROC_TSC_OFFSET);
+    put(VMCS_TSC_OFFSET, 0 - (u64)500000);
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_int_eq(R.cpu.arch.guest, GUEST_VMX);
+    clock_skip_to(&R.clock, clock_time_of_tsc(&R.clock, deadline - 10));
+    clock_fire_due(&R.clock);
+    ck_assert_int_eq(apic_pending(R.cpu.apic), -1);
+    clock_skip_to(&R.clock, clock_time_of_tsc(&R.clock, deadline));
+    clock_fire_due(&R.clock);
+    ck_assert_int_eq(apic_pending(R.cpu.apic), 0x40);
+    ck_assert_int_eq(msr_read(CPU, MSR_IA32_TSC, &value), CPU_OK);
+    ck_assert_uint_eq(value, clock_tsc(&R.clock) - 500000);
+    stop();
+}
+END_TEST
+
+/* [SDM3 "Sub-Page Write Permissions"]: 128 bytes each; what leads there may be missing or wrong. */
+START_TEST(test_vmx__sub_pages)
+{
+    enum { SPP = 0x120000, PT = 0x124000, LIN = 0x60000 };
+    u64 value = 1;
+    start(LONG);
+    /* The first 2 MiB by 4-KiB entries; the page at LIN leaves writes to its sub-pages. */
+    store_le64(ram(AT_EPT + 0x1000), (AT_EPT + 0x2000) | 7);
+    store_le64(ram(AT_EPT + 0x2000), PT | 7);
+    store_le64(ram(AT_EPT + 0x2008), 0x200000 | EPT_LARGE | 6 << 3 | 7);
+    for (u64 i = 0; i < 512; i++) {
+        store_le64(ram(PT + 8 * i), i << 12 | 6 << 3 | 7);
+    }
+    store_le64(ram(PT + 8 * (LIN >> 12)), LIN | 6 << 3 | EPT_R | EPT_SPP);
+    for (u64 level = 0; level < 3; level++) {
+        store_le64(ram(SPP + 0x1000 * level), (SPP + 0x1000 * (level + 1)) | 1);
+    }
+    store_le64(ram(SPP + 0x3000 + 8 * (LIN >> 12)), BIT(2 * 3)); /* only the fourth */
+    put(VMCS_SECONDARY_CONTROLS, get(VMCS_SECONDARY_CONTROLS) | PROC2_SPP);
+    put(VMCS_SPP_TABLE_POINTER, SPP);
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 3 * 128 + 8, 8, 77), CPU_OK);
+    ck_assert_int_eq(mem_read(CPU, SEG_DS, LIN + 3 * 128 + 8, 8, &value), CPU_OK);
+    ck_assert_uint_eq(value, 77);
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 4 * 128, 8, 77), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_EPT_VIOLATION);
+    store_le64(ram(SPP + 0x3000 + 8 * (LIN >> 12)), BIT(1));
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 3 * 128, 8, 77), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_SPP);
+    ck_assert_uint_eq(R.cpu.exit.qualification, 0);
+    store_le64(ram(SPP + 0x2000), 0);
+    ck_assert_int_eq(mem_write(CPU, SEG_DS, LIN + 3 * 128, 8, 77), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_SPP);
+    ck_assert_uint_eq(R.cpu.exit.qualification, SPPQ_MISS);
+    ck_assert_uint_eq(R.cpu.exit.linear, LIN + 3 * 128);
+    R.cpu.event.kind = EVENT_NONE;
+    stop();
+}
+END_TEST
+
+/* [SDM3 "IPI Virtualization"]: a fixed IPI to one physical destination is posted; others exit after the write. */
+START_TEST(test_vmx__virtual_ipi)
+{
+    enum { TABLE = 0x60000, DESC = 0x61000 };
+    bool done = false;
+    start(LONG);
+    put(VMCS_SECONDARY_CONTROLS,
+        get(VMCS_SECONDARY_CONTROLS) | PROC2_X2APIC | PROC2_APIC_REGISTER | PROC2_VIRT_INT_DELIVERY);
+    put(VMCS_TERTIARY_CONTROLS, PROC3_IPI_VIRT);
+    put(VMCS_PID_POINTER_TABLE, TABLE);
+    put(VMCS_LAST_PID_INDEX, 3);
+    store_le64(ram(TABLE + 8 * 3), DESC | 1);
+    store_le64(ram(DESC + 32), BIT(1)); /* suppressed: no notification */
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    u64 icr = (u64)3 << 32 | 0x4000 | 0x51;
+    ck_assert_int_eq(virt_msr(CPU, 0x830, true, &icr, &done), CPU_OK);
+    ck_assert(done && !R.cpu.arch.vmx.apic_write);
+    ck_assert_uint_eq(load_le64(ram(DESC + 8)), BIT(0x51 - 64));
+    ck_assert_uint_eq(load_le64(ram(DESC + 32)), BIT(1));
+    static const u64 others[] = {(u64)3 << 32 | 0x851, (u64)3 << 32 | 0x451, 0x40051, (u64)3 << 32 | 0x1,
+                                 (u64)2 << 32 | 0x51, (u64)9 << 32 | 0x51};
+    for (unsigned i = 0; i < ARRAY_LEN(others); i++) {
+        R.cpu.arch.vmx.apic_write = false;
+        icr = others[i];
+        ck_assert_int_eq(virt_msr(CPU, 0x830, true, &icr, &done), CPU_OK);
+        ck_assert_msg(R.cpu.arch.vmx.apic_write && R.cpu.arch.vmx.apic_offset == 0x300, "%u", i);
+    }
+    ck_assert_uint_eq(load_le64(ram(DESC + 8)), BIT(0x51 - 64));
+    icr = BIT(20) | 0x51;
+    ck_assert_int_eq(virt_msr(CPU, 0x830, true, &icr, &done), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.event.vector, VEC_GP);
+    R.cpu.event.kind = EVENT_NONE;
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("vmx");
@@ -516,6 +681,11 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(rows));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_test(tc, test_vmx__vmfail_says_why);
+    tcase_add_loop_test(tc, test_vmx__capability_off, 0, CPU_FEATURE_COUNT);
+    tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
+    tcase_add_test(tc, test_vmx__sub_pages);
+    tcase_add_test(tc, test_vmx__virtual_ipi);
     suite_add_tcase(suite, tc);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

@@ -263,6 +263,43 @@ START_TEST(test_xsave__init_optimisation)
 }
 END_TEST
 
+/* The address that a fault of the instruction names when [from, to) of its area is missing, -1: none. */
+static i64 faulting_byte(exec_fn *exec, unsigned from, unsigned to, u64 rfbm)
+{
+    struct cpu *cpu = &bench->cpu;
+    struct insn in = {.osz = 8, .len = 4, .r = {OPR_MEM, OPR_NONE, OPR_NONE, OPR_NONE}, .pfx = PFX_REXW,
+                      .base = RSI, .index = REG_NONE, .sib = SEG_DS << 2 | 2 << 5};
+    u64 area = (u64)(uintptr_t)bench->area;
+    cpu->arch.gpr[RSI] = area;
+    cpu->arch.gpr[RAX] = rfbm;
+    cpu->arch.gpr[RDX] = 0;
+    memset(bench->area, 0, AREA);
+    bench_hole = area + from;
+    bench_hole_end = area + to;
+    cpu_rc rc = exec(cpu, &in);
+    bench_hole = bench_hole_end = 0;
+    return rc == CPU_OK ? -1 : (i64)(cpu->event.cr2 - area);
+}
+
+/* Last byte, then the parts that are asked for; x87 images begin with the control word. */
+START_TEST(test_xsave__fault_order)
+{
+    exec_fn *xsave = handler("XSAVE64"), *fxsave = handler("FXSAVE64");
+    ck_assert_int_eq(faulting_byte(fxsave, 0, 1024, 0), 511);
+    ck_assert_int_eq(faulting_byte(fxsave, 0, 256, 0), 0);
+    ck_assert_int_eq(faulting_byte(xsave, 0, 1024, 7), 831);
+    ck_assert_int_eq(faulting_byte(xsave, 0, 1024, 3), 575);
+    ck_assert_int_eq(faulting_byte(xsave, 0, 512, 1), 0);
+    ck_assert_int_eq(faulting_byte(xsave, 0, 512, 2), FXSAVE_MXCSR);
+    ck_assert_int_eq(faulting_byte(xsave, 0, 512, 4), FXSAVE_MXCSR);
+    ck_assert_int_eq(faulting_byte(xsave, 0, 512, 0), -1); /* the header alone */
+    ck_assert_int_eq(faulting_byte(handler("XRSTOR64"), 512, 1024, 7), 520);
+    ck_assert_int_eq(faulting_byte(exec_fnsave, 0, 1024, 0), 0);
+    ck_assert_int_eq(faulting_byte(exec_fnsave, 32, 1024, 0), 107);
+    ck_assert_int_eq(faulting_byte(exec_fldenv, 16, 1024, 0), 27);
+}
+END_TEST
+
 /* XSAVES, XRSTORS: PKRU and CET in the compacted format. */
 START_TEST(test_xsave__supervisor)
 {
@@ -338,6 +375,7 @@ int main(void)
     tcase_add_loop_test(tc, test_xsave__saves_like_the_host, 0, (int)ARRAY_LEN(saves));
     tcase_add_loop_test(tc, test_xsave__restores_like_the_host, 0, (int)ARRAY_LEN(restores));
     tcase_add_test(tc, test_xsave__init_optimisation);
+    tcase_add_test(tc, test_xsave__fault_order);
     tcase_add_test(tc, test_xsave__supervisor);
     tcase_add_test(tc, test_xsave__amd);
     suite_add_tcase(s, tc);

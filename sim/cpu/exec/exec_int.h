@@ -3,8 +3,8 @@
  * arithmetic that plain and specialised handlers have in common, checks of branch targets.
  *
  * Undefined flags are 0 throughout. Exceptions, what the vendor's chips do: OF of shifts and rotates by
- * more than one is that of the first of as many single-bit steps on Intel, of the last on AMD; CF is that
- * of the last on both. */
+ * more than one is that of the first of as many single-bit steps on Intel (rotates: shift.c has two cases
+ * more), of the last on AMD; CF is that of the last on both. */
 #ifndef VITRINE_CPU_EXEC_EXEC_INT_H
 #define VITRINE_CPU_EXEC_EXEC_INT_H
 

@@ -41,8 +41,9 @@ static ALWAYS_INLINE bool step_changes_sign(enum shift_op op, unsigned size, u64
 
 /* ROL, ROR, RCL, RCR by n = 1..63: only CF and OF change. OF tells whether the first (Intel) or last
  * (AMD) single-bit step changed the sign: after a step to the left that is MSB ^ CF, after one to the right
- * the two highest bits differ. */
-static ALWAYS_INLINE u64 rotate(struct cpu *cpu, enum shift_op op, unsigned size, u64 a, unsigned n)
+ * the two highest bits differ. Intel's chips leave OF where RCL, RCR go round whole, and after ROL, ROR of
+ * a register by an immediate other than 1. */
+static ALWAYS_INLINE u64 rotate(struct cpu *cpu, enum shift_op op, unsigned size, u64 a, unsigned n, bool reg_imm)
 {
     unsigned bits = 8 * size, steps = n % (bits + 1);
     bool cf = flag_cf(cpu), first = step_changes_sign(op, size, a, cf);
@@ -59,6 +60,8 @@ static ALWAYS_INLINE u64 rotate(struct cpu *cpu, enum shift_op op, unsigned size
         res = rotate_carry(a, size, steps == 0 ? 0 : bits + 1 - steps, &cf);
     }
     bool left = op == SHIFT_ROL || op == SHIFT_RCL;
+    bool keeps = op == SHIFT_RCL || op == SHIFT_RCR ? steps == 0 : reg_imm && n != 1;
+    first = keeps ? flag_of(cpu) : first;
     bool last = msb(res, size) != (left ? cf : ((res >> (bits - 2)) & 1) != 0);
     flags_set_cf_of(cpu, cf, cpu_is_intel(cpu) ? first : last);
     return res;
@@ -73,7 +76,8 @@ static ALWAYS_INLINE cpu_rc shift(struct cpu *cpu, const struct insn *in, enum s
     TRY(opr_rmw_begin(cpu, in, 0, size, &rmw, &a));
     unsigned n = mask_count(count, size);
     if (n != 0) {
-        a = op >= SHIFT_SHL ? shift_compute(cpu, op, size, a, n) : rotate(cpu, op, size, a, n);
+        bool reg_imm = in->r[1] == OPR_IMM && in->r[0] != OPR_MEM;
+        a = op >= SHIFT_SHL ? shift_compute(cpu, op, size, a, n) : rotate(cpu, op, size, a, n, reg_imm);
     }
     opr_rmw_end(cpu, in, 0, size, &rmw, a);
     return CPU_OK;

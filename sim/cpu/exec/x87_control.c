@@ -7,6 +7,7 @@
 #include "cpu/exec/exec.h"
 #include "cpu/exec/x87.h"
 #include "cpu/model.h"
+#include "cpu/virt.h"
 
 cpu_rc fpu_pending(struct cpu *cpu)
 {
@@ -15,6 +16,9 @@ cpu_rc fpu_pending(struct cpu *cpu)
     }
     if ((cpu->arch.cr0 & CR0_NE) != 0) {
         return raise_exception(cpu, VEC_MF, "pending x87 exception");
+    }
+    if (in_guest(cpu)) {
+        TRY(virt_ferr(cpu));
     }
     if (cpu->ports.ferr != NULL) {
         cpu->ports.ferr(cpu->ports.self);
@@ -209,12 +213,16 @@ static void load_env(struct cpu *cpu, const struct insn *in, const u8 *p)
     x87_set_status(cpu, fsw);
 }
 
-/* [SDM3 "Alignment Check Exception (#AC)"]: the save areas by operand size. */
+/* [SDM3 "Alignment Check Exception (#AC)"]: the save areas by operand size. Intel's chips begin with the control
+ * word, then try the last byte. */
 static MUST_USE cpu_rc probe_image(struct cpu *cpu, const struct insn *in, unsigned size, unsigned access)
 {
-    u64 offset = insn_offset(cpu, in);
-    TRY(mem_check_ac(cpu, insn_seg(in), offset, in->osz == 2 ? 2 : 4));
-    return mem_probe_image(cpu, insn_seg(in), offset, size_mask(insn_asize(in)), size, access);
+    u64 offset = insn_offset(cpu, in), wrap = size_mask(insn_asize(in));
+    unsigned step = in->osz == 2 ? 2 : 4;
+    TRY(mem_check_ac(cpu, insn_seg(in), offset, step));
+    TRY(mem_probe_image(cpu, insn_seg(in), offset, wrap, step, access));
+    TRY(mem_probe_image(cpu, insn_seg(in), offset + size - 1, wrap, 1, access));
+    return mem_probe_image(cpu, insn_seg(in), offset, wrap, size, access);
 }
 
 static MUST_USE cpu_rc write_image(struct cpu *cpu, const struct insn *in, const u8 *image, unsigned size)

@@ -9,7 +9,8 @@
  * contents.
  *
  * Bytes that the manuals call reserved or available are neither read nor written. All that may be written
- * is probed before the first byte is, so a fault leaves the area as it was.
+ * is probed before the first byte is, so a fault leaves the area as it was. The manuals do not say in which
+ * order an area's bytes are tried; here, as on Intel's chips, the last one comes first.
  *
  * UNCLEAR: FXSAVE with CR0.EM = 1: newer SDM texts say #UD, older ones and the APM #NM; #NM here
  * (the unit of the rows). */
@@ -80,6 +81,14 @@ static MUST_USE cpu_rc area_read(const struct area *a, unsigned at, void *data, 
 static MUST_USE cpu_rc area_probe(const struct area *a, unsigned at, unsigned size, unsigned access)
 {
     return mem_probe_image(a->cpu, a->seg, a->offset + at, a->wrap, size, access);
+}
+
+/* The area's own address, before anything of its bytes: segment and canonical form, then alignment. */
+static MUST_USE cpu_rc area_check(const struct area *a, unsigned align)
+{
+    u64 lin = 0;
+    TRY(mem_linear(a->cpu, a->seg, a->offset, 1, ACCESS_READ, &lin));
+    return (lin & (align - 1)) == 0 ? CPU_OK : raise_gp(a->cpu, 0, "area not aligned");
 }
 
 static unsigned xmm_count(const struct cpu *cpu)
@@ -232,7 +241,8 @@ static bool fxsave_has_xmm(const struct cpu *cpu)
 cpu_rc exec_fxsave(struct cpu *cpu, const struct insn *in)
 {
     struct area a = area_of(cpu, in);
-    TRY(mem_check_aligned(cpu, a.seg, a.offset, 16));
+    TRY(area_check(&a, 16));
+    TRY(area_probe(&a, FXSAVE_SIZE - 1, 1, ACCESS_WRITE));
     TRY(area_probe(&a, 0, FXSAVE_SIZE, ACCESS_WRITE));
     TRY(save_x87(&a));
     if ((cpu->arch.cr4 & CR4_OSFXSR) != 0) {
@@ -248,8 +258,8 @@ cpu_rc exec_fxrstor(struct cpu *cpu, const struct insn *in)
 {
     struct area a = area_of(cpu, in);
     u8 image[FXSAVE_SIZE];
-    TRY(mem_check_aligned(cpu, a.seg, a.offset, 16));
-    TRY(area_probe(&a, 0, FXSAVE_SIZE, ACCESS_READ));
+    TRY(area_check(&a, 16));
+    TRY(area_probe(&a, FXSAVE_SIZE - 1, 1, ACCESS_READ));
     TRY(area_read(&a, 0, image, sizeof image));
     bool sse = (cpu->arch.cr4 & CR4_OSFXSR) != 0;
     u32 mxcsr = load_le32(image + FXSAVE_MXCSR);
@@ -282,7 +292,7 @@ static MUST_USE cpu_rc xsave_begin(struct cpu *cpu, const struct insn *in, bool 
     u64 enabled = cpu->arch.xcr0 | (supervisor ? cpu->arch.xss : 0);
     *rfbm = enabled & ((cpu->arch.gpr[RDX] << 32) | (u32)cpu->arch.gpr[RAX]);
     *a = area_of(cpu, in);
-    return mem_check_aligned(cpu, a->seg, a->offset, 64);
+    return area_check(a, 64);
 }
 
 static bool component_in_use(const struct cpu *cpu, unsigned bit)
@@ -494,6 +504,7 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     u64 rfbm = 0;
     u8 image[AREA_MAX];
     TRY(xsave_begin(cpu, in, supervisor, &rfbm, &a));
+    TRY(area_probe(&a, XSAVE_HEADER + 8, 1, ACCESS_READ)); /* XCOMP_BV first, as chips do */
     TRY(area_read(&a, XSAVE_HEADER, image + XSAVE_HEADER, XSAVE_HEADER_SIZE));
     TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     u64 xstate_bv = load_le64(image + XSAVE_HEADER);

@@ -145,6 +145,21 @@ bool svm_interrupts_open(const struct cpu *cpu)
     return (s->ctl.int_ctl & V_INTR_MASKING) != 0 ? s->host_if : (cpu->arch.rflags & RFLAGS_IF) != 0;
 }
 
+/* [APM2 "INIT Support"] */
+bool svm_redirects_init(const struct cpu *cpu)
+{
+    return cpu_has(cpu, CPU_FEATURE_SVM) && (cpu->arch.vm_cr & VM_CR_R_INIT) != 0;
+}
+
+/* [APM2 "FERR_FREEZE Intercept"] */
+cpu_rc svm_ferr(struct cpu *cpu)
+{
+    if (!svm_intercepts(cpu, SVM_EXIT_FERR_FREEZE)) {
+        return CPU_OK;
+    }
+    return svm_raise_exit(cpu, SVM_EXIT_FERR_FREEZE, 0, 0, 0, "x87 exception pending with CR0.NE = 0");
+}
+
 bool svm_nmi_open(const struct cpu *cpu)
 {
     /* With virtual NMIs a physical one is always intercepted; nmi_blocked is the guest's. */

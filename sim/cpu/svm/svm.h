@@ -24,6 +24,8 @@ bool svm_nmi_open(const struct cpu *cpu);
 bool svm_walks_pdptes(const struct cpu *cpu);
 void svm_walk_root(const struct cpu *cpu, struct walk_root *root);
 cpu_rc svm_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res) MUST_USE;
+bool svm_redirects_init(const struct cpu *cpu);
+cpu_rc svm_ferr(struct cpu *cpu) MUST_USE;
 bool svm_before_traps(struct cpu *cpu);
 void svm_place_apic(const struct cpu *cpu, struct walk_result *res);
 u64 svm_apic_page(const struct cpu *cpu, u64 *bar);

@@ -181,6 +181,8 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
         svm_exit_invalid(cpu, vmcb);
         return CPU_OK;
     }
+    /* While RIP is still VMRUN's: the record's position depends on it. */
+    trace_svm_vmrun(cpu->trace, cpu->index, vmcb, r.s.rip, r.c.guest_asid, r.c.eventinj);
     load_controls(cpu, &r);
     load_guest(cpu, &r);
     decode_eventinj(cpu, r.c.eventinj, &r.event);
@@ -193,7 +195,6 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
              " efer %" PRIx64 " flags %" PRIx64 " int_ctl %" PRIx64 " eventinj %" PRIx64,
              cpu->index, vmcb, r.c.guest_asid, cpu->arch.seg[SEG_CS].sel, cpu->arch.rip, cpu->arch.cr0,
              cpu->arch.cr3, cpu->arch.efer, cpu_rflags(cpu), r.c.int_ctl, r.c.eventinj);
-    trace_svm_vmrun(cpu->trace, cpu->index, vmcb, cpu->arch.rip, r.c.guest_asid, r.c.eventinj);
     cpu_update_mode(cpu);
     cpu_kick(cpu);
     if (!s->injecting) {

@@ -6,14 +6,11 @@
 #include "cpu/msr_priv.h"
 #include "cpu/vmx/vmx_priv.h"
 
-/* Controls that are always 1 (bits 0-31), with and without the TRUE registers. */
+/* Controls that are 1 by default (bits 0-31). */
 #define PIN_DEFAULT1 0x00000016u
 #define PROC_DEFAULT1 0x0401e172u
-#define PROC_DEFAULT1_TRUE 0x04006172u
 #define EXIT_DEFAULT1 0x00036dffu
-#define EXIT_DEFAULT1_TRUE 0x00036dfbu
 #define ENTRY_DEFAULT1 0x000011ffu
-#define ENTRY_DEFAULT1_TRUE 0x000011fbu
 #define MISC_TIMER_RATE 3u /* the preemption timer counts at an eighth of the TSC rate */
 #define MISC_CR3_TARGETS 4u
 
@@ -31,6 +28,13 @@ static u64 controls(const struct cpu *cpu, u32 msr, u32 must_be_1, u32 default1)
 static bool has_true(const struct cpu *cpu)
 {
     return cpu_has(cpu, CPU_FEATURE_VMX_TRUE_CTLS);
+}
+
+/* What must be 1 says the TRUE register: of the default, all but the controls that are known by now and not switched
+ * off: CR3-load and CR3-store exiting, the debug controls. */
+static u32 default_left(const struct cpu *cpu, u32 default1, u32 known, u32 msr)
+{
+    return has_true(cpu) ? default1 & ~(known & (u32)bits(cpu, msr)) : default1;
 }
 
 u64 vmx_cr0_fixed1(const struct cpu *cpu)
@@ -59,14 +63,15 @@ u64 vmx_capability(const struct cpu *cpu, u32 msr)
     case MSR_IA32_VMX_ENTRY_CTLS:
         return controls(cpu, msr, ENTRY_DEFAULT1, ENTRY_DEFAULT1);
     case MSR_IA32_VMX_TRUE_PROCBASED_CTLS:
-        return controls(cpu, MSR_IA32_VMX_PROCBASED_CTLS,
-                        has_true(cpu) ? PROC_DEFAULT1_TRUE : PROC_DEFAULT1, PROC_DEFAULT1);
+        msr = MSR_IA32_VMX_PROCBASED_CTLS;
+        return controls(cpu, msr, default_left(cpu, PROC_DEFAULT1, PROC_CR3_LOAD | PROC_CR3_STORE, msr),
+                        PROC_DEFAULT1);
     case MSR_IA32_VMX_TRUE_EXIT_CTLS:
-        return controls(cpu, MSR_IA32_VMX_EXIT_CTLS,
-                        has_true(cpu) ? EXIT_DEFAULT1_TRUE : EXIT_DEFAULT1, EXIT_DEFAULT1);
+        msr = MSR_IA32_VMX_EXIT_CTLS;
+        return controls(cpu, msr, default_left(cpu, EXIT_DEFAULT1, EXITC_SAVE_DEBUG, msr), EXIT_DEFAULT1);
     case MSR_IA32_VMX_TRUE_ENTRY_CTLS:
-        return controls(cpu, MSR_IA32_VMX_ENTRY_CTLS,
-                        has_true(cpu) ? ENTRY_DEFAULT1_TRUE : ENTRY_DEFAULT1, ENTRY_DEFAULT1);
+        msr = MSR_IA32_VMX_ENTRY_CTLS;
+        return controls(cpu, msr, default_left(cpu, ENTRY_DEFAULT1, ENTRYC_LOAD_DEBUG, msr), ENTRY_DEFAULT1);
     case MSR_IA32_VMX_MISC:
         return MISC_TIMER_RATE | MISC_CR3_TARGETS << 16 | bits(cpu, msr);
     case MSR_IA32_VMX_CR0_FIXED0:

@@ -89,6 +89,7 @@ static void copy_controls(struct cpu *cpu, const struct vmx_check *c)
     k->cr0_shadow = vmcs_read(cpu, VMCS_CR0_READ_SHADOW);
     k->cr4_shadow = vmcs_read(cpu, VMCS_CR4_READ_SHADOW);
     k->eptp = vmcs_read(cpu, VMCS_EPT_POINTER);
+    k->spp_table = vmcs_read(cpu, VMCS_SPP_TABLE_POINTER);
     k->apic_access = vmcs_read(cpu, VMCS_APIC_ACCESS_ADDRESS);
     k->virtual_apic = vmcs_read(cpu, VMCS_VIRTUAL_APIC_ADDRESS);
     k->msr_bitmaps = vmcs_read(cpu, VMCS_MSR_BITMAPS);
@@ -293,7 +294,7 @@ static cpu_rc inject(struct cpu *cpu, u32 info)
 
 static cpu_rc fail_entry(struct cpu *cpu, const struct insn *in, u32 error, const char *why)
 {
-    vmx_fail(cpu, error, why);
+    vmx_fail(cpu, error, cpu->arch.vmx.current, why);
     cpu->arch.rip = next_rip(cpu, in);
     return CPU_OK;
 }
@@ -344,7 +345,7 @@ static cpu_rc vm_entry(struct cpu *cpu, const struct insn *in, bool launch)
         (vmcs_header(cpu, current, VMCS_AT_REVISION) & VMCS_SHADOW) != 0) {
         cpu->arch.rip = next_rip(cpu, in);
         flags_set_arith(cpu, RFLAGS_CF);
-        vmx_say_vmfail(cpu, 0, "VM entry without a current ordinary VMCS");
+        vmx_say_vmfail(cpu, 0, current, "VM entry without a current ordinary VMCS");
         return CPU_OK;
     }
     if (cpu->arch.int_shadow_movss) {

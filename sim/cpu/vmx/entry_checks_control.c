@@ -186,6 +186,16 @@ CHECK_FN(MBEC_EPT)
     return (c->proc2 & PROC2_MODE_BASED_EXEC) == 0 || (c->proc2 & PROC2_EPT) != 0;
 }
 
+CHECK_FN(SPP_EPT)
+{
+    return (c->proc2 & PROC2_SPP) == 0 || (c->proc2 & PROC2_EPT) != 0;
+}
+
+CHECK_FN(SPP_TABLE)
+{
+    return (c->proc2 & PROC2_SPP) == 0 || page_ok(c, VMCS_SPP_TABLE_POINTER);
+}
+
 CHECK_FN(VM_FUNCTIONS)
 {
     return (c->proc2 & PROC2_VMFUNC) == 0 || (check_field(c, VMCS_VM_FUNCTION_CONTROLS) & ~vmx_capability(c->cpu, MSR_IA32_VMX_VMFUNC)) == 0;

@@ -59,7 +59,7 @@ static void record_information(struct cpu *cpu, const struct vm_exit *e)
     }
     vmcs_write(cpu, VMCS_EXIT_INSTRUCTION_LENGTH, len);
     vmcs_write(cpu, VMCS_EXIT_INSTRUCTION_INFO, e->insn_info);
-    if (e->reason == EXIT_EPT_VIOLATION || e->reason == EXIT_EPT_MISCONFIG) {
+    if (e->reason == EXIT_EPT_VIOLATION || e->reason == EXIT_EPT_MISCONFIG || e->reason == EXIT_SPP) {
         vmcs_write(cpu, VMCS_GUEST_PHYSICAL_ADDRESS, e->gpa);
     }
     if (e->reason == EXIT_IO) {
@@ -147,7 +147,7 @@ static bool sets_rf(const struct cpu *cpu, const struct vm_exit *e)
         return type == INTR_HARD_EXCEPTION && vector != VEC_DB;
     }
     bool memory = e->reason == EXIT_EPT_VIOLATION || e->reason == EXIT_EPT_MISCONFIG ||
-                  e->reason == EXIT_PML_FULL || e->reason == EXIT_APIC_ACCESS;
+                  e->reason == EXIT_PML_FULL || e->reason == EXIT_SPP || e->reason == EXIT_APIC_ACCESS;
     return memory && !v->delivering;
 }
 

@@ -19,7 +19,7 @@ void vmx_succeed(struct cpu *cpu)
     flags_set_arith(cpu, 0);
 }
 
-void vmx_fail(struct cpu *cpu, u32 error, const char *why)
+void vmx_fail(struct cpu *cpu, u32 error, u64 operand, const char *why)
 {
     if (cpu->arch.vmx.current == VMX_NO_VMCS) {
         flags_set_arith(cpu, RFLAGS_CF);
@@ -27,13 +27,13 @@ void vmx_fail(struct cpu *cpu, u32 error, const char *why)
         flags_set_arith(cpu, RFLAGS_ZF);
         vmcs_write(cpu, VMCS_INSTRUCTION_ERROR, error);
     }
-    vmx_say_vmfail(cpu, error, why);
+    vmx_say_vmfail(cpu, error, operand, why);
 }
 
-static void fail_invalid(struct cpu *cpu, const char *why)
+static void fail_invalid(struct cpu *cpu, u64 operand, const char *why)
 {
     flags_set_arith(cpu, RFLAGS_CF);
-    vmx_say_vmfail(cpu, 0, why);
+    vmx_say_vmfail(cpu, 0, operand, why);
 }
 
 static bool mode_has_vmx(const struct cpu *cpu)
@@ -106,7 +106,7 @@ cpu_rc exec_vmxon(struct cpu *cpu, const struct insn *in)
         if (cpu_cpl(cpu) != 0) {
             return raise_gp(cpu, 0, "VMXON outside level 0");
         }
-        vmx_fail(cpu, VM_ERROR_VMXON_IN_ROOT, NULL);
+        vmx_fail(cpu, VM_ERROR_VMXON_IN_ROOT, v->vmxon, NULL);
         return CPU_OK;
     }
     const u64 enabled = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
@@ -118,11 +118,11 @@ cpu_rc exec_vmxon(struct cpu *cpu, const struct insn *in)
     u64 pointer;
     TRY(read_pointer(cpu, in, &pointer));
     if (!physical_ok(cpu, pointer)) {
-        fail_invalid(cpu, "VMXON pointer not aligned or beyond MAXPHYADDR");
+        fail_invalid(cpu, pointer, "VMXON pointer not aligned or beyond MAXPHYADDR");
         return CPU_OK;
     }
     if (vmcs_header(cpu, pointer, VMCS_AT_REVISION) != VMCS_REVISION) {
-        fail_invalid(cpu, "VMXON region with another revision identifier");
+        fail_invalid(cpu, pointer, "VMXON region with another revision identifier");
         return CPU_OK;
     }
     *v = (struct vmx_arch){.on = true, .vmxon = pointer, .current = VMX_NO_VMCS};
@@ -151,11 +151,11 @@ cpu_rc exec_vmclear(struct cpu *cpu, const struct insn *in)
     TRY(vmx_insn_begin(cpu, in, EXIT_VMCLEAR));
     TRY(read_pointer(cpu, in, &pointer));
     if (!physical_ok(cpu, pointer)) {
-        vmx_fail(cpu, VM_ERROR_VMCLEAR_ADDRESS, NULL);
+        vmx_fail(cpu, VM_ERROR_VMCLEAR_ADDRESS, pointer, NULL);
         return CPU_OK;
     }
     if (pointer == v->vmxon) {
-        vmx_fail(cpu, VM_ERROR_VMCLEAR_VMXON_POINTER, NULL);
+        vmx_fail(cpu, VM_ERROR_VMCLEAR_VMXON_POINTER, pointer, NULL);
         return CPU_OK;
     }
     vmcs_set_header(cpu, pointer, VMCS_AT_LAUNCHED, 0);
@@ -173,18 +173,18 @@ cpu_rc exec_vmptrld(struct cpu *cpu, const struct insn *in)
     TRY(vmx_insn_begin(cpu, in, EXIT_VMPTRLD));
     TRY(read_pointer(cpu, in, &pointer));
     if (!physical_ok(cpu, pointer)) {
-        vmx_fail(cpu, VM_ERROR_VMPTRLD_ADDRESS, NULL);
+        vmx_fail(cpu, VM_ERROR_VMPTRLD_ADDRESS, pointer, NULL);
         return CPU_OK;
     }
     if (pointer == v->vmxon) {
-        vmx_fail(cpu, VM_ERROR_VMPTRLD_VMXON_POINTER, NULL);
+        vmx_fail(cpu, VM_ERROR_VMPTRLD_VMXON_POINTER, pointer, NULL);
         return CPU_OK;
     }
     u32 revision = vmcs_header(cpu, pointer, VMCS_AT_REVISION);
     bool shadow = (revision & VMCS_SHADOW) != 0;
     if ((revision & ~(u32)VMCS_SHADOW) != VMCS_REVISION ||
         (shadow && !cpu_has(cpu, CPU_FEATURE_VMX_SHADOW_VMCS))) {
-        vmx_fail(cpu, VM_ERROR_VMPTRLD_REVISION, NULL);
+        vmx_fail(cpu, VM_ERROR_VMPTRLD_REVISION, revision, NULL);
         return CPU_OK;
     }
     v->current = pointer;
@@ -240,18 +240,18 @@ static cpu_rc begin_access(struct cpu *cpu, const struct insn *in, bool write, u
         return raise_gp(cpu, 0, "VMREAD or VMWRITE outside level 0");
     }
     if (*region == VMX_NO_VMCS) {
-        fail_invalid(cpu, "VMREAD or VMWRITE without a current VMCS");
+        fail_invalid(cpu, encoding, "VMREAD or VMWRITE without a current VMCS");
         *done = true;
     }
     return CPU_OK;
 }
 
 /* VMfailValid of an access; the error goes to the current VMCS, not to the shadow. */
-static void access_fails(struct cpu *cpu, u32 error)
+static void access_fails(struct cpu *cpu, u32 error, u64 encoding)
 {
     flags_set_arith(cpu, RFLAGS_ZF);
     vmcs_write(cpu, VMCS_INSTRUCTION_ERROR, error);
-    vmx_say_vmfail(cpu, error, NULL);
+    vmx_say_vmfail(cpu, error, encoding, encoding <= 0x7fff ? vmcs_field_title((u32)encoding) : NULL);
 }
 
 cpu_rc exec_vmread(struct cpu *cpu, const struct insn *in)
@@ -265,7 +265,7 @@ cpu_rc exec_vmread(struct cpu *cpu, const struct insn *in)
         return CPU_OK;
     }
     if (!vmcs_field_exists(cpu, encoding)) {
-        access_fails(cpu, VM_ERROR_UNSUPPORTED_FIELD);
+        access_fails(cpu, VM_ERROR_UNSUPPORTED_FIELD, encoding);
         return CPU_OK;
     }
     TRY(opr_write(cpu, in, 0, size, vmcs_read_at(cpu, region, (u32)encoding)));
@@ -285,9 +285,9 @@ cpu_rc exec_vmwrite(struct cpu *cpu, const struct insn *in)
     }
     TRY(opr_read(cpu, in, 1, size, &value));
     if (!vmcs_field_exists(cpu, encoding)) {
-        access_fails(cpu, VM_ERROR_UNSUPPORTED_FIELD);
+        access_fails(cpu, VM_ERROR_UNSUPPORTED_FIELD, encoding);
     } else if (vmcs_field_is_read_only((u32)encoding) && !cpu_has(cpu, CPU_FEATURE_VMX_VMWRITE_ANY)) {
-        access_fails(cpu, VM_ERROR_READ_ONLY_FIELD);
+        access_fails(cpu, VM_ERROR_READ_ONLY_FIELD, encoding);
     } else {
         vmcs_write_at(cpu, region, (u32)encoding, value);
         vmx_succeed(cpu);
@@ -312,7 +312,7 @@ cpu_rc exec_vmcall(struct cpu *cpu, const struct insn *in)
     if (cpu_cpl(cpu) != 0) {
         return raise_gp(cpu, 0, "VMCALL outside level 0");
     }
-    vmx_fail(cpu, VM_ERROR_VMCALL_IN_ROOT, "no dual-monitor treatment of SMM");
+    vmx_fail(cpu, VM_ERROR_VMCALL_IN_ROOT, 0, "no dual-monitor treatment of SMM");
     return CPU_OK;
 }
 
@@ -364,7 +364,7 @@ cpu_rc exec_invept(struct cpu *cpu, const struct insn *in)
     bool ok = (type == 1 && cpu_has(cpu, CPU_FEATURE_VMX_INVEPT_SINGLE)) ||
               (type == 2 && cpu_has(cpu, CPU_FEATURE_VMX_INVEPT_ALL));
     if (!ok || (type == 1 && !vmx_eptp_ok(cpu, desc[0]))) {
-        vmx_fail(cpu, VM_ERROR_INVALID_OPERAND, "INVEPT type or EPT pointer");
+        vmx_fail(cpu, VM_ERROR_INVALID_OPERAND, type, "INVEPT type or EPT pointer");
         return CPU_OK;
     }
     vmx_succeed(cpu);
@@ -381,7 +381,7 @@ cpu_rc exec_invvpid(struct cpu *cpu, const struct insn *in)
     bool ok = type < ARRAY_LEN(types) && cpu_has(cpu, types[type]) && (desc[0] >> 16) == 0 &&
               (type == 2 || desc[0] != 0) && (type != 0 || msr_is_canonical(cpu, desc[1]));
     if (!ok) {
-        vmx_fail(cpu, VM_ERROR_INVALID_OPERAND, "INVVPID type, VPID or address");
+        vmx_fail(cpu, VM_ERROR_INVALID_OPERAND, type, "INVVPID type, VPID or address");
         return CPU_OK;
     }
     vmx_succeed(cpu);

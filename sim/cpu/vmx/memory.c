@@ -26,6 +26,10 @@ void vmx_walk_root(const struct cpu *cpu, struct walk_root *root)
     n->flags |= cpu_has(cpu, CPU_FEATURE_VMX_EPT_EXECONLY) ? EPT_FLAG_EXEC_ONLY : 0u;
     n->flags |= cpu_has(cpu, CPU_FEATURE_VMX_EPT_2MB) ? EPT_FLAG_2MB : 0u;
     n->flags |= cpu_has(cpu, CPU_FEATURE_VMX_EPT_1GB) ? EPT_FLAG_1GB : 0u;
+    if ((c->proc2 & PROC2_SPP) != 0) {
+        n->flags |= EPT_FLAG_SPP;
+        n->spp_table = c->spp_table;
+    }
     n->log_room = WALK_LOG_UNLIMITED;
 }
 
@@ -110,7 +114,11 @@ static cpu_rc nested_fault(struct cpu *cpu, u64 lin, bool linear_valid, unsigned
         return vmx_exit_because(cpu, EXIT_PML_FULL, nmi ? EPTQ_NMI_UNBLOCKED : 0u,
                                 "page-modification log full");
     }
-    if (res->misconfigured) {
+    if (res->spp_missing || res->spp_misconfigured) {
+        u64 q = (res->spp_missing ? SPPQ_MISS : 0u) | (nmi ? EPTQ_NMI_UNBLOCKED : 0u);
+        rc = vmx_exit_because(cpu, EXIT_SPP, q, res->why);
+        cpu->exit.linear = lin;
+    } else if (res->misconfigured) {
         rc = vmx_exit_because(cpu, EXIT_EPT_MISCONFIG, 0, res->why);
     } else {
         u64 q = violation_qualification(cpu, access, res, linear_valid);

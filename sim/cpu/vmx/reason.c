@@ -88,7 +88,7 @@ void vmx_say_entry_failure(struct cpu *cpu, const char *id, const char *title, c
     }
 }
 
-void vmx_say_vmfail(struct cpu *cpu, u32 error, const char *why)
+void vmx_say_vmfail(struct cpu *cpu, u32 error, u64 operand, const char *why)
 {
     bool known = error < ARRAY_LEN(error_words) && error_words[error] != NULL;
     cpu->vmx_reason = (struct vmx_reason){.what = "VMfail",
@@ -96,15 +96,17 @@ void vmx_say_vmfail(struct cpu *cpu, u32 error, const char *why)
                                           .title = "VM-Instruction Error Numbers",
                                           .why = why,
                                           .value = error,
+                                          .qualification = operand,
                                           .rip = cpu->arch.rip};
     if (trace_on(cpu->trace, TRACE_CLASS_VIRT)) {
         char rule[160];
-        u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
+        u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule - 32);
+        size += (u32)snprintf(rule + size, 32, " operand 0x%" PRIx64, operand);
         trace_vmx_fail(cpu->trace, cpu->index, error, cpu->arch.rip, rule, size);
     }
     if (log_on(cpu->log, LOG_VMX)) {
-        log_line(cpu->log, LOG_VMX, "cpu%u VMfail %u %s: %s%s%s rip %" PRIx64, cpu->index, error,
+        log_line(cpu->log, LOG_VMX, "cpu%u VMfail %u %s: %s%s%s operand %" PRIx64 " rip %" PRIx64, cpu->index, error,
                  known ? error_ids[error] : "INVALID", known ? error_words[error] : "no current VMCS",
-                 why != NULL ? "; " : "", why != NULL ? why : "", cpu->arch.rip);
+                 why != NULL ? "; " : "", why != NULL ? why : "", operand, cpu->arch.rip);
     }
 }

@@ -12,6 +12,7 @@ struct vmx_controls {
     u64 proc3;
     u64 cr0_mask, cr4_mask, cr0_shadow, cr4_shadow;
     u64 eptp;        /* moves with VMFUNC 0 */
+    u64 spp_table;
     u64 apic_access; /* address of the APIC-access page */
     u64 virtual_apic;
     u64 msr_bitmaps;
@@ -49,7 +50,7 @@ struct vmx_reason {
     const char *title; /* the manual's section */
     const char *why;   /* words of the site that decided, or NULL */
     const char *field; /* VMCS field that decided, or NULL */
-    u64 value, qualification;
+    u64 value, qualification; /* VMfail: error and operand */
     u64 rip;
 };
 

@@ -28,6 +28,7 @@ static void state_controls(struct vmx_controls *c, struct state_io *io)
     state_u64(io, "vmx.cr0_shadow", &c->cr0_shadow);
     state_u64(io, "vmx.cr4_shadow", &c->cr4_shadow);
     state_u64(io, "vmx.eptp", &c->eptp);
+    state_u64(io, "vmx.spp_table", &c->spp_table);
     state_u64(io, "vmx.apic_access", &c->apic_access);
     state_u64(io, "vmx.virtual_apic", &c->virtual_apic);
     state_u64(io, "vmx.msr_bitmaps", &c->msr_bitmaps);

@@ -30,6 +30,10 @@ enum {
     VAPIC_SELF_IPI = 0x3f0,
 };
 
+/* Reserved bits, delivery status, shorthand, trigger and delivery mode: 0 in the IPIs that are virtualized. */
+#define ICR_NOT_PLAIN 0xffffb700u
+#define ICR_LOGICAL 0x800u
+
 u32 vmx_vapic_read(struct cpu *cpu, u32 offset)
 {
     return (u32)phys_read_scalar(cpu->phys, SPA(cpu->arch.vmx.c.virtual_apic + offset), 4);
@@ -299,12 +303,12 @@ static void emulate_write(struct cpu *cpu, u32 at)
         break;
     case VAPIC_ICR:
         icr = vmx_vapic_read(cpu, VAPIC_ICR);
-        /* fixed, physical, edge, no shorthand or self */
-        if ((icr & 0xfff3f700u) == 0 && (icr & 0xc0000) == 0x40000 && delivery && (icr & 0xf0) != 0) {
+        /* Fixed, edge, shorthand self; the level bit and the destination mode do not matter. */
+        if ((icr & ICR_NOT_PLAIN) == 0x40000 && delivery && (icr & 0xf0) != 0) {
             vmx_self_ipi(cpu, (u8)icr);
             return;
         }
-        if ((c->proc3 & PROC3_IPI_VIRT) != 0 && (icr & 0xfffff700u) == 0 && (icr & 0xf0) != 0 &&
+        if ((c->proc3 & PROC3_IPI_VIRT) != 0 && (icr & (ICR_NOT_PLAIN | ICR_LOGICAL)) == 0 && (icr & 0xf0) != 0 &&
             virtual_ipi(cpu, (u8)icr, vmx_vapic_read(cpu, VAPIC_ICR2) >> 24)) {
             return;
         }
@@ -402,7 +406,7 @@ cpu_rc vmx_x2apic(struct cpu *cpu, u32 index, bool write, u64 *value, bool *done
         }
         break;
     default:
-        if ((v & 0xfff00u) != 0 || (v & 0xf0) == 0 || !virtual_ipi(cpu, (u8)v, (u32)(v >> 32))) {
+        if ((v & (ICR_NOT_PLAIN | ICR_LOGICAL)) != 0 || (v & 0xf0) == 0 || !virtual_ipi(cpu, (u8)v, (u32)(v >> 32))) {
             apic_write_exit(cpu, at);
         }
         break;

@@ -24,12 +24,13 @@ u64 vmx_cr4_fixed1(const struct cpu *cpu);
 void vmx_say_exit(struct cpu *cpu, u32 reason, u64 qualification, const char *why);
 void vmx_say_entry_failure(struct cpu *cpu, const char *id, const char *title, const char *field, u64 value,
                            u32 reason, u64 qualification);
-void vmx_say_vmfail(struct cpu *cpu, u32 error, const char *why);
+/* `operand`: what was wrong: a pointer, an encoding, a type. */
+void vmx_say_vmfail(struct cpu *cpu, u32 error, u64 operand, const char *why);
 
 /* ---- Instructions: insn.c ---- */
 void vmx_succeed(struct cpu *cpu);
 /* VMfailValid with a current VMCS, else VMfailInvalid. */
-void vmx_fail(struct cpu *cpu, u32 error, const char *why);
+void vmx_fail(struct cpu *cpu, u32 error, u64 operand, const char *why);
 /* The instruction at RIP while its handler runs; NULL outside. */
 const struct insn *vmx_running_insn(const struct cpu *cpu);
 

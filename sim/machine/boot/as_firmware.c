@@ -150,6 +150,7 @@ static void set_up_processors(struct machine *m)
     for (unsigned i = 0; i < m->set.count; i++) {
         struct cpu *cpu = m->set.cpu[i];
         cpu->arch.cr0 &= ~(u64)(CR0_CD | CR0_NW);
+        cpu->arch.fpu.fcw = 0x37f; /* FNINIT: after RESET every exception is unmasked */
         if (cpu_has(cpu, CPU_FEATURE_MTRR)) {
             memory_types(m, &cpu->arch);
         }

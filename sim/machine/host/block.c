@@ -152,6 +152,16 @@ bool block_commit(struct block_disk *disk, struct error *err)
     return !disk->commits || overlay_commit(disk->overlay, err);
 }
 
+bool block_each_before(struct block_disk *disk, block_visit_fn *visit, void *self, struct error *err)
+{
+    return overlay_each_before(disk->overlay, disk->commits, visit, self, err);
+}
+
+bool block_put_before(struct block_disk *disk, u64 offset, const u8 *bytes, u32 len, struct error *err)
+{
+    return overlay_put_before(disk->overlay, offset, bytes, len, err);
+}
+
 u64 block_uncommitted(const struct block_disk *disk)
 {
     return disk->commits ? overlay_uncommitted(disk->overlay) : 0;

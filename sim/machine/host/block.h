@@ -45,6 +45,11 @@ void block_close(struct block_disk *disk);
 struct block_backend *block_disk_backend(struct block_disk *disk);
 /* Bring the file up to the overlay; nothing to do for read-only and snapshot=on disks. */
 bool block_commit(struct block_disk *disk, struct error *err);
+/* What the file held, or holds, where commits have written or would write: visit() gets each block; false
+ * ends it. Put back before a run, on a disk that is not committed, it makes the disk what it was. */
+typedef bool block_visit_fn(void *self, u64 offset, const u8 *bytes, u32 len);
+bool block_each_before(struct block_disk *disk, block_visit_fn *visit, void *self, struct error *err);
+bool block_put_before(struct block_disk *disk, u64 offset, const u8 *bytes, u32 len, struct error *err);
 /* Bytes that a commit would still write. */
 u64 block_uncommitted(const struct block_disk *disk);
 /* The first host or image error that a guest's request ran into; status 0: none. */

@@ -408,6 +408,37 @@ bool overlay_commit(struct overlay *ov, struct error *err)
     return ok && (!wrote || ov->base->ops->flush(ov->base, err));
 }
 
+bool overlay_each_before(struct overlay *ov, bool commits, block_visit_fn *visit, void *self,
+                         struct error *err)
+{
+    struct entry **list = sorted(ov);
+    u8 data[OVERLAY_BLOCK];
+    bool ok = true;
+    for (u32 i = 0; i < ov->count && ok; i++) {
+        const struct entry *e = list[i];
+        if (e->before != NO_SLOT || (commits && !e->synced)) {
+            u32 len = block_length(ov, e->block);
+            ok = read_before(ov, e, e->block, 0, data, len, err) &&
+                 visit(self, e->block * OVERLAY_BLOCK, data, len);
+        }
+    }
+    free(list);
+    return ok;
+}
+
+bool overlay_put_before(struct overlay *ov, u64 offset, const u8 *bytes, u32 len, struct error *err)
+{
+    u64 block = offset / OVERLAY_BLOCK;
+    if (offset % OVERLAY_BLOCK != 0 || offset >= ov->base->size || len != block_length(ov, block)) {
+        return error_set(err, EXIT_STATUS_BAD_FILE, "the recording is damaged: a block outside its disk");
+    }
+    u8 whole[OVERLAY_BLOCK] = {0};
+    struct entry *e = find_or_add(ov, block, err);
+    memcpy(whole, bytes, len);
+    return e != NULL && (e->before != NO_SLOT || slot_alloc(ov, &e->before, err)) &&
+           slot_write(ov, e->before, 0, whole, OVERLAY_BLOCK, err);
+}
+
 u64 overlay_uncommitted(const struct overlay *ov)
 {
     u64 n = 0;

@@ -65,6 +65,9 @@ void overlay_free(struct overlay *ov);
 bool overlay_read(struct overlay *ov, u64 offset, u8 *buf, u64 len, struct error *err);
 bool overlay_write(struct overlay *ov, u64 offset, const u8 *buf, u64 len, struct error *err);
 bool overlay_commit(struct overlay *ov, struct error *err);
+bool overlay_each_before(struct overlay *ov, bool commits, block_visit_fn *visit, void *self,
+                         struct error *err);
+bool overlay_put_before(struct overlay *ov, u64 offset, const u8 *bytes, u32 len, struct error *err);
 u64 overlay_uncommitted(const struct overlay *ov);
 void overlay_state(struct overlay *ov, struct state_io *io);
 

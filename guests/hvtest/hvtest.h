@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef GUESTS_HVTEST_HVTEST_H
+#define GUESTS_HVTEST_HVTEST_H
+
+#include "guests/hvtest/child.h"
+#include "guests/root/root.h"
+
+/* One rule: what it is, what came, what should have come. */
+void check(const char *rule, u64 got, u64 wanted);
+extern u32 passed, wrong;
+
+/* SynIC of this VP. */
+#define SINT_MESSAGES 2u
+#define SINT_EVENTS 3u
+void synic_init(void);
+/* Waits for a message in a slot; false: none came in a second. */
+bool synic_wait(unsigned sint, struct hv_message *m);
+bool synic_take_flag(unsigned sint, unsigned flag);
+
+/* calls.c: what needs no running child */
+extern u64 child;
+void test_control_word(void);
+void test_life(void);
+void test_memory(void);
+void test_vp(void);
+/* running.c: with a child that runs */
+void test_running(void);
+/* vtl.c: a child with VTL 2 */
+void test_vtl(void);
+/* calls.c again: the end of it */
+void test_end(void);
+
+/* calls.c: a new partition with these flags, memory for hv, active. */
+void make_child(u64 flags);
+u16 map_pages(u64 gfn, u32 count, const u64 *pages, u32 flags, u32 *done);
+extern u64 child_pages[512];
+/* running.c */
+void *child_memory(u64 gpa);
+void child_tables(void);
+void map_child(void);
+u64 read_gpa(u64 gpa);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
+#include "guests/root/root.h"
+
+#define LINE 512
+#define WORDS 24
+#define DETACH 0x1d /* Ctrl-] */
+#define SLEEP_ENABLE 0x2000u
+
+struct vm *attached;
+static const char *script;
+static char line[LINE];
+static u32 line_length;
+
+struct command {
+    const char *first, *second; /* words; second NULL: any */
+    void (*run)(char **words, u32 count);
+    const char *help;
+};
+
+#define COMMANDS 9 /* with the end of the list */
+static const struct command commands[COMMANDS];
+
+static void prompt(void)
+{
+    if (attached == NULL) {
+        print("root> ");
+    }
+}
+
+static void cmd_help(char **words, u32 count)
+{
+    (void)words;
+    (void)count;
+    for (const struct command *c = commands; c->first != NULL; c++) {
+        print("  %s %-10s %s\n", c->first, c->second != NULL ? c->second : "", c->help);
+    }
+}
+
+static const char *const state_names[] = {
+    [VM_FREE] = "free", [VM_STOPPED] = "stopped", [VM_RUNNING] = "running", [VM_OFF] = "off"};
+
+static void cmd_vm_list(char **words, u32 count)
+{
+    (void)words;
+    (void)count;
+    for (u32 i = 0; i < VM_MAX; i++) {
+        const struct vm *vm = &vms[i];
+        if (vm->state != VM_FREE) {
+            print("  %-12s %-8s %lu MiB, %u VP, partition %lu, %lu intercepts\n", vm->name, state_names[vm->state],
+                  vm->memory >> 20, vm->vps, vm->partition, vm->exits);
+        }
+    }
+}
+
+/* --append takes the rest of the command, words joined again. */
+static void join(char *to, char **words, u32 count)
+{
+    u32 n = 0;
+    for (u32 i = 0; i < count; i++) {
+        for (const char *s = words[i]; *s != 0 && n + 2 < VM_TEXT; s++) {
+            to[n++] = *s;
+        }
+        to[n++] = i + 1 < count ? ' ' : 0;
+    }
+}
+
+/* One option of vm create. False: said why. */
+static bool set_option(struct vm *vm, const char *name, const char *value)
+{
+    u64 n = 0;
+    bool number = text_number(value, &n);
+    if (text_equal(name, "--memory") && number && n >= 32ull << 20 && n <= 3ull << 30) {
+        vm->memory = align_down(n, 2ull << 20);
+    } else if (text_equal(name, "--vp") && number && n >= 1 && n <= 16) {
+        vm->vps = (u32)n;
+    } else if (text_equal(name, "--kernel") && module_find(value) != NULL) {
+        vm->kernel = module_find(value);
+    } else if (text_equal(name, "--initrd") && module_find(value) != NULL) {
+        vm->initrd = module_find(value);
+    } else {
+        print("root: vm create: %s %s: unknown, out of range, or no such module\n", name, value);
+        return false;
+    }
+    return true;
+}
+
+static void cmd_vm_create(char **words, u32 count)
+{
+    if (count < 3 || vm_find(words[2]) != NULL) {
+        print("root: vm create NAME: a new name is needed\n");
+        return;
+    }
+    struct vm *vm = vm_new(words[2]);
+    if (vm == NULL) {
+        print("root: %u children are all that there is room for\n", VM_MAX);
+        return;
+    }
+    for (u32 i = 3; i < count; i += 2) {
+        if (text_equal(words[i], "--append")) {
+            join(vm->append, words + i + 1, count - i - 1);
+            break;
+        }
+        if (i + 1 == count || !set_option(vm, words[i], words[i + 1])) {
+            vm->state = VM_FREE;
+            return;
+        }
+    }
+    if (vm->kernel == NULL) {
+        print("root: vm create %s: --kernel MODULE is needed\n", vm->name);
+        vm->state = VM_FREE;
+    }
+}
+
+static struct vm *named(char **words, u32 count)
+{
+    struct vm *vm = count > 2 ? vm_find(words[2]) : NULL;
+    if (vm == NULL) {
+        print("root: vm %s NAME: no such child\n", words[1]);
+    }
+    return vm;
+}
+
+static void cmd_vm_start(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && vm->state == VM_STOPPED && vm_start(vm)) {
+        print("root: %s runs as partition %lu\n", vm->name, vm->partition);
+    }
+}
+
+static void cmd_vm_stop(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && vm->state == VM_RUNNING) {
+        console_vm_ended(vm, "stopped");
+    }
+}
+
+static void cmd_vm_console(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && vm->state == VM_RUNNING) {
+        print("root: console of %s; Ctrl-] comes back\n", vm->name);
+        attached = vm;
+    }
+}
+
+static void cmd_memory(char **words, u32 count)
+{
+    (void)words;
+    (void)count;
+    print("  %lu pages free\n", memory_free_pages());
+}
+
+static void cmd_poweroff(char **words, u32 count)
+{
+    (void)words;
+    (void)count;
+    machine_off();
+}
+
+static const struct command commands[COMMANDS] = {
+    {"help", NULL, cmd_help, "this list"},
+    {"vm", "list", cmd_vm_list, "children"},
+    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--memory N] [--vp N] [--append TEXT]"},
+    {"vm", "start", cmd_vm_start, "NAME"},
+    {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
+    {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
+    {"memory", NULL, cmd_memory, "what is free"},
+    {"poweroff", NULL, cmd_poweroff, "the whole machine"},
+    {NULL, NULL, NULL, NULL},
+};
+
+static void run_line(char *text)
+{
+    char *words[WORDS];
+    u32 count = 0;
+    for (char *s = text; *s != 0 && count < WORDS;) {
+        while (*s == ' ') {
+            *s++ = 0;
+        }
+        if (*s != 0) {
+            words[count++] = s;
+        }
+        while (*s != 0 && *s != ' ') {
+            s++;
+        }
+    }
+    if (count == 0) {
+        return;
+    }
+    for (const struct command *c = commands; c->first != NULL; c++) {
+        if (text_equal(c->first, words[0]) && (c->second == NULL || (count > 1 && text_equal(c->second, words[1])))) {
+            c->run(words, count);
+            return;
+        }
+    }
+    print("root: %s: no such command; try help\n", words[0]);
+}
+
+/* The next command of the script; false: none. */
+static bool run_script(void)
+{
+    u32 n = 0;
+    while (*script == ' ' || *script == ';' || *script == '&') {
+        script++;
+    }
+    if (*script == 0) {
+        return false;
+    }
+    while (*script != 0 && *script != ';' && *script != '&') {
+        if (n + 1 < LINE) {
+            line[n++] = *script;
+        }
+        script++;
+    }
+    line[n] = 0;
+    print("root> %s\n", line);
+    run_line(line);
+    return true;
+}
+
+static void key(char c)
+{
+    if (c == '\r' || c == '\n') {
+        print("\n");
+        line[line_length] = 0;
+        line_length = 0;
+        run_line(line);
+        prompt();
+    } else if ((c == 8 || c == 127) && line_length > 0) {
+        line_length--;
+        print("\b \b");
+    } else if (c >= ' ' && line_length + 1 < LINE) {
+        line[line_length++] = c;
+        serial_put(c);
+    }
+}
+
+void console_start(const char *text)
+{
+    script = text;
+    if (*script == 0) {
+        prompt();
+    }
+}
+
+void console_poll(void)
+{
+    while (attached == NULL && run_script()) {
+        if (attached == NULL && *script == 0) {
+            prompt();
+        }
+    }
+    for (int c = serial_get(); c >= 0; c = serial_get()) {
+        if (attached == NULL) {
+            key((char)c);
+        } else if (c == DETACH) {
+            attached = NULL;
+            print("\n");
+            prompt();
+        } else {
+            uart_type(attached, (u8)c);
+        }
+    }
+}
+
+void console_output(struct vm *vm, u8 c)
+{
+    if (attached != vm) {
+        if (vm->at_line_start) {
+            print("%s| ", vm->name);
+        }
+        vm->at_line_start = c == '\n';
+    }
+    serial_put((char)c);
+}
+
+void console_vm_ended(struct vm *vm, const char *why)
+{
+    vm_destroy(vm);
+    print("\nroot: %s: %s; %lu intercepts\n", vm->name, why, vm->exits);
+    if (attached == vm) {
+        attached = NULL;
+        if (*script == 0) {
+            prompt();
+        }
+    }
+}
+
+/* The machine's own soft-off: PM1a control block from the FADT, sleep type 0 (the board's S5). */
+_Noreturn void machine_off(void)
+{
+    print("root: the machine is switched off\n");
+    out16(0x604, SLEEP_ENABLE); /* where firmware puts it on q35 */
+    out16(0xb004, SLEEP_ENABLE);
+    die("the machine does not switch off");
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The root partition: one thread that waits for messages, keys and the tick. */
+#include "guests/root/root.h"
+
+void guest_main(u32 magic, u32 info)
+{
+    serial_init();
+    interrupt_init();
+    boot_parse(magic, info);
+    hypercall_init();
+    message_init();
+    print("root: partition %s, %lu MiB free, %u module(s)\n", "root", memory_free_pages() >> 8, module_count);
+    console_start(boot_script);
+    for (;;) {
+        __asm__ volatile("cli");
+        bool busy = message_poll();
+        console_poll();
+        if (!busy) {
+            __asm__ volatile("sti; hlt");
+        } else {
+            __asm__ volatile("sti; nop");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* A child's ports: a 16550 without interrupts at 3F8, the machine's clock read-only at 70 and 71, soft-off at 604, reset at CF9;
+ * everything else reads ones. */
+#include "abi/hyperv/registers.h"
+#include "guests/root/root.h"
+
+#define COM1 0x3f8
+#define SLEEP_ENABLE 0x20u
+
+#define LCR_DLAB 0x80u
+#define MCR_LOOP 0x10u
+#define IER_RX 0x1u
+#define IER_THRE 0x2u
+#define IIR_NONE 0x1u
+#define IIR_THRE 0x2u
+#define IIR_RX 0x4u
+#define LSR_DR 0x1u
+#define LSR_EMPTY 0x60u
+#define FCR_ENABLE 0x1u
+#define FCR_CLEAR_RX 0x2u
+
+static bool has_input(const struct uart *u) { return u->head != u->tail; }
+
+void uart_type(struct vm *vm, u8 c)
+{
+    struct uart *u = &vm->uart;
+    if (u->head - u->tail < UART_FIFO) {
+        u->input[u->head++ % UART_FIFO] = c;
+    }
+}
+
+static u8 read_iir(struct uart *u)
+{
+    u8 fifo = (u->fcr & FCR_ENABLE) != 0 ? 0xc0 : 0;
+    if ((u->ier & IER_RX) != 0 && has_input(u)) {
+        return fifo | IIR_RX;
+    }
+    if ((u->ier & IER_THRE) != 0 && u->thre_pending) {
+        u->thre_pending = false;
+        return fifo | IIR_THRE;
+    }
+    return fifo | IIR_NONE;
+}
+
+/* In loopback the modem outputs come back as inputs. */
+static u8 read_msr(const struct uart *u)
+{
+    if ((u->mcr & MCR_LOOP) == 0) {
+        return 0xb0; /* carrier, data set ready, clear to send */
+    }
+    return (u8)((u->mcr & 2) << 3 | (u->mcr & 1) << 5 | (u->mcr & 0xc) << 4);
+}
+
+static u8 uart_read(struct uart *u, unsigned reg)
+{
+    bool dlab = (u->lcr & LCR_DLAB) != 0;
+    switch (reg) {
+    case 0:
+        if (dlab) {
+            return u->dll;
+        }
+        return has_input(u) ? u->input[u->tail++ % UART_FIFO] : 0;
+    case 1:
+        return dlab ? u->dlm : u->ier;
+    case 2:
+        return read_iir(u);
+    case 3:
+        return u->lcr;
+    case 4:
+        return u->mcr;
+    case 5:
+        return (u8)(LSR_EMPTY | (has_input(u) ? LSR_DR : 0));
+    case 6:
+        return read_msr(u);
+    default:
+        return u->scr;
+    }
+}
+
+static void uart_write(struct vm *vm, unsigned reg, u8 v)
+{
+    struct uart *u = &vm->uart;
+    bool dlab = (u->lcr & LCR_DLAB) != 0;
+    switch (reg) {
+    case 0:
+        if (dlab) {
+            u->dll = v;
+        } else if ((u->mcr & MCR_LOOP) != 0) {
+            uart_type(vm, v);
+        } else {
+            console_output(vm, v);
+            u->thre_pending = true;
+        }
+        break;
+    case 1:
+        if (dlab) {
+            u->dlm = v;
+        } else {
+            u->thre_pending = u->thre_pending || ((v & IER_THRE) != 0 && (u->ier & IER_THRE) == 0);
+            u->ier = v & 0xf;
+        }
+        break;
+    case 2:
+        u->fcr = v;
+        if ((v & FCR_CLEAR_RX) != 0) {
+            u->tail = u->head;
+        }
+        break;
+    case 3:
+        u->lcr = v;
+        break;
+    case 4:
+        u->mcr = v & 0x1f;
+        break;
+    case 7:
+        u->scr = v;
+        break;
+    default:
+        break;
+    }
+}
+
+/* Time, date, and that no update is in progress; the rest of the memory reads as 0. */
+static u8 cmos_read(u8 index)
+{
+    if (index > 0xd && index != 0x32) {
+        return 0;
+    }
+    out8(0x70, index);
+    return in8(0x71);
+}
+
+static u64 port_read(struct vm *vm, u16 port, u8 bytes)
+{
+    if (port == 0x71) {
+        return cmos_read(vm->cmos_index);
+    }
+    if (port >= COM1 && port < COM1 + 8 && bytes == 1) {
+        return uart_read(&vm->uart, port - COM1);
+    }
+    return 0xffffffff;
+}
+
+/* Null, or why the child ends. */
+static const char *port_write(struct vm *vm, u16 port, u64 value)
+{
+    if (port >= COM1 && port < COM1 + 8) {
+        uart_write(vm, port - COM1, (u8)value);
+    } else if (port == 0x70) {
+        vm->cmos_index = value & 0x7f;
+    } else if (port == 0x604 && (value & SLEEP_ENABLE) != 0) {
+        return "powered off";
+    } else if (port == 0xcf9 && (value & 4) != 0) {
+        return "reset";
+    }
+    return NULL;
+}
+
+void port_access(struct vm *vm, const struct hv_io_message *m)
+{
+    u8 bytes = m->info & HV_IO_SIZE;
+    u64 rax = m->rax;
+    u64 mask = bytes == 4 ? 0xffffffff : (1ull << (8 * bytes)) - 1;
+    if ((m->info & HV_IO_STRING) != 0) {
+        print("\nroot: %s: string I/O on port %x is skipped\n", vm->name, (u32)m->port);
+    } else if (m->header.access == HV_ACCESS_READ) {
+        u64 value = port_read(vm, m->port, bytes) & mask;
+        rax = bytes == 4 ? value : (rax & ~mask) | value;
+    } else {
+        const char *end = port_write(vm, m->port, rax & mask);
+        if (end != NULL) {
+            console_vm_ended(vm, end);
+            return;
+        }
+    }
+    const struct register_write list[3] = {
+        {HV_REG_RIP, {.low = m->header.rip + (m->header.length_cr8 & 15)}},
+        {HV_REG_RAX, {.low = rax}},
+        {HV_REG_INTERCEPT_SUSPEND, {.low = 0}},
+    };
+    (void)set_registers(vm->partition, m->header.vp, list, 3);
+}

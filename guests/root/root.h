@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The root partition's kernel: what its files offer each other. */
+#ifndef GUESTS_ROOT_ROOT_H
+#define GUESTS_ROOT_ROOT_H
+
+#include "abi/hyperv/hypercall.h"
+#include "guests/lib/lib.h"
+
+/* boot.c: what hv handed over */
+#define MODULES_MAX 8
+struct module {
+    u64 start, end;
+    const char *text; /* file name and arguments */
+};
+extern struct module modules[MODULES_MAX];
+extern u32 module_count;
+extern const char *boot_script; /* commands, separated by ';' */
+void boot_parse(u32 magic, u32 info);
+/* By number from 0, or by file name (its last component). NULL: none. */
+const struct module *module_find(const char *name);
+
+/* memory.c: the root's free pages */
+void memory_add(u64 start, u64 end);
+/* Page numbers; 0 when there are none left. Contents: anything. */
+u64 page_take(void);
+void page_put(u64 pfn);
+/* Contiguous, never given back. */
+void *memory_take(u64 bytes);
+u64 memory_free_pages(void);
+
+/* hypercall.c */
+void hypercall_init(void);
+/* The input is in hypercall_input, the answer in hypercall_output. Returns the status; REP: *done elements. */
+extern u8 hypercall_input[4096], hypercall_output[4096];
+u16 hypercall(enum hv_call_code code);
+u16 hypercall_rep(enum hv_call_code code, u32 count, u32 *done);
+u16 hypercall_partition(enum hv_call_code code, u64 partition);
+const char *status_name(u16 status);
+struct register_write {
+    u32 name;
+    union hv_register_value value;
+};
+u16 set_registers(u64 partition, u32 vp, const struct register_write *list, u32 count);
+u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value);
+
+/* message.c: SynIC */
+void message_init(void);
+/* Handles what waits; false: nothing did. */
+bool message_poll(void);
+
+/* vm.c */
+#define VM_MAX 4
+#define VM_NAME 16
+#define VM_TEXT 256
+#define UART_FIFO 256
+enum vm_state { VM_FREE, VM_STOPPED, VM_RUNNING, VM_OFF };
+struct uart {
+    u8 ier, fcr, lcr, mcr, scr, dll, dlm;
+    bool thre_pending;
+    u8 input[UART_FIFO];
+    u32 head, tail;
+};
+struct vm {
+    enum vm_state state;
+    char name[VM_NAME];
+    char append[VM_TEXT];
+    const struct module *kernel, *initrd;
+    u64 memory;
+    u32 vps;
+    u64 partition;
+    u32 *pages; /* page number of each guest page */
+    u64 page_count;
+    struct uart uart;
+    u8 cmos_index;
+    bool at_line_start;
+    u64 exits;
+};
+extern struct vm vms[VM_MAX];
+struct vm *vm_find(const char *name);
+struct vm *vm_by_partition(u64 partition);
+struct vm *vm_new(const char *name);
+/* Creates the partition, loads the kernel, lets it run. False: said why. */
+bool vm_start(struct vm *vm);
+/* The partition goes, every page comes back. */
+void vm_destroy(struct vm *vm);
+/* Before the pages are the child's: copy to its memory. False: outside. */
+bool vm_write(struct vm *vm, u64 gpa, const void *data, u64 size);
+
+/* linux.c, acpi.c: a bzImage by the 64-bit boot protocol */
+bool linux_load(struct vm *vm, struct register_write *list, u32 *count);
+#define ACPI_AT 0xe0000u
+void acpi_build(struct vm *vm);
+
+/* port.c: a child's ports */
+void port_access(struct vm *vm, const struct hv_io_message *m);
+void uart_type(struct vm *vm, u8 c);
+
+/* console.c */
+extern struct vm *attached; /* whose console is shown and typed to */
+void console_output(struct vm *vm, u8 c);
+void console_poll(void);
+void console_start(const char *script);
+void console_vm_ended(struct vm *vm, const char *why);
+_Noreturn void machine_off(void);
+
+#endif

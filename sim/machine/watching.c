@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What processors and the IOMMU do, told to the tracker in its words.
+ *
+ * A processor tells whenever its mode changed; what counts is whether it is in a guest, by which VMCS or
+ * VMCB, and through which second-level tables. The registers at a hypercall are taken before the exit
+ * replaces them. */
+#include "machine/watching.h"
+
+#include "abi/x86/svm.h"
+#include "abi/x86/vmx.h"
+#include "base/assert.h"
+#include "cpu/virt.h"
+#include "devices/pci.h"
+
+#include <stdlib.h>
+
+struct seen {
+    enum guest_mode guest;
+    u64 control, table;
+    bool leaving; /* the registers below are the guest's at its exit */
+    u64 gpr[16];
+    struct watch_exit exit;
+};
+
+struct watching {
+    struct watch *tracker;
+    enum violation_policy policy;
+    u64 violations;
+    struct seen cpu[CPU_MAX];
+};
+
+/* ---- what the tracker asks ---- */
+
+static void withdraw(void *self, u64 frame)
+{
+    struct machine *m = self;
+    tlb_withdraw_write(&m->set, frame);
+}
+
+static void now(void *self, struct watch_moment *moment)
+{
+    const struct machine *m = self;
+    const struct cpu *cpu = m->clock.running != NULL ? m->clock.running_cpu : NULL;
+    moment->position = clock_position(&m->clock).n;
+    moment->cpu = cpu != NULL ? cpu->index : WATCH_NO_CPU;
+    moment->rip = cpu != NULL ? cpu->arch.rip : 0;
+}
+
+static void to_tables(const struct iommu_route *r, struct watch_route *out)
+{
+    out->kind = WATCH_ROUTE_TABLES;
+    out->tables.table = r->root;
+    out->tables.levels = r->levels;
+    switch (r->path) {
+    case IOMMU_PATH_VTD_SL:
+        out->tables.format = WATCH_VTD;
+        return;
+    case IOMMU_PATH_X86:
+        out->tables.format = WATCH_X86;
+        return;
+    case IOMMU_PATH_AMD_HOST:
+        out->tables.format = WATCH_AMD;
+        return;
+    case IOMMU_PATH_AMD_GUEST: /* the guest writes its own tables: the host's are the limit */
+        out->tables.format = r->host_root != 0 ? WATCH_AMD : WATCH_X86;
+        out->tables.table = r->host_root != 0 ? r->host_root : r->root;
+        out->tables.levels = r->host_root != 0 ? r->host_levels : r->levels;
+        return;
+    case IOMMU_PATH_DIRECT:
+        out->kind = WATCH_ROUTE_DIRECT;
+        return;
+    case IOMMU_PATH_BLOCKED:
+        out->kind = WATCH_ROUTE_BLOCKED;
+        return;
+    }
+}
+
+static void routes(void *self, struct watch *w)
+{
+    struct machine *m = self;
+    for (unsigned devfn = 0; m->iommu != NULL && devfn < 256; devfn++) {
+        const struct pci_function *fn = pci_bus_function(m->pci, (u8)devfn);
+        if (fn == NULL) {
+            continue;
+        }
+        struct iommu_route r;
+        struct watch_route out = {0};
+        iommu_find_route(m->iommu, pci_requester(fn), &r);
+        to_tables(&r, &out);
+        out.rights = (u8)((r.read ? WATCH_R : 0u) | (r.write ? WATCH_W : 0u));
+        out.used_count = r.used_count;
+        for (unsigned i = 0; i < r.used_count; i++) {
+            out.used[i] = r.used[i];
+        }
+        watch_device(w, pci_requester(fn), &out);
+    }
+}
+
+static void violation(void *self, const struct watch_share *share)
+{
+    struct machine *m = self;
+    UNUSED(share);
+    m->watching->violations++;
+    if (m->watching->policy == VIOLATION_STOP) {
+        machine_request_stop(m, STOP_VIOLATION, 0);
+    }
+}
+
+/* ---- what processors tell ---- */
+
+static enum watch_cause cause_of(const struct cpu *cpu)
+{
+    if (cpu->arch.guest == GUEST_VMX) {
+        switch (cpu->exit.reason & 0xffff) {
+        case EXIT_VMCALL:
+            return WATCH_CAUSE_HYPERCALL;
+        case EXIT_VMLAUNCH:
+        case EXIT_VMRESUME:
+            return WATCH_CAUSE_ENTRY;
+        case EXIT_CPUID:
+            return WATCH_CAUSE_CPUID;
+        default:
+            return WATCH_CAUSE_OTHER;
+        }
+    }
+    switch (cpu->exit.reason) {
+    case SVM_EXIT_VMMCALL:
+        return WATCH_CAUSE_HYPERCALL;
+    case SVM_EXIT_VMRUN:
+        return WATCH_CAUSE_ENTRY;
+    case SVM_EXIT_CPUID:
+        return WATCH_CAUSE_CPUID;
+    default:
+        return WATCH_CAUSE_OTHER;
+    }
+}
+
+static void leaving(void *self, const struct cpu *cpu)
+{
+    struct machine *m = self;
+    struct seen *s = &m->watching->cpu[cpu->index];
+    s->leaving = true;
+    for (unsigned i = 0; i < 16; i++) {
+        s->gpr[i] = cpu->arch.gpr[i];
+    }
+    s->exit = (struct watch_exit){.cause = cause_of(cpu),
+                                  .gpr = s->gpr,
+                                  .rip = cpu->arch.rip,
+                                  .code64 = cpu->d.code64,
+                                  .cpl = cpu->d.cpl};
+}
+
+static bool to_entry(const struct cpu *cpu, struct watch_entry *e)
+{
+    struct walk_root root = {0};
+    bool vmx = cpu->arch.guest == GUEST_VMX;
+    virt_walk_root(cpu, &root);
+    *e = (struct watch_entry){.kind = vmx ? WATCH_VMX : WATCH_SVM,
+                              .control = vmx ? cpu->arch.vmx.current : cpu->arch.svm.vmcb,
+                              .nested = root.nested.kind != NESTED_NONE,
+                              .gpr = cpu->arch.gpr};
+    e->tables.table = root.nested.table;
+    e->tables.format = root.nested.kind == NESTED_EPT ? WATCH_EPT : WATCH_X86;
+    switch (root.nested.mode) {
+    case PAGING_5LEVEL:
+        e->tables.levels = 5;
+        break;
+    case PAGING_4LEVEL:
+        e->tables.levels = 4;
+        break;
+    case PAGING_PAE:
+        e->tables.levels = 3;
+        e->tables.format = WATCH_PAE;
+        break;
+    case PAGING_32:
+        e->tables.levels = 2;
+        e->tables.format = WATCH_X86_32;
+        break;
+    case PAGING_NONE: /* nested paging with a host that has paging off: everything */
+        e->nested = false;
+        break;
+    }
+    return true;
+}
+
+static void mode_changed(void *self, const struct cpu *cpu)
+{
+    struct machine *m = self;
+    struct seen *s = &m->watching->cpu[cpu->index];
+    struct watch *w = m->watching->tracker;
+    if (cpu->arch.guest == GUEST_NONE && s->guest == GUEST_NONE) {
+        return;
+    }
+    struct watch_entry e = {0};
+    if (cpu->arch.guest != GUEST_NONE) {
+        (void)to_entry(cpu, &e);
+        if (s->guest == cpu->arch.guest && s->control == e.control && s->table == e.tables.table) {
+            return;
+        }
+    }
+    if (s->guest != GUEST_NONE) {
+        struct watch_exit other = {.cause = WATCH_CAUSE_OTHER};
+        watch_left(w, cpu->index, s->leaving ? &s->exit : &other);
+    }
+    s->leaving = false;
+    s->guest = cpu->arch.guest;
+    s->control = e.control;
+    s->table = e.tables.table;
+    if (s->guest != GUEST_NONE) {
+        watch_entered(w, cpu->index, &e);
+    }
+}
+
+static void before_write(void *self, u64 frame, u64 offset, u64 size)
+{
+    const struct machine *m = self;
+    watch_before_write(m->watching->tracker, frame, offset, size);
+}
+
+static void routes_changed(void *self)
+{
+    const struct machine *m = self;
+    watch_routes_changed(m->watching->tracker);
+}
+
+/* ---- on and off ---- */
+
+void watching_start(struct machine *m, enum violation_policy policy)
+{
+    static const enum guest_mode none = GUEST_NONE;
+    struct watching *g = calloc(1, sizeof *g);
+    sim_assert(g != NULL && m->watching == NULL);
+    struct watch_host host = {
+        .withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = m};
+    g->policy = policy;
+    g->tracker = watch_new(&m->phys, &m->log, &m->trace, &host);
+    m->watching = g;
+    m->set.observer = (struct cpu_observer){
+        .mode = mode_changed, .leaving = leaving, .before_write = before_write, .self = m};
+    for (unsigned i = 0; i < m->set.count; i++) {
+        g->cpu[i].guest = none;
+        mode_changed(m, m->set.cpu[i]);
+    }
+    if (m->iommu != NULL) {
+        m->iommu->watch = (struct iommu_watch){.changed = routes_changed, .self = m};
+    }
+}
+
+void watching_stop(struct machine *m)
+{
+    if (m->watching == NULL) {
+        return;
+    }
+    m->set.observer = (struct cpu_observer){0};
+    if (m->iommu != NULL) {
+        m->iommu->watch = (struct iommu_watch){0};
+    }
+    watch_free(m->watching->tracker);
+    free(m->watching);
+    m->watching = NULL;
+}
+
+void watching_forget(struct machine *m)
+{
+    struct watching *g = m->watching;
+    if (g == NULL) {
+        return;
+    }
+    watch_forget(g->tracker);
+    for (unsigned i = 0; i < m->set.count; i++) {
+        g->cpu[i] = (struct seen){0};
+        mode_changed(m, m->set.cpu[i]);
+    }
+}
+
+struct watch *watching_tracker(const struct machine *m)
+{
+    return m->watching != NULL ? m->watching->tracker : NULL;
+}
+
+u64 watching_violations(const struct machine *m)
+{
+    return m->watching != NULL ? m->watching->violations : 0;
+}

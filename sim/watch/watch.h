@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The tracker: which guest runs under which hypervisor, which second-level and IOMMU tables reach which
+ * page, what two strangers can both reach, and which hypercalls were made. All of it derives from what
+ * processors and devices do and from tables in memory; nothing a guest says is believed, nothing a guest
+ * sees changes. The machine feeds it (machine/watching.c); it reads memory and knows no processor.
+ *
+ * No figure depends on the size of a cache or on the engine: only architectural events come in. */
+#ifndef VITRINE_WATCH_WATCH_H
+#define VITRINE_WATCH_WATCH_H
+
+#include "base/log.h"
+#include "mmu/phys.h"
+#include "trace/trace.h"
+
+struct watch;
+
+/* ---- What is fed in ---- */
+
+/* When and by what: the instruction that runs. */
+struct watch_moment {
+    u64 position, rip;
+    u32 cpu; /* WATCH_NO_CPU: a device */
+};
+#define WATCH_NO_CPU 0xffu
+
+enum watch_format {
+    WATCH_EPT,
+    WATCH_X86,  /* processors' tables of 64-bit entries: nested paging, IOMMUs' first level */
+    WATCH_PAE,
+    WATCH_X86_32,
+    WATCH_VTD,  /* VT-d second level */
+    WATCH_AMD,  /* AMD-Vi host tables */
+};
+
+/* A root and what is needed to read its tables. */
+struct watch_tables {
+    enum watch_format format;
+    u8 levels;
+    u64 table;
+};
+
+enum watch_kind { WATCH_VMX, WATCH_SVM };
+
+/* A processor enters a guest. */
+struct watch_entry {
+    enum watch_kind kind;
+    u64 control;                /* address of the VMCS or VMCB */
+    bool nested;                /* second-level translation is on: */
+    struct watch_tables tables;
+    const u64 *gpr;             /* as the guest begins with them, in the order of their numbers */
+};
+
+enum watch_cause {
+    WATCH_CAUSE_OTHER,
+    WATCH_CAUSE_HYPERCALL, /* VMCALL, VMMCALL */
+    WATCH_CAUSE_ENTRY,     /* VMLAUNCH, VMRESUME, VMRUN: the guest runs a guest */
+    WATCH_CAUSE_CPUID,
+};
+
+/* A processor leaves a guest. */
+struct watch_exit {
+    enum watch_cause cause;
+    const u64 *gpr;
+    u64 rip;     /* of the guest */
+    bool code64;
+    u8 cpl;
+};
+
+/* How a device's accesses go; see also watch_device. */
+struct watch_route {
+    enum { WATCH_ROUTE_BLOCKED, WATCH_ROUTE_DIRECT, WATCH_ROUTE_TABLES } kind;
+    struct watch_tables tables;
+    u8 rights;
+    /* Pages of tables that decide it: when one is written, `routes_changed` is asked for again. */
+    u64 used[8];
+    unsigned used_count;
+};
+
+#define WATCH_R 1u
+#define WATCH_W 2u
+#define WATCH_X 4u
+
+struct watch_share;
+
+/* What the tracker needs of the machine. */
+struct watch_host {
+    void (*withdraw)(void *self, u64 frame); /* the page is PAGE_TRACKED now: no fast writes to it */
+    void (*now)(void *self, struct watch_moment *m);
+    /* Call watch_device for every device. */
+    void (*routes)(void *self, struct watch *w);
+    void (*violation)(void *self, const struct watch_share *share);
+    void *self;
+};
+
+struct watch *watch_new(struct phys *phys, struct log *log, struct trace *trace,
+                        const struct watch_host *host);
+void watch_free(struct watch *w);
+/* Forget everything: memory was replaced (reset, restored state). */
+void watch_forget(struct watch *w);
+
+void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e);
+void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x);
+/* Bytes of a PAGE_TRACKED frame are about to change. */
+void watch_before_write(struct watch *w, u64 frame, u64 offset, u64 size);
+void watch_routes_changed(struct watch *w); /* IOMMU registers, bus mastering */
+void watch_device(struct watch *w, u16 requester, const struct watch_route *route);
+/* From here on nobody minds that this memory is shared. */
+void watch_declare_shared(struct watch *w, u64 spa, u64 bytes);
+
+/* ---- What comes out ---- */
+
+/* A guest: processors that run on the same second-level tables. 0 is whoever runs outside guest mode. */
+struct watch_guest {
+    u32 id, parent;
+    enum watch_kind kind;
+    u64 control;  /* first VMCS or VMCB seen */
+    u32 controls; /* how many */
+    u64 since;    /* position of its first entry */
+    u64 entries;
+    u64 hypercalls;
+    u32 abis; /* bit per watch_abi that the hypervisor told it of by CPUID */
+};
+
+/* Guests are numbered from 1 in the order of their first entry. NULL: there is none of this number. */
+const struct watch_guest *watch_guest(const struct watch *w, u32 id);
+u32 watch_guest_count(const struct watch *w);
+/* Which guest does a processor run now; 0: none. */
+u32 watch_running(const struct watch *w, unsigned cpu);
+
+/* Who can reach a page. */
+struct watch_owner {
+    u32 guest;      /* 0 with a device that belongs to nobody */
+    bool device;
+    u16 requester;  /* of a device */
+    struct watch_tables tables;
+    u8 rights;
+    struct watch_moment since;
+};
+size_t watch_owners(struct watch *w, u64 spa, struct watch_owner *out, size_t max);
+/* Pages of RAM that a guest's tables reach; with `rights` all of them. */
+u64 watch_reach(struct watch *w, u32 guest, u8 rights);
+
+/* A page that two strangers can reach, at least one of them writing. */
+struct watch_share {
+    u64 spa;
+    struct watch_owner a, b;   /* b came second */
+    struct watch_moment since; /* what made it so */
+    bool confirmed; /* both sides ran (or can do DMA) since */
+};
+u64 watch_share_count(struct watch *w, bool confirmed);
+/* Those that are confirmed, in order; false: no such one. */
+bool watch_share_get(struct watch *w, u64 n, struct watch_share *out);
+
+enum watch_abi { WATCH_ABI_NONE, WATCH_ABI_KVM, WATCH_ABI_HYPERV, WATCH_ABI_XEN, WATCH_ABI_OTHER };
+const char *watch_abi_name(enum watch_abi abi);
+
+/* Lines for people: the tree of guests, what each reaches, what is shared. */
+void watch_print(struct watch *w, FILE *out);
+
+#endif

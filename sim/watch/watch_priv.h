@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Between the parts of the tracker. Records live in arrays and are named by number; 0 is none. */
+#ifndef VITRINE_WATCH_WATCH_PRIV_H
+#define VITRINE_WATCH_WATCH_PRIV_H
+
+#include "base/bits.h"
+#include "watch/watch.h"
+
+#define WATCH_CPUS 16
+/* Work that one event may cause, in entries and pages looked at: what honest tables never need. */
+#define WATCH_WORK(pages) (16 * (pages) + (1u << 20))
+#define WATCH_PENDING_MAX 65536u
+
+/* A growing array of records with a list of free ones. */
+struct pool {
+    u8 *data;
+    size_t size; /* of a record */
+    u32 count, cap, free; /* count: with record 0, which is not used */
+};
+
+void pool_init(struct pool *p, size_t size);
+void pool_release(struct pool *p);
+u32 pool_take(struct pool *p); /* zeroed; its first u32 links free ones */
+void pool_give(struct pool *p, u32 n);
+
+static inline void *pool_at(const struct pool *p, u32 n)
+{
+    return p->data + (size_t)n * p->size;
+}
+
+/* What the tracker knows of each page frame. */
+struct frame_info {
+    u32 owners; /* list of struct owner */
+    u32 shares; /* list of struct share */
+    u32 page;   /* struct page: it is a table */
+    bool routes;   /* an IOMMU finds devices' tables through it */
+    bool declared; /* sharing is no violation */
+};
+
+/* A table page of one or more roots. */
+struct page {
+    u32 next_free;
+    u32 nodes; /* list: its places in tables */
+    u64 frame;
+    u8 shadow[PAGE_SIZE]; /* as it is accounted for */
+};
+
+/* A table at one place of one root. */
+struct node {
+    u32 next_free;
+    u32 root, page, next_on_page;
+    u32 serial; /* tells it from an earlier one of this number */
+    u8 level, rights;
+    u16 first; /* offset of its first entry in the page (PAE) */
+    u64 base;  /* first address it maps */
+    u32 *child;   /* by entry; NULL: none yet */
+    u64 *pending; /* bit per entry: not accounted for until the root is used */
+};
+
+struct pending {
+    u32 node, serial;
+    u32 index;
+    struct watch_moment moment;
+};
+
+struct root {
+    bool live, device;
+    bool too_large, given_up; /* its tables take more work than any honest ones: not followed */
+    struct watch_tables tables;
+    u8 rights;
+    u32 guest; /* the guest it belongs to, 0: none (yet) */
+    u32 in_use; /* processors in it now, or devices attached */
+    u32 devices;
+    u16 requester; /* first device attached */
+    u32 node;
+    u64 mapped; /* pages, counted by mapping */
+    u64 reach[3]; /* frames with R, W, X */
+    struct pending *pending;
+    u32 pending_count, pending_cap;
+    u32 *open; /* shares to be marked when it is used next */
+    u32 open_count, open_cap;
+};
+
+struct owner {
+    u32 next;
+    u32 root;
+    u32 count[3]; /* mappings with R, W, X */
+    struct watch_moment since;
+};
+
+struct share {
+    u32 next; /* on the frame's list */
+    u32 serial;
+    u64 frame;
+    u32 a, b; /* roots */
+    bool used_a, used_b, confirmed;
+    struct watch_moment since;
+};
+
+struct control {
+    enum watch_kind kind;
+    u64 address;
+    u32 guest, root;
+};
+
+/* A hypercall that has not returned, or a question by CPUID. */
+struct open_call {
+    bool is_open, is_cpuid;
+    u32 control;
+    enum watch_abi abi;
+    u64 number, position;
+    u32 children;
+    u32 leaf;
+};
+
+struct cpu_watch {
+    u32 control; /* running; 0: none */
+    u32 root;
+    u32 guest, last_guest;
+    u32 entry_from; /* control that just tried to enter a guest of its own */
+    struct open_call calls[8]; /* a stack: a hypercall inside another's time */
+    unsigned depth;
+};
+
+struct device_watch {
+    u16 requester;
+    bool known, direct;
+    u32 root;
+};
+
+struct watch {
+    struct phys *phys;
+    struct log *log;
+    struct trace *trace;
+    struct watch_host host;
+    struct frame_info *frames;
+    struct pool pages, nodes, owners, shares;
+    struct root *roots; /* 1.. */
+    u32 root_count, root_cap;
+    struct control *controls; /* 1.. */
+    u32 control_count, control_cap;
+    struct watch_guest *guests; /* 1.. */
+    u32 guest_count, guest_cap;
+    struct device_watch devices[256];
+    unsigned device_count;
+    struct cpu_watch cpu[WATCH_CPUS];
+    u32 serial;
+    bool routes_stale, in_routes;
+    /* The last write, not yet accounted for: the bytes change after we are told. */
+    bool written;
+    u64 written_frame, written_offset, written_size;
+    struct watch_moment written_at;
+    u64 share_open, share_confirmed, reported;
+    u64 work; /* left for the running event */
+    bool exhausted; /* a root is too_large and not given up yet */
+};
+
+/* ---- tables.c ---- */
+
+enum decoded_kind { DECODED_NONE, DECODED_LEAF, DECODED_TABLE };
+struct decoded {
+    enum decoded_kind kind;
+    u8 rights, shift, next_level; /* shift: log2 of a leaf's bytes */
+    u64 address;
+};
+struct decoded watch_decode(enum watch_format format, unsigned level, u64 entry);
+/* log2 of the bytes that one entry maps. */
+unsigned watch_entry_shift(enum watch_format format, unsigned level);
+
+void watch_root_build(struct watch *w, u32 root, const struct watch_moment *m);
+void watch_root_drop(struct watch *w, u32 root);
+/* It is entered, or a device attached: what was waiting counts now. */
+void watch_root_used(struct watch *w, u32 root);
+/* Account for the last write. */
+void watch_settle(struct watch *w);
+/* An event of the machine begins; one that began ends. */
+void watch_begin_work(struct watch *w);
+void watch_end_work(struct watch *w);
+/* False: too much for this event; the root will be given up. */
+bool watch_spend(struct watch *w, u32 root, u64 work);
+void watch_mark_page(struct watch *w, u64 frame);
+
+/* ---- owners.c ---- */
+
+void watch_add_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights,
+                     const struct watch_moment *m);
+void watch_remove_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights);
+void watch_open_shares_used(struct watch *w, u32 root);
+/* It reaches nothing any more, whatever was accounted for. */
+void watch_disown(struct watch *w, u32 root);
+void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
+
+/* ---- levels.c ---- */
+
+/* Does one of two guests run the other, or are they one? */
+bool watch_is_related(const struct watch *w, u32 guest_a, u32 guest_b);
+u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 rights, bool device);
+
+/* ---- causes.c ---- */
+
+void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
+void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
+
+#endif

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The tracker on tables made by hand: what each format reaches, stores to tables before and while they are
+ * in use, sharing and its confirmation, guests of guests, devices, hypercalls. */
+#include "base/assert.h"
+#include "base/bits.h"
+#include "base/bytes.h"
+#include "watch/watch.h"
+
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RAM MIB(8)
+#define A_TABLES 0x100000u /* level n of guest A at + n * 4 KiB */
+#define B_TABLES 0x110000u
+#define D_TABLES 0x120000u
+#define ROUTES 0x130000u
+#define MEMORY 0x200000u
+
+struct rig {
+    struct log log;
+    struct phys phys;
+    struct watch *w;
+    u64 position, rip;
+    unsigned violations, withdrawn, route_questions;
+    struct watch_share last;
+    struct watch_route route;
+    bool has_device;
+};
+
+static void before_write(void *self, u64 frame, u64 offset, u64 size)
+{
+    struct rig *r = self;
+    if ((r->phys.pages[frame].flags & PAGE_TRACKED) != 0) {
+        watch_before_write(r->w, frame, offset, size);
+    }
+}
+
+static void withdraw(void *self, u64 frame)
+{
+    struct rig *r = self;
+    UNUSED(frame);
+    r->withdrawn++;
+}
+
+static void now(void *self, struct watch_moment *m)
+{
+    struct rig *r = self;
+    *m = (struct watch_moment){.position = r->position, .rip = r->rip, .cpu = 0};
+}
+
+static void routes(void *self, struct watch *w)
+{
+    struct rig *r = self;
+    r->route_questions++;
+    if (r->has_device) {
+        watch_device(w, 0x10, &r->route);
+    }
+}
+
+static void violation(void *self, const struct watch_share *share)
+{
+    struct rig *r = self;
+    r->violations++;
+    r->last = *share;
+}
+
+static struct rig *rig(void)
+{
+    struct rig *r = calloc(1, sizeof *r);
+    sim_assert(r != NULL);
+    log_init(&r->log);
+    bool ok = phys_init(&r->phys, &r->log, RAM);
+    sim_assert(ok);
+    phys_add_ram(&r->phys, REGION_RAM, SPA(0), RAM, 0, 0, "ram");
+    r->phys.watch = (struct phys_watch){.before_write = before_write, .self = r};
+    struct watch_host host = {
+        .withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
+    r->w = watch_new(&r->phys, &r->log, NULL, &host);
+    r->position = 1000;
+    return r;
+}
+
+static void rig_free(struct rig *r)
+{
+    watch_free(r->w);
+    phys_free(&r->phys);
+    free(r);
+}
+
+/* A store by the instruction at `rip`. */
+static void store(struct rig *r, u64 at, u64 value, u64 rip)
+{
+    r->position++;
+    r->rip = rip;
+    phys_write_scalar(&r->phys, SPA(at), value, 8);
+}
+
+/* An EPT root with tables down to level 1 for the first 2 MiB, which map nothing. */
+static void make_ept(struct rig *r, u64 tables)
+{
+    for (u64 level = 4; level > 1; level--) {
+        store(r, tables + level * PAGE_SIZE, (tables + (level - 1) * PAGE_SIZE) | 7, 0);
+    }
+}
+
+static void map(struct rig *r, u64 tables, unsigned page, u64 spa, u64 rights, u64 rip)
+{
+    store(r, tables + PAGE_SIZE + 8 * page, spa | rights, rip);
+}
+
+static void enter(struct rig *r, unsigned cpu, u64 control, u64 tables)
+{
+    struct watch_entry e = {.kind = WATCH_VMX,
+                            .control = control,
+                            .nested = tables != 0,
+                            .tables = {.format = WATCH_EPT, .levels = 4, .table = tables + 4 * PAGE_SIZE}};
+    r->position++;
+    watch_entered(r->w, cpu, &e);
+}
+
+static void leave(struct rig *r, unsigned cpu, enum watch_cause cause)
+{
+    u64 gpr[16] = {0};
+    struct watch_exit x = {.cause = cause, .gpr = gpr};
+    r->position++;
+    watch_left(r->w, cpu, &x);
+}
+
+static u8 rights(struct rig *r, u64 spa, u32 guest)
+{
+    struct watch_owner o[8];
+    size_t n = watch_owners(r->w, spa, o, 8);
+    for (size_t i = 0; i < n && i < 8; i++) {
+        if (!o[i].device && o[i].guest == guest) {
+            return o[i].rights;
+        }
+    }
+    return 0;
+}
+
+/* What is there at the first entry, what a store changes while the guest runs, with the instruction. */
+START_TEST(owners__follow_tables)
+{
+    struct rig *r = rig();
+    make_ept(r, A_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 7, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    ck_assert_uint_eq(watch_guest_count(r->w), 1);
+    ck_assert_uint_eq(watch_running(r->w, 0), 1);
+    ck_assert_uint_eq(rights(r, MEMORY, 1), 7);
+    ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 1);
+    ck_assert_uint_eq(r->withdrawn, 4); /* four table pages, each once */
+    map(r, A_TABLES, 1, MEMORY + PAGE_SIZE, 1, 0x4444);
+    u64 position = r->position;
+    struct watch_owner o;
+    ck_assert_uint_eq(watch_owners(r->w, MEMORY + PAGE_SIZE + 5, &o, 1), 1);
+    ck_assert_uint_eq(o.rights, WATCH_R);
+    ck_assert_uint_eq(o.since.rip, 0x4444);
+    ck_assert_uint_eq(o.since.position, position);
+    map(r, A_TABLES, 1, MEMORY + PAGE_SIZE, 3, 0x4448); /* more rights */
+    ck_assert_uint_eq(rights(r, MEMORY + PAGE_SIZE, 1), WATCH_R | WATCH_W);
+    map(r, A_TABLES, 2, MEMORY, 1, 0);                     /* an alias */
+    map(r, A_TABLES, 0, 0, 0, 0);
+    ck_assert_uint_eq(rights(r, MEMORY, 1), WATCH_R);
+    ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_W), 1);
+    store(r, A_TABLES + 3 * PAGE_SIZE, 0, 0); /* all below is gone, and its pages are no tables */
+    ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 0);
+    ck_assert_uint_eq(r->phys.pages[(A_TABLES + PAGE_SIZE) >> PAGE_SHIFT].flags & PAGE_TRACKED, 0);
+    store(r, A_TABLES + 3 * PAGE_SIZE, (A_TABLES + 2 * PAGE_SIZE) | 5, 0); /* back, without write */
+    ck_assert_uint_eq(rights(r, MEMORY + PAGE_SIZE, 1), WATCH_R);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(owners__formats)
+{
+    static const struct {
+        enum watch_format format;
+        u8 levels;
+        u64 table, leaf, large;
+        u8 expected;
+    } rows[] = {
+        {WATCH_EPT, 4, 7, 3, 0x83, WATCH_R | WATCH_W},
+        {WATCH_X86, 4, 7, 7, 0x87, WATCH_R | WATCH_W | WATCH_X},
+        {WATCH_X86, 4, 7, 5 | BIT(63), 0x85 | BIT(63), WATCH_R},
+        {WATCH_PAE, 3, 7, 7, 0x87, WATCH_R | WATCH_W | WATCH_X},
+        {WATCH_VTD, 3, 3, 1, 0x81, WATCH_R},
+        {WATCH_AMD, 3, 3 * BIT(61) | 1, 3 * BIT(61) | 1, 3 * BIT(61) | 1, WATCH_R | WATCH_W},
+    };
+    for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
+        struct rig *r = rig();
+        for (u64 level = rows[i].levels; level > 1; level--) {
+            u64 next = rows[i].format == WATCH_AMD ? (level - 1) << 9 : 0;
+            u64 flags = rows[i].format == WATCH_PAE && level == 3 ? 1 : rows[i].table | next;
+            store(r, A_TABLES + level * PAGE_SIZE, (A_TABLES + (level - 1) * PAGE_SIZE) | flags, 0);
+        }
+        store(r, A_TABLES + PAGE_SIZE + 8, MEMORY | rows[i].leaf, 0);
+        store(r, A_TABLES + 2 * PAGE_SIZE + 8, MIB(4) | rows[i].large, 0); /* 2 MiB */
+        struct watch_entry e = {
+            .kind = WATCH_SVM,
+            .control = 0x1000,
+            .nested = true,
+            .tables = {rows[i].format, rows[i].levels, A_TABLES + rows[i].levels * PAGE_SIZE}};
+        watch_entered(r->w, 0, &e);
+        ck_assert_uint_eq(rights(r, MEMORY, 1), rows[i].expected);
+        ck_assert_uint_eq(rights(r, MIB(4), 1), rows[i].expected);
+        ck_assert_uint_eq(rights(r, MIB(6) - 1, 1), rows[i].expected);
+        ck_assert_uint_eq(rights(r, MIB(6), 1), 0);
+        ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 513);
+        store(r, A_TABLES + 2 * PAGE_SIZE + 8, 0, 0);
+        ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 1);
+        rig_free(r);
+    }
+}
+END_TEST
+
+/* 32-bit tables: two entries to eight bytes, each for itself; 4 MiB pages. */
+START_TEST(owners__narrow_entries)
+{
+    struct rig *r = rig();
+    store(r, A_TABLES + 2 * PAGE_SIZE, (A_TABLES + PAGE_SIZE) | 7 | (u64)(MIB(4) | 0x87) << 32, 0);
+    store(r, A_TABLES + PAGE_SIZE, (u64)(MEMORY | 5) << 32 | (MEMORY + PAGE_SIZE) | 7, 0);
+    struct watch_entry e = {.kind = WATCH_SVM,
+                            .control = 0x1000,
+                            .nested = true,
+                            .tables = {WATCH_X86_32, 2, A_TABLES + 2 * PAGE_SIZE}};
+    watch_entered(r->w, 0, &e);
+    ck_assert_uint_eq(rights(r, MEMORY, 1), WATCH_R | WATCH_X);
+    ck_assert_uint_eq(rights(r, MEMORY + PAGE_SIZE, 1), 7);
+    ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 2 + 1024);
+    phys_write_scalar(&r->phys, SPA(A_TABLES + PAGE_SIZE + 4), 0, 4);
+    ck_assert_uint_eq(rights(r, MEMORY, 1), 0);
+    ck_assert_uint_eq(rights(r, MEMORY + PAGE_SIZE, 1), 7);
+    rig_free(r);
+}
+END_TEST
+
+/* A page of both, writable by one: a violation at the moment both sides were in use since. */
+START_TEST(sharing__confirmed_by_use)
+{
+    struct rig *r = rig();
+    make_ept(r, A_TABLES);
+    make_ept(r, B_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 3, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    enter(r, 0, 0x2000, B_TABLES);
+    ck_assert_uint_eq(watch_guest_count(r->w), 2);
+    map(r, B_TABLES, 7, MEMORY, 1, 0x7777);
+    u64 position = r->position;
+    ck_assert_uint_eq(watch_share_count(r->w, false), 1);
+    ck_assert_uint_eq(r->violations, 0); /* A has not run since */
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    enter(r, 0, 0x1000, A_TABLES);
+    ck_assert_uint_eq(r->violations, 1);
+    ck_assert_uint_eq(r->last.spa, MEMORY);
+    ck_assert_uint_eq(r->last.a.guest, 1);
+    ck_assert_uint_eq(r->last.b.guest, 2);
+    ck_assert_uint_eq(r->last.since.rip, 0x7777);
+    ck_assert_uint_eq(r->last.since.position, position);
+    ck_assert(r->last.confirmed);
+    struct watch_share s;
+    ck_assert(watch_share_get(r->w, 0, &s));
+    ck_assert_uint_eq(s.spa, MEMORY);
+    ck_assert(!watch_share_get(r->w, 1, &s));
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    map(r, B_TABLES, 7, 0, 0, 0); /* over: at once, though B does not run */
+    ck_assert_uint_eq(watch_share_count(r->w, true), 0);
+    rig_free(r);
+}
+END_TEST
+
+/* While both run, on two processors, the store itself confirms. Readers alone do no harm; declared
+ * memory is nobody's business. */
+START_TEST(sharing__rules)
+{
+    struct rig *r = rig();
+    make_ept(r, A_TABLES);
+    make_ept(r, B_TABLES);
+    enter(r, 0, 0x1000, A_TABLES);
+    enter(r, 1, 0x2000, B_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 1, 0);
+    map(r, B_TABLES, 0, MEMORY, 5, 0);
+    ck_assert_uint_eq(watch_share_count(r->w, false) + watch_share_count(r->w, true), 0);
+    map(r, B_TABLES, 0, MEMORY, 7, 0x5555); /* one may write now */
+    ck_assert_uint_eq(watch_share_count(r->w, true), 1);
+    ck_assert_uint_eq(r->violations, 1);
+    ck_assert_uint_eq(r->last.since.rip, 0x5555);
+    watch_declare_shared(r->w, MEMORY + PAGE_SIZE, PAGE_SIZE);
+    map(r, A_TABLES, 1, MEMORY + PAGE_SIZE, 3, 0);
+    map(r, B_TABLES, 1, MEMORY + PAGE_SIZE, 3, 0);
+    ck_assert_uint_eq(watch_share_count(r->w, true), 1);
+    /* One guest with two virtual processors shares with itself. */
+    enter(r, 2, 0x3000, A_TABLES);
+    ck_assert_uint_eq(watch_guest_count(r->w), 2);
+    ck_assert_uint_eq(watch_guest(r->w, 1)->controls, 2);
+    rig_free(r);
+}
+END_TEST
+
+/* Tables of a guest that is gone become ordinary memory: what looks like entries counts for nothing. */
+START_TEST(sharing__dead_tables)
+{
+    struct rig *r = rig();
+    make_ept(r, A_TABLES);
+    make_ept(r, B_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 3, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    for (u64 at = 0; at < PAGE_SIZE; at += 8) { /* its page tables, used again for data */
+        store(r, A_TABLES + PAGE_SIZE + at, (MEMORY + at * 512) | 7, 0);
+    }
+    enter(r, 0, 0x2000, B_TABLES);
+    for (unsigned i = 0; i < 16; i++) {
+        map(r, B_TABLES, i, MEMORY + i * PAGE_SIZE, 7, 0);
+    }
+    ck_assert_uint_eq(watch_share_count(r->w, true), 0);
+    ck_assert_uint_eq(r->violations, 0);
+    ck_assert_uint_eq(rights(r, MEMORY, 1), 0); /* what was mapped vanished at once */
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    /* Entered after all, it reaches what its tables say. */
+    enter(r, 0, 0x1000, A_TABLES);
+    ck_assert_uint_eq(rights(r, MEMORY, 1), 7);
+    ck_assert_uint_eq(r->violations, 0); /* the other side has not run since */
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    enter(r, 0, 0x2000, B_TABLES);
+    ck_assert_uint_eq(r->violations, 16);
+    rig_free(r);
+}
+END_TEST
+
+START_TEST(levels__guest_of_guest)
+{
+    struct rig *r = rig();
+    make_ept(r, A_TABLES);
+    make_ept(r, B_TABLES);
+    enter(r, 0, 0x1000, A_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 7, 0);
+    leave(r, 0, WATCH_CAUSE_ENTRY); /* it wants to run a guest: */
+    enter(r, 0, 0x2000, B_TABLES);
+    ck_assert_uint_eq(watch_guest(r->w, 2)->parent, 1);
+    map(r, B_TABLES, 0, MEMORY, 7, 0); /* its hypervisor's memory is its own affair */
+    ck_assert_uint_eq(watch_share_count(r->w, true) + watch_share_count(r->w, false), 0);
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    enter(r, 0, 0x1000, A_TABLES);
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    make_ept(r, D_TABLES);
+    enter(r, 0, 0x3000, D_TABLES); /* nobody asked for it: a sibling */
+    ck_assert_uint_eq(watch_guest(r->w, 3)->parent, 0);
+    ck_assert_uint_eq(watch_guest(r->w, 1)->entries, 2);
+    rig_free(r);
+}
+END_TEST
+
+/* A device belongs to the first guest whose memory it reaches; another's is a violation at once. */
+START_TEST(devices__foreign)
+{
+    struct rig *r = rig();
+    make_ept(r, A_TABLES);
+    make_ept(r, B_TABLES);
+    for (u64 level = 3; level > 1; level--) {
+        store(r, D_TABLES + level * PAGE_SIZE, (D_TABLES + (level - 1) * PAGE_SIZE) | 3, 0);
+    }
+    r->route = (struct watch_route){.kind = WATCH_ROUTE_TABLES,
+                                    .tables = {WATCH_VTD, 3, D_TABLES + 3 * PAGE_SIZE},
+                                    .rights = WATCH_R | WATCH_W,
+                                    .used = {ROUTES},
+                                    .used_count = 1};
+    r->has_device = true;
+    map(r, A_TABLES, 0, MEMORY, 7, 0);
+    map(r, B_TABLES, 0, MEMORY + PAGE_SIZE, 7, 0);
+    map(r, D_TABLES, 0, MEMORY, 3, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    ck_assert_uint_eq(r->route_questions, 1);
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    enter(r, 0, 0x2000, B_TABLES);
+    ck_assert_uint_eq(r->violations, 0);
+    map(r, D_TABLES, 1, MEMORY + PAGE_SIZE, 1, 0x9999); /* B's, to read */
+    ck_assert_uint_eq(watch_share_count(r->w, true), 1);
+    ck_assert_uint_eq(r->last.since.rip, 0x9999);
+    ck_assert(r->last.b.device);
+    ck_assert_uint_eq(r->last.b.requester, 0x10);
+    ck_assert_uint_eq(r->last.b.guest, 1);
+    /* The table that says so is written: asked again at the next entry; the tables are let go. */
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    r->route = (struct watch_route){.kind = WATCH_ROUTE_BLOCKED, .used = {ROUTES}, .used_count = 1};
+    store(r, ROUTES, 1, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    ck_assert_uint_eq(r->route_questions, 2);
+    ck_assert_uint_eq(watch_share_count(r->w, true), 0);
+    struct watch_owner o[4];
+    ck_assert_uint_eq(watch_owners(r->w, MEMORY, o, 4), 1);
+    rig_free(r);
+}
+END_TEST
+
+/* A hypercall's interface is what CPUID told; it lasts until the caller runs again; a call of another
+ * guest meanwhile is its child. */
+START_TEST(causes__hypercalls)
+{
+    struct rig *r = rig();
+    u64 gpr[16] = {0};
+    struct watch_exit x = {.gpr = gpr, .code64 = true};
+    struct watch_entry e = {.kind = WATCH_VMX, .control = 0x1000, .gpr = gpr};
+    watch_entered(r->w, 0, &e);
+    gpr[0] = 0x40000000;
+    x.cause = WATCH_CAUSE_CPUID;
+    watch_left(r->w, 0, &x);
+    gpr[3] = 0x4b4d564b; /* KVMKVMKVM in EBX, ECX, EDX */
+    gpr[1] = 0x564b4d56;
+    gpr[2] = 0x4d;
+    watch_entered(r->w, 0, &e);
+    ck_assert_uint_eq(watch_guest(r->w, 1)->abis, 1u << WATCH_ABI_KVM);
+    gpr[0] = 10;
+    x.cause = WATCH_CAUSE_HYPERCALL;
+    watch_left(r->w, 0, &x);
+    watch_entered(r->w, 0, &e);
+    ck_assert_uint_eq(watch_guest(r->w, 1)->hypercalls, 1);
+    ck_assert_str_eq(watch_abi_name(WATCH_ABI_HYPERV), "Hyper-V");
+    rig_free(r);
+}
+END_TEST
+
+/* Tables that lead to themselves, to nowhere, everywhere to the same: bounded, and nothing breaks. */
+START_TEST(tables__hostile)
+{
+    struct rig *r = rig();
+    for (unsigned i = 0; i < 512; i++) {
+        store(r, A_TABLES + 4 * PAGE_SIZE + 8 * i, (A_TABLES + (i & 1) * PAGE_SIZE * 4) | 7, 0);
+        store(r, A_TABLES + 8 * i, i == 0 ? A_TABLES | 7 : ~(u64)0, 0);
+    }
+    enter(r, 0, 0x1000, A_TABLES);
+    for (unsigned i = 0; i < 200; i++) {
+        store(r, A_TABLES + (i * 0x888) % 0x5000 / 8 * 8, i % 3 == 0 ? 0 : A_TABLES | 7, i);
+    }
+    (void)watch_reach(r->w, 1, WATCH_R);
+    leave(r, 0, WATCH_CAUSE_OTHER);
+    watch_forget(r->w);
+    ck_assert_uint_eq(watch_guest_count(r->w), 0);
+    rig_free(r);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("watch");
+    TCase *t = tcase_create("watch");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, owners__follow_tables);
+    tcase_add_test(t, owners__formats);
+    tcase_add_test(t, owners__narrow_entries);
+    tcase_add_test(t, sharing__confirmed_by_use);
+    tcase_add_test(t, sharing__rules);
+    tcase_add_test(t, sharing__dead_tables);
+    tcase_add_test(t, levels__guest_of_guest);
+    tcase_add_test(t, devices__foreign);
+    tcase_add_test(t, causes__hypercalls);
+    tcase_add_test(t, tables__hostile);
+    suite_add_tcase(s, t);
+    SRunner *run = srunner_create(s);
+    srunner_run_all(run, CK_NORMAL);
+    int failed = srunner_ntests_failed(run);
+    srunner_free(run);
+    return failed == 0 ? 0 : 1;
+}
