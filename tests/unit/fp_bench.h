@@ -96,6 +96,12 @@ cpu_rc mem_check_ac(struct cpu *cpu, unsigned seg, u64 offset, unsigned align)
     return CPU_OK;
 }
 
+cpu_rc virt_ferr(struct cpu *cpu)
+{
+    UNUSED(cpu);
+    return CPU_OK;
+}
+
 /* Addresses that probes find missing. */
 static u64 bench_hole, bench_hole_end;
 
