@@ -33,12 +33,6 @@ cpu_rc raise_error(struct cpu *cpu, unsigned vector, u32 error, const char *why)
     return CPU_EXIT;
 }
 
-cpu_rc virt_ferr(struct cpu *cpu)
-{
-    UNUSED(cpu);
-    return CPU_OK;
-}
-
 void cpu_update_mode(struct cpu *cpu)
 {
     UNUSED(cpu);
