@@ -58,9 +58,6 @@ bool debug_data_armed(const struct cpu *cpu)
 void debug_check_data(struct cpu *cpu, u64 lin, u64 size, bool write)
 {
     u64 hits = 0;
-    if (!cpu->arch.svm.gif) {
-        return; /* breakpoints are discarded [APM2 "Global Interrupt Flag, STGI and CLGI Instructions"] */
-    }
     for (unsigned i = 0; i < 4; i++) {
         unsigned kind = break_kind(cpu, i);
         if (break_is_enabled(cpu, i) && (kind == BREAK_ACCESS || (kind == BREAK_WRITE && write)) &&
@@ -76,7 +73,7 @@ void debug_check_data(struct cpu *cpu, u64 lin, u64 size, bool write)
 
 void debug_check_io(struct cpu *cpu, u16 port, unsigned size)
 {
-    if (LIKELY((cpu->arch.cr4 & CR4_DE) == 0) || (cpu->arch.dr7 & 0xff) == 0 || !cpu->arch.svm.gif) {
+    if (LIKELY((cpu->arch.cr4 & CR4_DE) == 0) || (cpu->arch.dr7 & 0xff) == 0) {
         return;
     }
     for (unsigned i = 0; i < 4; i++) {
@@ -94,8 +91,8 @@ cpu_rc debug_check_fetch(struct cpu *cpu)
     cpu->d.step_decided = false;
     cpu->d.switched = false;
     /* Intel holds instruction breakpoints off after MOV SS; AMD does not. A repetition that goes on is no new
-     * instruction. Nor does AMD take them while GIF is 0. */
-    if ((cpu->arch.rflags & RFLAGS_RF) != 0 || cpu->arch.rep_partial || !cpu->arch.svm.gif ||
+     * instruction. */
+    if ((cpu->arch.rflags & RFLAGS_RF) != 0 || cpu->arch.rep_partial ||
         (cpu->arch.int_shadow_movss && cpu_is_intel(cpu))) {
         return CPU_OK;
     }

@@ -395,6 +395,11 @@ static void deliver_event(struct cpu *cpu)
     struct event ev = cpu->event;
     cpu->event.kind = EVENT_NONE;
     if (ev.kind == EVENT_NONE) {
+        if (in_guest(cpu) && ev.vector == VEC_MF && virt_ferr(cpu) != CPU_OK) {
+            cpu->event.kind = EVENT_NONE;
+            cpu->d.left -= 1;
+            virt_exit(cpu);
+        }
         return;
     }
     cpu->d.left -= 1;

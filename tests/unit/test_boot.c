@@ -91,6 +91,7 @@ START_TEST(test_boot__what_firmware_leaves)
         ck_assert_uint_eq(a->mtrr_mask[0], (((u64)1 << m->model.phys_bits) - MIB(1024)) | 0x800);
         ck_assert_uint_eq(a->mtrr_mask[1] & 0x800, 0x800);
         ck_assert_uint_eq(a->fpu.fcw, 0x37f);
+        ck_assert_uint_eq(a->fpu.tags, 0);
     }
     machine_free(m);
 }

@@ -171,21 +171,6 @@ START_TEST(test_svm__vm_cr)
 }
 END_TEST
 
-/* Data breakpoints are lost while GIF is 0. */
-START_TEST(test_svm__no_breakpoints_without_gif)
-{
-    start();
-    R.cpu.arch.dr[0] = 0x5000;
-    R.cpu.arch.dr7 = DR7_FIXED | 2 | 3u << 16 | 3u << 18;
-    R.cpu.arch.svm.gif = false;
-    cpu_update_mode(CPU);
-    code("\x8b\x04\x25\x00\x50\x00\x00\x90", 8);
-    (void)cpu_run(CPU, 1);
-    ck_assert_uint_eq(R.cpu.arch.pending_db, 0);
-    stop();
-}
-END_TEST
-
 int main(void)
 {
     Suite *s = suite_create("svm");
@@ -196,7 +181,6 @@ int main(void)
     tcase_add_test(c, test_svm__features_gate);
     tcase_add_test(c, test_svm__ferr_freeze);
     tcase_add_test(c, test_svm__vm_cr);
-    tcase_add_test(c, test_svm__no_breakpoints_without_gif);
     tcase_add_test(c, test_svm__nested_page_fault);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

@@ -7,7 +7,6 @@
 #include "cpu/exec/exec.h"
 #include "cpu/exec/x87.h"
 #include "cpu/model.h"
-#include "cpu/virt.h"
 
 cpu_rc fpu_pending(struct cpu *cpu)
 {
@@ -17,13 +16,10 @@ cpu_rc fpu_pending(struct cpu *cpu)
     if ((cpu->arch.cr0 & CR0_NE) != 0) {
         return raise_exception(cpu, VEC_MF, "pending x87 exception");
     }
-    if (in_guest(cpu)) {
-        TRY(virt_ferr(cpu));
-    }
     if (cpu->ports.ferr != NULL) {
         cpu->ports.ferr(cpu->ports.self);
     }
-    cpu->event = (struct event){.kind = EVENT_NONE};
+    cpu->event = (struct event){.kind = EVENT_NONE, .vector = VEC_MF}; /* a hypervisor may want to know */
     cpu_charge(cpu, 1); /* waiting takes time */
     cpu_kick(cpu);
     return CPU_EXIT;

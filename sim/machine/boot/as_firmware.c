@@ -150,7 +150,7 @@ static void set_up_processors(struct machine *m)
     for (unsigned i = 0; i < m->set.count; i++) {
         struct cpu *cpu = m->set.cpu[i];
         cpu->arch.cr0 &= ~(u64)(CR0_CD | CR0_NW);
-        cpu->arch.fpu.fcw = 0x37f; /* FNINIT: after RESET every exception is unmasked */
+        cpu->arch.fpu = (struct fpu_state){.fcw = 0x37f}; /* FNINIT: RESET leaves zeros, not empty registers */
         if (cpu_has(cpu, CPU_FEATURE_MTRR)) {
             memory_types(m, &cpu->arch);
         }
