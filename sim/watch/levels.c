@@ -371,12 +371,12 @@ u64 watch_reach(struct watch *w, u32 guest, u8 rights)
 static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g, unsigned depth)
 {
     (void)fprintf(out, "%*sguest %u: %s %#llx, %u virtual processor%s, since position %llu, %llu entries, "
-                  "%llu hypercalls, reaches %llu pages (%llu to write)",
+                  "%llu hypercalls, reaches %llu pages (%llu to write; %llu at most)",
                   (int)(2 * depth), "", g->id, g->kind == WATCH_VMX ? "VMCS" : "VMCB",
                   (unsigned long long)g->control, g->controls, g->controls == 1 ? "" : "s",
                   (unsigned long long)g->since, (unsigned long long)g->entries,
                   (unsigned long long)g->hypercalls, (unsigned long long)watch_reach(w, g->id, WATCH_R),
-                  (unsigned long long)watch_reach(w, g->id, WATCH_W));
+                  (unsigned long long)watch_reach(w, g->id, WATCH_W), (unsigned long long)g->most);
     for (enum watch_abi abi = WATCH_ABI_KVM; abi <= WATCH_ABI_OTHER; abi++) {
         if ((g->abis >> abi & 1) != 0) {
             (void)fprintf(out, ", %s", watch_abi_name(abi));

@@ -218,6 +218,15 @@ static void look_for_shares(struct watch *w, u64 frame, u32 root, const struct w
 
 /* ---- pages ---- */
 
+static void note_most(struct watch *w, u32 root)
+{
+    const struct root *r = &w->roots[root];
+    struct watch_guest *g = r->guest != 0 && !r->device ? &w->guests[r->guest] : NULL;
+    if (g != NULL && r->reach[0] > g->most) {
+        g->most = r->reach[0];
+    }
+}
+
 static void add_page(struct watch *w, u32 root, u64 frame, u8 rights, const struct watch_moment *m)
 {
     struct owner *o = find_owner(w, frame, root);
@@ -236,6 +245,7 @@ static void add_page(struct watch *w, u32 root, u64 frame, u8 rights, const stru
         }
     }
     w->roots[root].mapped++;
+    note_most(w, root);
     if ((rights & ~before) != 0) {
         look_for_shares(w, frame, root, m);
     }

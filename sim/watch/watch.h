@@ -118,6 +118,7 @@ struct watch_guest {
     u64 since;    /* position of its first entry */
     u64 entries;
     u64 hypercalls;
+    u64 most; /* pages that it ever reached at a time */
     u32 abis; /* bit per watch_abi that the hypervisor told it of by CPUID */
 };
 

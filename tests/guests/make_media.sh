@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR [SMALL_VMM]
+# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR [SMALL_VMM SHARE_VMM]
 # Does nothing when OUT_DIR is newer than the inputs and these scripts. Ends with 77 when INPUTS is missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -34,6 +34,14 @@ fi
     "console=ttyS0 root=/dev/vda1" "$here/disk_init"
 "$here/make_disk.sh" "$out/ahci.img" "$in/vmlinuz" "$out/root.cpio.gz" \
     "console=ttyS0 root=/dev/sda1" "$here/disk_init"
+# Two guests of KVM that share their memory.
+if [ -n "${4:-}" ]; then
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd
+    rm -rf "$out/share"
+    mkdir -p "$out/share"
+    cp "$4" "$out/share/share_vmm"
+    MODULES=$out/modules-kvm EXTRA=$out/share "$here/make_initrd.sh" "$out/share.cpio" "$here/share_commands"
+fi
 # A guest that is a hypervisor, with Debian's QEMU and a guest of its own.
 if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
     "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd

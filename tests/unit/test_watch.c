@@ -164,6 +164,7 @@ START_TEST(owners__follow_tables)
     map(r, A_TABLES, 0, 0, 0, 0);
     ck_assert_uint_eq(rights(r, MEMORY, 1), WATCH_R);
     ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_W), 1);
+    ck_assert_uint_eq(watch_guest(r->w, 1)->most, 2);
     store(r, A_TABLES + 3 * PAGE_SIZE, 0, 0); /* all below is gone, and its pages are no tables */
     ck_assert_uint_eq(watch_reach(r->w, 1, WATCH_R), 0);
     ck_assert_uint_eq(r->phys.pages[(A_TABLES + PAGE_SIZE) >> PAGE_SHIFT].flags & PAGE_TRACKED, 0);
