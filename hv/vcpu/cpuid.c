@@ -69,6 +69,19 @@ static struct cpuid topology_leaf(const struct vp *vp, u32 sub)
     return r;
 }
 
+/* Of everything that guests may enable. */
+static u32 xsave_size(void)
+{
+    u32 size = 576; /* x87, SSE, header */
+    for (u32 i = 2; i < 8; i++) {
+        struct cpuid c = insn_cpuid(0xd, i);
+        if ((fpu_xcr0_allowed() & BIT(i)) != 0 && c.ebx + c.eax > size) {
+            size = c.ebx + c.eax;
+        }
+    }
+    return size;
+}
+
 struct cpuid vp_cpuid(struct vp *vp, u32 leaf, u32 sub)
 {
     if (leaf >= 0x40000000 && leaf < 0x50000000) {
@@ -102,9 +115,10 @@ struct cpuid vp_cpuid(struct vp *vp, u32 leaf, u32 sub)
     case 0xd:
         if (sub == 0) {
             r.eax &= (u32)fpu_xcr0_allowed();
+            r.ecx = xsave_size();
             r.edx = 0;
         } else if (sub == 1) {
-            r = (struct cpuid){r.eax & 0x7, 0, 0, 0}; /* no XSAVES */
+            r = (struct cpuid){r.eax & 0x7, r.ebx, 0, 0}; /* no XSAVES */
         } else if (sub > 7 || (fpu_xcr0_allowed() & BIT(sub)) == 0) {
             r = (struct cpuid){0, 0, 0, 0};
         }
@@ -123,9 +137,11 @@ struct cpuid vp_cpuid(struct vp *vp, u32 leaf, u32 sub)
     case 0x8000001b:
     case 0x8000001e:
     case 0x8000001f:
-    case 0x80000021:
     case 0x80000022:
         r = (struct cpuid){0, 0, 0, 0};
+        break;
+    case 0x80000021:
+        r = (struct cpuid){r.eax & 0x20000045, 0, 0, 0}; /* SRSO_NO and what else needs no MSR */
         break;
     case 0x80000001:
         r.ecx &= ~ECX81_HIDDEN;

@@ -216,6 +216,7 @@ bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
     case MSR_IA32_DEBUGCTL:
     case MSR_AMD_SYSCFG:
     case 0x17:       /* platform id */
+    case 0xc001001f: /* NB_CFG */
     case 0xc0011029: /* DE_CFG */
     case 0xc0010055: /* interrupt pending message */
         *value = 0;
