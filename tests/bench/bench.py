@@ -63,14 +63,15 @@ def loop(vitrine, qemu, folder, pairs):
     commands = {}
     for size, loops in (("small", small), ("large", large)):
         image = assemble(folder, f"bench-{size}", loops)
-        commands["vitrine " + size] = [vitrine, "run", "--kernel", image, "--serial", "none"]
+        for engine in ("interp", "jit"):
+            commands[f"{engine} {size}"] = [vitrine, "run", "--engine", engine, "--kernel", image, "--serial", "none"]
         if qemu:
             commands["qemu tcg " + size] = [qemu, "-M", "q35", "-accel", "tcg", "-display", "none", "-serial", "none",
                                             "-monitor", "none", "-net", "none", "-kernel", image]
         commands["native " + size] = [assemble_native(folder, f"native-{size}", loops)]
     times = interleave(commands, pairs)
     print("integer loop (load, store, multiply, call, branches):")
-    for name in ("vitrine", "qemu tcg", "native"):
+    for name in ("interp", "jit", "qemu tcg", "native"):
         if name + " large" in times:
             seconds = times[name + " large"] - times[name + " small"]
             mips = (large - small) * PER_LOOP / max(seconds, 1e-9) / 1e6
