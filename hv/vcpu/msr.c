@@ -251,6 +251,7 @@ bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
     case MSR_IA32_DEBUGCTL:
     case MSR_AMD_SYSCFG:
     case MSR_AMD_HWCR:
+    case 0xc001001f:
     case 0xc0011029:
         return true;
     case MSR_IA32_TSC_ADJUST:
