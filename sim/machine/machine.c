@@ -346,6 +346,7 @@ void machine_state(struct machine *m, struct state_io *io)
             cpu_update_mode(m->set.cpu[i]);
             m->set.cpu[i]->d.pending = true;
         }
+        watching_forget(m);
     }
 }
 

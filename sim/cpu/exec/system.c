@@ -169,9 +169,7 @@ cpu_rc exec_hlt(struct cpu *cpu, const struct insn *in)
  * less. It ends its block: what it charged may end the slice. */
 #define PAUSE_COUNTS 32u
 
-/* The processor waits for another one: let it have the rest of the turn. One PAUSE is a delay, as hardware has it;
- * who waits makes many. */
-
+/* Who waits for another processor makes many: the fourth gives the rest of the turn away. */
 cpu_rc exec_pause(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
