@@ -2,10 +2,13 @@
 /* Which instructions have an emitter, and what each means for the flags. */
 #include "jit/translate.h"
 
+#include "base/bits.h"
 #include "cpu/decode/decode.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/exec/fault.h"
 #include "cpu/model.h"
+
+#include <cpuid.h>
 
 #define CONDITIONS_OF(X, prefix)                                                                   \
     X(prefix##O, 0) X(prefix##NO, 1) X(prefix##B, 2) X(prefix##NB, 3) X(prefix##Z, 4)              \
@@ -105,18 +108,18 @@ static unsigned masked_count(const struct insn *in)
     return (unsigned)in->imm & (in->osz == 8 ? 63u : 31u);
 }
 
-static bool host_has(const char *what)
+/* __builtin_cpu_supports() does not know LZCNT in every compiler. [APM3 "CPUID Fn8000_0001_ECX"] */
+static bool host_has_lzcnt(void)
 {
-    return what[0] == 'l' ? __builtin_cpu_supports("lzcnt") != 0
-           : what[0] == 'b' ? __builtin_cpu_supports("bmi") != 0
-                            : __builtin_cpu_supports("popcnt") != 0;
+    unsigned a, b, c, d;
+    return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & BIT(5)) != 0;
 }
 
 static bool count_is_native(const struct translation *t, unsigned id)
 {
-    return id == INSN_TZCNT   ? cpu_has(t->cpu, CPU_FEATURE_BMI1) && host_has("bmi")
-           : id == INSN_LZCNT ? cpu_has(t->cpu, CPU_FEATURE_LZCNT) && host_has("lzcnt")
-                              : host_has("popcnt");
+    return id == INSN_TZCNT   ? cpu_has(t->cpu, CPU_FEATURE_BMI1) && __builtin_cpu_supports("bmi") != 0
+           : id == INSN_LZCNT ? cpu_has(t->cpu, CPU_FEATURE_LZCNT) && host_has_lzcnt()
+                              : __builtin_cpu_supports("popcnt") != 0;
 }
 
 /* Kinds that the shape of the operands rules out, or changes. */
