@@ -23,6 +23,7 @@ struct adapter_boot {
     uint32_t connection;  /* to the root */
     uint32_t vps;
     uint32_t domain, reserved;
+    uint64_t start_info;  /* EBX of VTL 0: general registers are the levels' common ones */
     volatile uint32_t answer_sequence, answer_status; /* written by the root: WriteGpa, 8 bytes */
 };
 

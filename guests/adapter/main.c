@@ -93,6 +93,7 @@ void guest_main(u32 magic, u32 block)
     interrupt_init();
     hyperv_init();
     domain_init();
+    guest_gpr[GPR_BX] = boot->start_info;
     adapter_log("adapter: Xen 4.17 for domain %x, %lx bytes of memory\n", boot->domain, boot->memory);
     for (;;) {
         memcpy(assist_page + HV_ASSIST_RETURN_RAX, &guest_gpr[GPR_AX], 8);

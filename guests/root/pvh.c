@@ -120,7 +120,8 @@ static bool load_adapter(struct vm *vm, u64 *entry)
                                       .memory = vm->memory,
                                       .connection = ADAPTER_CONNECTION,
                                       .vps = vm->vps,
-                                      .domain = 1};
+                                      .domain = 1,
+                                      .start_info = START_AT};
     *entry = h.entry;
     return ok && i.low >= ADAPTER_AT && i.high <= ADAPTER_BOOT_AT && vm_write(vm, ADAPTER_BOOT_AT, &boot, sizeof boot);
 }
