@@ -38,7 +38,7 @@ void vtl_run(void);
 
 /* memory.c: VTL 0's memory. Addresses are looked up before they are touched. */
 void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0 */
-void guest_add_frame(u64 gfn);
+bool guest_add_frame(u64 gfn); /* false: no room */
 bool guest_get(u64 gva, void *to, u64 size);
 bool guest_put(u64 gva, const void *from, u64 size);
 

@@ -177,8 +177,7 @@ static void *grant_frames[GRANT_FRAMES];
 static u8 *take_frame(u64 gfn)
 {
     u8 *frame = guest_frame(gfn);
-    if (frame == NULL && gfn >= boot->memory >> PAGE_SHIFT && root_map(gfn)) {
-        guest_add_frame(gfn);
+    if (frame == NULL && gfn >= boot->memory >> PAGE_SHIFT && root_map(gfn) && guest_add_frame(gfn)) {
         frame = guest_frame(gfn);
     }
     return frame;
@@ -201,6 +200,7 @@ i64 xen_add_to_physmap(u64 a, u64 b)
     }
     u8 *frame = take_frame(in.gfn);
     if (frame == NULL) {
+        adapter_log("adapter: no page at %lx for the guest\n", in.gfn);
         return -XEN_ENOMEM;
     }
     if (in.space == SPACE_GRANT) {

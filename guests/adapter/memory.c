@@ -5,6 +5,8 @@
 #include "guests/adapter/adapter.h"
 
 #define ADDED_MAX 64
+#define HIGH_TABLES 4
+#define MAPPED (4ull << 30)
 #define ADDRESS 0x000ffffffffff000ull
 #define PRESENT 1u
 #define WRITABLE 2u
@@ -12,12 +14,37 @@
 
 static u64 added[ADDED_MAX];
 static u32 added_count;
+static u64 high_tables[HIGH_TABLES][512] __attribute__((aligned(4096)));
+static u32 high_count;
 
-void guest_add_frame(u64 gfn)
+/* The GiB above 4 that a page is in, one to one, in large pages: those of them that are holes are never touched. */
+static bool map_high(u64 gpa)
 {
-    if (added_count < ADDED_MAX) {
-        added[added_count++] = gfn;
+    u64 *entry = &boot_pdpt[gpa >> 30 & 511];
+    if (gpa >> 39 != 0) {
+        return false;
     }
+    if (gpa < MAPPED || *entry != 0) {
+        return true;
+    }
+    if (high_count == HIGH_TABLES) {
+        return false;
+    }
+    u64 *table = high_tables[high_count++];
+    for (u64 i = 0; i < 512; i++) {
+        table[i] = align_down(gpa, 1ull << 30) | i << 21 | LARGE | WRITABLE | PRESENT;
+    }
+    *entry = address_of(table) | WRITABLE | PRESENT;
+    return true;
+}
+
+bool guest_add_frame(u64 gfn)
+{
+    if (added_count == ADDED_MAX || !map_high(gfn << PAGE_SHIFT)) {
+        return false;
+    }
+    added[added_count++] = gfn;
+    return true;
 }
 
 void *guest_frame(u64 gfn)
@@ -27,7 +54,7 @@ void *guest_frame(u64 gfn)
     for (u32 i = 0; !known && i < added_count; i++) {
         known = added[i] == gfn;
     }
-    return known && gfn < 0x100000 ? at_address(gfn << PAGE_SHIFT) : NULL;
+    return known ? at_address(gfn << PAGE_SHIFT) : NULL;
 }
 
 /* [SDM3 "4-Level Paging and 5-Level Paging"]; NULL: a fault. */

@@ -7,6 +7,9 @@
 
 #define PORT_KIND_MESSAGE 1u
 #define PORT_BASE 0x100u
+#define IO_FIRST 0xfec00u
+#define IO_END 0x100000u
+#define GFN_END (1ull << 27) /* 512 GiB */
 
 static u32 port_of(const struct vm *vm) { return PORT_BASE + (u32)(vm - vms); }
 
@@ -56,7 +59,8 @@ static void answer(struct vm *vm, u32 sequence, u32 status)
 
 static u32 map_page(struct vm *vm, u64 gfn)
 {
-    if (gfn < vm->memory >> PAGE_SHIFT || gfn >= 0xfee00) {
+    bool device = gfn >= IO_FIRST && gfn < IO_END; /* where a PC has its APICs and its ROM */
+    if (gfn < vm->memory >> PAGE_SHIFT || gfn >= GFN_END || device) {
         return ADAPTER_DENIED;
     }
     for (u32 i = 0; i < vm->extra_count; i++) {
@@ -73,7 +77,9 @@ static u32 map_page(struct vm *vm, u64 gfn)
     *in = (struct hv_map_input){vm->partition, gfn, HV_MAP_ALL, 0};
     *(u64 *)(void *)(in + 1) = page;
     u32 done;
-    if (hypercall_rep(HV_CALL_MapGpaPages, 1, &done) != HV_SUCCESS) {
+    u16 status = hypercall_rep(HV_CALL_MapGpaPages, 1, &done);
+    if (status != HV_SUCCESS) {
+        print("\nroot: %s: page %lx for the adapter: %s (%x)\n", vm->name, gfn, status_name(status), (u32)status);
         page_put(page);
         return ADAPTER_NO_MEMORY;
     }

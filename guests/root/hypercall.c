@@ -93,7 +93,7 @@ const char *status_name(u16 status)
 
 u8 level_of(const struct hv_intercept_header *h) { return (u8)(HV_INPUT_VTL_USE | (h->state >> 7 & 0xf)); }
 
-u16 set_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *list, u32 count)
+u16 set_level_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *list, u32 count)
 {
     struct hv_vp_input *in = (void *)hypercall_input;
     struct hv_set_register *e = (void *)(in + 1);
@@ -103,6 +103,11 @@ u16 set_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *li
     }
     u32 done;
     return hypercall_rep(HV_CALL_SetVpRegisters, count, &done);
+}
+
+u16 set_registers(u64 partition, u32 vp, const struct register_write *list, u32 count)
+{
+    return set_level_registers(partition, vp, HV_INPUT_VTL_USE, list, count);
 }
 
 u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value)

@@ -40,7 +40,9 @@ struct register_write {
     u32 name;
     union hv_register_value value;
 };
-u16 set_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *list, u32 count);
+/* Of VTL 0, or of the level that the INPUT_VTL byte says. */
+u16 set_registers(u64 partition, u32 vp, const struct register_write *list, u32 count);
+u16 set_level_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *list, u32 count);
 /* INPUT_VTL of the level that an intercept came from. */
 u8 level_of(const struct hv_intercept_header *h);
 u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value);

@@ -168,10 +168,10 @@ bool vm_start(struct vm *vm)
     memset(&vm->uart, 0, sizeof vm->uart);
     if (!take_pages(vm) || !(pvh ? pvh_load(vm, list, &count, upper, &upper_count) : linux_load(vm, list, &count)) ||
         !create_partition(vm) || !map_pages(vm) ||
-        failed(vm, "set registers", set_registers(vm->partition, 0, HV_INPUT_VTL_USE, list, count)) ||
+        failed(vm, "set registers", set_registers(vm->partition, 0, list, count)) ||
         (upper_count > 0 &&
          (failed(vm, "set registers of VTL 2",
-                 set_registers(vm->partition, 0, HV_INPUT_VTL_USE | 2, upper, upper_count)) ||
+                 set_level_registers(vm->partition, 0, HV_INPUT_VTL_USE | 2, upper, upper_count)) ||
           failed(vm, "connect the adapter", adapter_connect(vm))))) {
         vm_destroy(vm);
         return false;
@@ -180,7 +180,7 @@ bool vm_start(struct vm *vm)
     vm->at_line_start = true;
     for (u32 i = 0; i < vm->vps; i++) {
         struct register_write go = {HV_REG_EXPLICIT_SUSPEND, {.low = 0}};
-        (void)failed(vm, "start", set_registers(vm->partition, i, HV_INPUT_VTL_USE, &go, 1));
+        (void)failed(vm, "start", set_registers(vm->partition, i, &go, 1));
     }
     return true;
 }

@@ -4,11 +4,14 @@
 
 [Linux Documentation/arch/x86/boot.rst: payload_offset, payload_length]"""
 import lzma
+import os
 import struct
 import sys
 
 
 def main():
+    if not os.path.exists(sys.argv[1]):
+        sys.exit(77)
     with open(sys.argv[1], "rb") as f:
         image = f.read()
     offset, length = struct.unpack_from("<II", image, 0x248)
