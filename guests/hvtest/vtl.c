@@ -8,18 +8,6 @@
 
 extern const u8 vtl2_program[], vtl2_program_end[], vtl0_program[], vtl0_program_end[];
 
-static u16 set_level(u8 vtl, const struct register_write *list, u32 count)
-{
-    struct hv_vp_input *in = (void *)hypercall_input;
-    struct hv_set_register *e = (void *)(in + 1);
-    u32 done;
-    *in = (struct hv_vp_input){.partition = child, .vp = 0, .vtl = vtl};
-    for (u32 i = 0; i < count; i++) {
-        e[i] = (struct hv_set_register){.name = list[i].name, .value = list[i].value};
-    }
-    return hypercall_rep(HV_CALL_SetVpRegisters, count, &done);
-}
-
 static u16 start_at(u8 vtl, u64 rip, u64 rsp)
 {
     const struct hv_segment code = {0, 0xffffffff, 0x08, 0xa09b};
@@ -38,7 +26,7 @@ static u16 start_at(u8 vtl, u64 rip, u64 rsp)
         {HV_REG_ES, {.segment = data}},
         {HV_REG_TR, {.segment = tr}},
     };
-    return set_level(vtl, list, ARRAY_LEN(list));
+    return set_level_registers(child, 0, vtl, list, ARRAY_LEN(list));
 }
 
 static void put_programs(void)
@@ -69,7 +57,7 @@ void test_vtl(void)
     check("VTL 2's registers", start_at(HV_INPUT_VTL_USE | 2, VTL2_CODE, VTL2_STACK), HV_SUCCESS);
     check("VTL 0's registers", start_at(HV_INPUT_VTL_USE, VTL0_CODE, CHILD_STACK), HV_SUCCESS);
     const struct register_write go = {HV_REG_EXPLICIT_SUSPEND, {.low = 0}};
-    check("go", set_level(HV_INPUT_VTL_USE, &go, 1), HV_SUCCESS);
+    check("go", set_registers(child, 0, &go, 1), HV_SUCCESS);
     if (!synic_wait(0, &m)) {
         check("VTL 0 comes to its end", 0, 1);
         return;

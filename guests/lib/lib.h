@@ -22,7 +22,8 @@ typedef int64_t i64;
 static inline u64 align_up(u64 x, u64 to) { return (x + to - 1) & ~(to - 1); }
 static inline u64 align_down(u64 x, u64 to) { return x & ~(to - 1); }
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
-/* Memory is mapped one to one. */
+/* The first 4 GiB are mapped one to one; by this table more can be. */
+extern u64 boot_pdpt[512];
 static inline void *at_address(u64 address) { return (void *)(uintptr_t)address; }
 static inline u64 address_of(const volatile void *p) { return (u64)(uintptr_t)p; }
 

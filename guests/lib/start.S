@@ -20,8 +20,8 @@ start:
     mov $stack_end, %esp
     mov %eax, %esi
     mov %ebx, %ebp
-    movl $(pdpt + 3), pml4
-    mov $pdpt, %edi
+    movl $(boot_pdpt + 3), pml4
+    mov $boot_pdpt, %edi
     mov $(pd + 3), %eax
     mov $4, %ecx
 1:  mov %eax, (%edi)
@@ -112,11 +112,12 @@ gdtr:
     .word gdtr - gdt - 1
     .quad gdt
 
+    .globl boot_pdpt
     .section .bss
     .align 4096
 pml4:
     .skip 4096
-pdpt:
+boot_pdpt:
     .skip 4096
 pd:
     .skip 4 * 4096

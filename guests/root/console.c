@@ -79,6 +79,8 @@ static bool set_option(struct vm *vm, const char *name, const char *value)
         vm->kernel = module_find(value);
     } else if (text_equal(name, "--initrd") && module_find(value) != NULL) {
         vm->initrd = module_find(value);
+    } else if (text_equal(name, "--xen") && module_find(value) != NULL) {
+        vm->adapter = module_find(value);
     } else {
         print("root: vm create: %s %s: unknown, out of range, or no such module\n", name, value);
         return false;
@@ -109,6 +111,9 @@ static void cmd_vm_create(char **words, u32 count)
     }
     if (vm->kernel == NULL) {
         print("root: vm create %s: --kernel MODULE is needed\n", vm->name);
+        vm->state = VM_FREE;
+    } else if (vm->adapter != NULL && (!pvh_is_kernel(vm->kernel) || vm->vps != 1)) {
+        print("root: vm create %s: --xen takes an ELF kernel with a PVH entry, and one VP\n", vm->name);
         vm->state = VM_FREE;
     }
 }
@@ -164,7 +169,7 @@ static void cmd_poweroff(char **words, u32 count)
 static const struct command commands[COMMANDS] = {
     {"help", NULL, cmd_help, "this list"},
     {"vm", "list", cmd_vm_list, "children"},
-    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--memory N] [--vp N] [--append TEXT]"},
+    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},

@@ -3,6 +3,7 @@
 #include "abi/hyperv/cpuid.h"
 #include "abi/hyperv/msr.h"
 #include "abi/hyperv/partition.h"
+#include "abi/hyperv/vsm.h"
 #include "guests/root/root.h"
 
 #define ROOT_OS_ID 0xff00000000010000ull /* open source, a type of our own */
@@ -90,16 +91,23 @@ const char *status_name(u16 status)
     }
 }
 
-u16 set_registers(u64 partition, u32 vp, const struct register_write *list, u32 count)
+u8 level_of(const struct hv_intercept_header *h) { return (u8)(HV_INPUT_VTL_USE | (h->state >> 7 & 0xf)); }
+
+u16 set_level_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *list, u32 count)
 {
     struct hv_vp_input *in = (void *)hypercall_input;
     struct hv_set_register *e = (void *)(in + 1);
-    *in = (struct hv_vp_input){.partition = partition, .vp = vp};
+    *in = (struct hv_vp_input){.partition = partition, .vp = vp, .vtl = vtl};
     for (u32 i = 0; i < count; i++) {
         e[i] = (struct hv_set_register){.name = list[i].name, .value = list[i].value};
     }
     u32 done;
     return hypercall_rep(HV_CALL_SetVpRegisters, count, &done);
+}
+
+u16 set_registers(u64 partition, u32 vp, const struct register_write *list, u32 count)
+{
+    return set_level_registers(partition, vp, HV_INPUT_VTL_USE, list, count);
 }
 
 u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value)

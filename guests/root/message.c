@@ -14,6 +14,7 @@ void message_init(void)
 {
     wrmsr(HV_MSR_SIMP, address_of(message_page) | HV_PAGE_MSR_ENABLE);
     wrmsr(HV_MSR_SINT0, SINT_VECTOR);
+    wrmsr(HV_MSR_SINT0 + ADAPTER_SINT, SINT_VECTOR);
     wrmsr(HV_MSR_SCONTROL, 1);
     wrmsr(HV_MSR_STIMER0_CONFIG, HV_STIMER_ENABLE | HV_STIMER_PERIODIC | HV_STIMER_DIRECT |
                                      (u64)TICK_VECTOR << HV_STIMER_VECTOR_SHIFT);
@@ -54,9 +55,10 @@ static void handle(const struct hv_message *m)
     }
 }
 
-bool message_poll(void)
+/* One that waits in the slot of a SINT. */
+static bool poll_slot(u32 sint, void (*handler)(const struct hv_message *m))
 {
-    struct hv_message *slot = (void *)message_page;
+    struct hv_message *slot = (struct hv_message *)(void *)message_page + sint;
     if (__atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) == HV_MESSAGE_NONE) {
         return false;
     }
@@ -66,6 +68,12 @@ bool message_poll(void)
     if ((__atomic_load_n(&slot->flags, __ATOMIC_SEQ_CST) & HV_MESSAGE_FLAG_PENDING) != 0) {
         wrmsr(HV_MSR_EOM, 0);
     }
-    handle(&copy);
+    handler(&copy);
     return true;
+}
+
+bool message_poll(void)
+{
+    bool intercept = poll_slot(0, handle);
+    return poll_slot(ADAPTER_SINT, adapter_message) || intercept;
 }

@@ -178,5 +178,5 @@ void port_access(struct vm *vm, const struct hv_io_message *m)
         {HV_REG_RAX, {.low = rax}},
         {HV_REG_INTERCEPT_SUSPEND, {.low = 0}},
     };
-    (void)set_registers(vm->partition, m->header.vp, list, 3);
+    (void)set_level_registers(vm->partition, m->header.vp, level_of(&m->header), list, 3);
 }

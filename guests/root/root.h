@@ -40,7 +40,11 @@ struct register_write {
     u32 name;
     union hv_register_value value;
 };
+/* Of VTL 0, or of the level that the INPUT_VTL byte says. */
 u16 set_registers(u64 partition, u32 vp, const struct register_write *list, u32 count);
+u16 set_level_registers(u64 partition, u32 vp, u8 vtl, const struct register_write *list, u32 count);
+/* INPUT_VTL of the level that an intercept came from. */
+u8 level_of(const struct hv_intercept_header *h);
 u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value);
 
 /* message.c: SynIC */
@@ -53,6 +57,7 @@ bool message_poll(void);
 #define VM_NAME 16
 #define VM_TEXT 256
 #define UART_FIFO 256
+#define EXTRA_PAGES 64
 enum vm_state { VM_FREE, VM_STOPPED, VM_RUNNING, VM_OFF };
 struct uart {
     u8 ier, fcr, lcr, mcr, scr, dll, dlm;
@@ -64,7 +69,7 @@ struct vm {
     enum vm_state state;
     char name[VM_NAME];
     char append[VM_TEXT];
-    const struct module *kernel, *initrd;
+    const struct module *kernel, *initrd, *adapter; /* adapter: for VTL 2, NULL none */
     u64 memory;
     u32 vps;
     u64 partition;
@@ -73,7 +78,9 @@ struct vm {
     struct uart uart;
     u8 cmos_index;
     bool at_line_start;
-    u64 exits;
+    u64 exits, messages;
+    u32 extra_count; /* pages above its memory */
+    u64 extra_gfn[EXTRA_PAGES], extra_page[EXTRA_PAGES];
 };
 extern struct vm vms[VM_MAX];
 struct vm *vm_find(const char *name);
@@ -90,6 +97,17 @@ bool vm_write(struct vm *vm, u64 gpa, const void *data, u64 size);
 bool linux_load(struct vm *vm, struct register_write *list, u32 *count);
 #define ACPI_AT 0xe0000u
 void acpi_build(struct vm *vm);
+
+/* pvh.c: an ELF image by the PVH entry; upper: the registers of VTL 2, none without an adapter */
+bool pvh_is_kernel(const struct module *m);
+bool pvh_load(struct vm *vm, struct register_write *list, u32 *count, struct register_write *upper, u32 *upper_count);
+
+/* adapter.c: the adapter's messages */
+#define ADAPTER_CONNECTION 1u
+#define ADAPTER_SINT 1u
+u16 adapter_connect(struct vm *vm);
+void adapter_disconnect(struct vm *vm);
+void adapter_message(const struct hv_message *message);
 
 /* port.c: a child's ports */
 void port_access(struct vm *vm, const struct hv_io_message *m);

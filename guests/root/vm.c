@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Children: created with the TLFS's calls, from memory of the root; every page comes back when they end. */
 #include "abi/hyperv/registers.h"
+#include "abi/hyperv/vsm.h"
 #include "guests/root/root.h"
 
 #define MAP_LIST ((4096 - sizeof(struct hv_map_input)) / 8)
@@ -131,12 +132,13 @@ static bool map_pages(struct vm *vm)
 
 static bool create_partition(struct vm *vm)
 {
-    memset(hypercall_input, 0, sizeof(struct hv_create_partition_input));
+    *(struct hv_create_partition_input *)(void *)hypercall_input =
+        (struct hv_create_partition_input){.flags = vm->adapter != NULL ? HV_CREATE_VTL2 : 0};
     if (failed(vm, "create partition", hypercall(HV_CALL_CreatePartition))) {
         return false;
     }
     vm->partition = *(u64 *)(void *)hypercall_output;
-    if (!deposit(vm, 64 + 8ull * vm->vps + (vm->page_count >> 8)) ||
+    if (!deposit(vm, (vm->adapter != NULL ? 2 : 1) * (64 + 8ull * vm->vps + (vm->page_count >> 8))) ||
         failed(vm, "initialize", hypercall_partition(HV_CALL_InitializePartition, vm->partition))) {
         return false;
     }
@@ -157,13 +159,20 @@ static bool create_partition(struct vm *vm)
 
 bool vm_start(struct vm *vm)
 {
-    static struct register_write list[64];
+    static struct register_write list[64], upper[64];
     u32 count = 0;
+    u32 upper_count = 0;
+    bool pvh = pvh_is_kernel(vm->kernel);
     vm->state = VM_OFF; /* what follows is undone by vm_destroy */
     vm->partition = 0;
     memset(&vm->uart, 0, sizeof vm->uart);
-    if (!take_pages(vm) || !linux_load(vm, list, &count) || !create_partition(vm) || !map_pages(vm) ||
-        failed(vm, "set registers", set_registers(vm->partition, 0, list, count))) {
+    if (!take_pages(vm) || !(pvh ? pvh_load(vm, list, &count, upper, &upper_count) : linux_load(vm, list, &count)) ||
+        !create_partition(vm) || !map_pages(vm) ||
+        failed(vm, "set registers", set_registers(vm->partition, 0, list, count)) ||
+        (upper_count > 0 &&
+         (failed(vm, "set registers of VTL 2",
+                 set_level_registers(vm->partition, 0, HV_INPUT_VTL_USE | 2, upper, upper_count)) ||
+          failed(vm, "connect the adapter", adapter_connect(vm))))) {
         vm_destroy(vm);
         return false;
     }
@@ -193,6 +202,9 @@ static void withdraw(struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
     if (vm->partition != 0) {
+        if (vm->adapter != NULL) {
+            adapter_disconnect(vm);
+        }
         (void)failed(vm, "finalize", hypercall_partition(HV_CALL_FinalizePartition, vm->partition));
         withdraw(vm);
         (void)failed(vm, "delete", hypercall_partition(HV_CALL_DeletePartition, vm->partition));
@@ -201,6 +213,10 @@ void vm_destroy(struct vm *vm)
     for (u64 i = 0; vm->pages != NULL && i < vm->page_count; i++) {
         page_put(vm->pages[i]);
     }
+    for (u32 i = 0; i < vm->extra_count; i++) {
+        page_put(vm->extra_page[i]);
+    }
+    vm->extra_count = 0;
     vm->page_count = 0;
     vm->state = VM_STOPPED;
 }

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The adapter: a paravisor in VTL 2 that makes the guest in VTL 0 believe it runs on Xen. Entered by the root's loader with the boot
+ * block's address; runs VTL 0 until an intercept or its own interrupt. */
+#include "abi/hyperv/registers.h"
+#include "abi/hyperv/vsm.h"
+#include "guests/adapter/adapter.h"
+
+#define EVENT_GP (1ull | 13ull << 16 | 1ull << 8)
+#define STATE_LMA 0x10u
+
+struct adapter_boot *boot;
+
+static void advance(const struct hv_intercept_header *h, u32 length)
+{
+    u32 known = h->length_cr8 & 15;
+    (void)hv_set(HV_REG_RIP, h->rip + (known != 0 ? known : length));
+}
+
+static void on_cpuid(const struct hv_cpuid_message *m)
+{
+    u32 r[4];
+    if (!xen_cpuid((u32)m->rax, (u32)m->rcx, r)) {
+        memset(r, 0, sizeof r);
+    }
+    guest_gpr[GPR_AX] = r[0];
+    guest_gpr[GPR_BX] = r[1];
+    guest_gpr[GPR_CX] = r[2];
+    guest_gpr[GPR_DX] = r[3];
+    advance(&m->header, 2);
+}
+
+static void on_msr(const struct hv_msr_message *m)
+{
+    bool write = m->header.access == HV_ACCESS_WRITE;
+    if (write && xen_write_msr(m->number, m->rdx << 32 | (u32)m->rax)) {
+        advance(&m->header, 2);
+    } else {
+        (void)hv_set(HV_REG_PENDING_EVENT0, EVENT_GP);
+    }
+}
+
+static void on_hypercall(const struct hv_hypercall_message *m)
+{
+    i64 result = -XEN_EPERM;
+    const u64 *g = guest_gpr;
+    if ((m->header.state & 3) == 0 && (m->header.state & STATE_LMA) != 0) {
+        const u64 args[5] = {g[GPR_DI], g[GPR_SI], g[GPR_DX], g[GPR_R10], g[GPR_R8]};
+        result = xen_call(g[GPR_AX], args);
+    } else if ((m->header.state & 3) == 0) {
+        result = -XEN_ENOSYS; /* 32-bit callers: left out */
+    }
+    guest_gpr[GPR_AX] = (u64)result;
+    advance(&m->header, 3);
+}
+
+static void on_memory(const struct hv_memory_message *m)
+{
+    adapter_log("adapter: VTL 0 touches %lx, which is not its own, at %lx\n", m->gpa, m->header.rip);
+    root_power(ADAPTER_POWER_CRASH);
+}
+
+static void intercept(void)
+{
+    static struct hv_message m;
+    memcpy(&m, assist_page + HV_ASSIST_MESSAGE, sizeof m);
+    switch (m.type) {
+    case HV_MESSAGE_CPUID:
+        on_cpuid((const void *)m.payload);
+        break;
+    case HV_MESSAGE_MSR:
+        on_msr((const void *)m.payload);
+        break;
+    case HV_MESSAGE_HYPERCALL:
+        on_hypercall((const void *)m.payload);
+        break;
+    case HV_MESSAGE_GPA_INTERCEPT:
+    case HV_MESSAGE_UNMAPPED_GPA:
+        on_memory((const void *)m.payload);
+        break;
+    default:
+        adapter_log("adapter: intercept of type %x\n", m.type);
+        root_power(ADAPTER_POWER_CRASH);
+        break;
+    }
+}
+
+void guest_main(u32 magic, u32 block)
+{
+    boot = at_address(block);
+    if (magic != ADAPTER_MAGIC || boot->magic != ADAPTER_MAGIC || boot->version != ADAPTER_VERSION) {
+        die("adapter: no boot block of its version");
+    }
+    interrupt_init();
+    hyperv_init();
+    domain_init();
+    guest_gpr[GPR_BX] = boot->start_info;
+    adapter_log("adapter: Xen 4.17 for domain %x, %lx bytes of memory\n", boot->domain, boot->memory);
+    for (;;) {
+        memcpy(assist_page + HV_ASSIST_RETURN_RAX, &guest_gpr[GPR_AX], 8);
+        memcpy(assist_page + HV_ASSIST_RETURN_RCX, &guest_gpr[GPR_CX], 8);
+        vtl_run();
+        u32 reason;
+        memcpy(&reason, assist_page + HV_ASSIST_ENTRY_REASON, sizeof reason);
+        if (reason == HV_VTL_ENTRY_INTERCEPT) {
+            intercept();
+        }
+        __asm__ volatile("sti; nop; nop; cli" : : : "memory"); /* its own interrupts */
+    }
+}

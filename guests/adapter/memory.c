@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* VTL 0's memory, as the adapter may touch it: RAM that is not the adapter's own, and pages that the root has added. Pointers of
+ * calls are virtual: walked with VTL 0's CR3, page by page. Left out: 5-level paging, 32-bit callers' PAE tables. */
+#include "abi/hyperv/registers.h"
+#include "guests/adapter/adapter.h"
+
+#define ADDED_MAX 64
+#define HIGH_TABLES 4
+#define MAPPED (4ull << 30)
+#define ADDRESS 0x000ffffffffff000ull
+#define PRESENT 1u
+#define WRITABLE 2u
+#define LARGE 0x80u
+
+static u64 added[ADDED_MAX];
+static u32 added_count;
+static u64 high_tables[HIGH_TABLES][512] __attribute__((aligned(4096)));
+static u32 high_count;
+
+/* The GiB above 4 that a page is in, one to one, in large pages: those of them that are holes are never touched. */
+static bool map_high(u64 gpa)
+{
+    u64 *entry = &boot_pdpt[gpa >> 30 & 511];
+    if (gpa >> 39 != 0) {
+        return false;
+    }
+    if (gpa < MAPPED || *entry != 0) {
+        return true;
+    }
+    if (high_count == HIGH_TABLES) {
+        return false;
+    }
+    u64 *table = high_tables[high_count++];
+    for (u64 i = 0; i < 512; i++) {
+        table[i] = align_down(gpa, 1ull << 30) | i << 21 | LARGE | WRITABLE | PRESENT;
+    }
+    *entry = address_of(table) | WRITABLE | PRESENT;
+    return true;
+}
+
+bool guest_add_frame(u64 gfn)
+{
+    if (added_count == ADDED_MAX || !map_high(gfn << PAGE_SHIFT)) {
+        return false;
+    }
+    added[added_count++] = gfn;
+    return true;
+}
+
+void *guest_frame(u64 gfn)
+{
+    bool known = gfn < boot->memory >> PAGE_SHIFT &&
+                 (gfn < ADAPTER_AT >> PAGE_SHIFT || gfn >= (ADAPTER_AT + ADAPTER_BYTES) >> PAGE_SHIFT);
+    for (u32 i = 0; !known && i < added_count; i++) {
+        known = added[i] == gfn;
+    }
+    return known ? at_address(gfn << PAGE_SHIFT) : NULL;
+}
+
+/* [SDM3 "4-Level Paging and 5-Level Paging"]; NULL: a fault. */
+static u8 *walk(u64 cr3, u64 gva, bool write)
+{
+    u64 table = cr3 & ADDRESS;
+    for (unsigned level = 3;; level--) {
+        const u64 *page = guest_frame(table >> PAGE_SHIFT);
+        if (page == NULL) {
+            return NULL;
+        }
+        u64 entry = page[gva >> (12 + 9 * level) & 511];
+        if ((entry & PRESENT) == 0 || (write && (entry & WRITABLE) == 0)) {
+            return NULL;
+        }
+        if (level == 0 || (level < 3 && (entry & LARGE) != 0)) {
+            u64 inside = (1ull << (12 + 9 * level)) - 1;
+            u64 gpa = (entry & ADDRESS & ~inside) | (gva & inside);
+            u8 *frame = guest_frame(gpa >> PAGE_SHIFT);
+            return frame != NULL ? frame + (gpa & PAGE_MASK) : NULL;
+        }
+        table = entry & ADDRESS;
+    }
+}
+
+static bool copy(u64 gva, u8 *data, u64 size, bool write)
+{
+    u64 cr3;
+    if (hv_get(HV_REG_CR3, &cr3) != HV_SUCCESS) {
+        return false;
+    }
+    while (size > 0) {
+        u64 n = min_u64(size, PAGE_SIZE - (gva & PAGE_MASK));
+        u8 *at = walk(cr3, gva, write);
+        if (at == NULL) {
+            return false;
+        }
+        memcpy(write ? at : data, write ? data : at, n);
+        data += n;
+        gva += n;
+        size -= n;
+    }
+    return true;
+}
+
+bool guest_get(u64 gva, void *to, u64 size) { return copy(gva, to, size, false); }
+bool guest_put(u64 gva, const void *from, u64 size) { return copy(gva, (u8 *)(uintptr_t)from, size, true); }
