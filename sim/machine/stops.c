@@ -38,6 +38,7 @@ static void meet(struct machine *m, const struct stop_hit *hit)
     }
     if (s->mode == STOPS_ARMED && !m->requests.stop_break) {
         s->hit = *hit;
+        s->stepping = false;
         m->requests.stop_break = true;
         machine_end_slice(m);
     }
@@ -320,7 +321,7 @@ void stops_step(struct machine *m, unsigned cpu)
         m->stops = calloc(1, sizeof *m->stops);
         sim_assert(m->stops != NULL);
     }
-    m->stops->stepping = true;
+    m->stops->stepping = cpu < m->set.count;
     m->stops->step_cpu = cpu;
 }
 

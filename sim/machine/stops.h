@@ -48,7 +48,9 @@ bool stops_add(struct machine *m, const struct stop_point *point, struct error *
 bool stops_remove(struct machine *m, const struct stop_point *point);
 void stops_clear(struct machine *m);
 void stops_free(struct machine *m);
-/* The next machine_run() ends when this processor has executed one instruction; the others have their turns. */
+/* The next machine_run() ends when this processor has executed one instruction; the others have their turns.
+ * STOPS_NO_CPU: it does not, after all. */
+#define STOPS_NO_CPU (~0u)
 void stops_step(struct machine *m, unsigned cpu);
 /* What the last STOP_BREAK was about. */
 const struct stop_hit *stops_hit(const struct machine *m);
