@@ -400,6 +400,7 @@ static void answer(struct gdb *g)
     const char *p = g->packet;
     unsigned cpu = 0;
     g->reply_size = 0;
+    (void)gdb_line_stirred(g); /* by this packet: no reason to come back early */
     switch (*p) {
     case '?': gdb_put(g, g->last_stop); break;
     case 'g': read_registers(g); break;
@@ -553,7 +554,8 @@ struct run_result gdb_run(struct gdb *g)
                 return r;
             }
         } else if (r.reason != STOP_BREAK) {
-            if (travel_is_in_past(m) && clock_position(&m->clock).n < travel_figures(m).front) {
+            bool own = r.reason == STOP_QUIT || r.reason == STOP_ERROR || r.reason == STOP_DIFFERS;
+            if (!own && travel_is_in_past(m) && clock_position(&m->clock).n < travel_figures(m).front) {
                 continue; /* it has gone past this before */
             }
             if (g->fd >= 0) {

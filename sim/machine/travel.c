@@ -317,6 +317,10 @@ struct run_result travel_step_back(struct machine *m)
 {
     u64 now = clock_position(&m->clock).n;
     struct run_result r;
+    if (now <= m->travel->points[0]->position) {
+        (void)error_set(&m->error, EXIT_STATUS_USAGE, "this is where history begins");
+        return (struct run_result){.reason = STOP_ERROR};
+    }
     /* The delivery of an interrupt can make the position move by more than one. */
     u64 back = 1;
     do {
