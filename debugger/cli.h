@@ -55,6 +55,8 @@ struct run_options {
     u32 log_classes;
     const char *log_file, *script;
     const char *record, *save, *load;
+    const char *gdb; /* where GDB may connect; NULL: nowhere */
+    bool gdb_wait;   /* stand still until it says go */
     const char *files_dir; /* where relative names of files are looked for; NULL: where we are */
     u32 trace_classes;
     enum pace pace;

@@ -23,6 +23,29 @@ bool opt_record(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+bool opt_gdb(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(err);
+    o->gdb = strcmp(v, "none") == 0 ? NULL : v;
+    o->host_side = true;
+    return true;
+}
+
+bool opt_gdb_default(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    return opt_gdb(o, "127.0.0.1:1234", err);
+}
+
+bool opt_gdb_wait(struct run_options *o, const char *v, struct error *err)
+{
+    UNUSED(v);
+    UNUSED(err);
+    o->gdb_wait = true;
+    o->host_side = true;
+    return true;
+}
+
 bool opt_trace(struct run_options *o, const char *v, struct error *err)
 {
     u32 classes;

@@ -2,6 +2,7 @@
 /* One run of one machine in this process, live or replayed: signals, consoles, log, exit status. */
 #include "debugger/cli.h"
 
+#include "debugger/gdb.h"
 #include "machine/boot/boot.h"
 #include "machine/watching.h"
 
@@ -59,6 +60,25 @@ static bool open_log(struct run_options *o, struct machine *m, struct error *err
     return true;
 }
 
+/* Run it to its end, if asked for under GDB. */
+static bool run_debugged(struct run_options *o, struct machine *m, struct run_result *result, struct error *err)
+{
+    if (o->gdb == NULL) {
+        if (o->gdb_wait) {
+            return error_set(err, EXIT_STATUS_USAGE, "-S stands still until GDB says go: say where with --gdb or -s");
+        }
+        *result = machine_run(m);
+        return true;
+    }
+    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, o->as_qemu, err);
+    if (g == NULL) {
+        return false;
+    }
+    *result = gdb_run(g);
+    gdb_close(g);
+    return true;
+}
+
 bool session_run(struct run_options *o, struct machine *m, bool live, struct run_result *result,
                  struct error *err)
 {
@@ -71,7 +91,10 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
         watching_start(m, o->on_violation);
     }
     catch_signals(m);
-    *result = machine_run(m);
+    if (!run_debugged(o, m, result, err)) {
+        outside_detach(m);
+        return false;
+    }
     if (o->watch) {
         watching_record_owners(m);
         watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
@@ -113,6 +136,7 @@ int session_status(const struct machine *m, const struct run_result *r)
     case STOP_VIOLATION:
         return EXIT_STATUS_VIOLATION;
     case STOP_POSITION: /* of the debugger; the command line asks for none */
+    case STOP_BREAK:
     case STOP_STRICT:
     case STOP_NONE:
         break;

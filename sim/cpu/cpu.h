@@ -183,6 +183,7 @@ struct cpu_derived {
     bool switched;     /* it entered or left a guest: nothing of the old context applies */
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
+    bool at_stop;     /* CPU_EXIT means a code breakpoint, no event */
     bool stop;        /* the machine wants the slice to end at the next boundary */
     struct cpu_jit jit;
     bool yield;       /* the processor gives up the rest of its turn (PAUSE); set false by cpu_run */
@@ -249,13 +250,41 @@ struct cpu_observer {
     void *self;
 };
 
+/* What a processor can be stopped at beside instructions and accesses; told as it happens. */
+enum cpu_moment {
+    CPU_MOMENT_EXCEPTION,     /* detail: vector */
+    CPU_MOMENT_INTERRUPT,     /* detail: vector */
+    CPU_MOMENT_VM_EXIT,       /* detail: reason */
+    CPU_MOMENT_VM_ENTRY,      /* detail: the VMCS or VMCB */
+    CPU_MOMENT_ENTRY_FAILURE, /* detail: reason */
+};
+
+/* Somebody who wants the machine to stop (machine/stops.h); all NULL: nobody. None changes the guest. */
+struct cpu_stops {
+    /* Is there a code breakpoint at this linear address, or in this frame-physical place? Blocks end before it,
+     * and those that begin there are found by block_find() each time. */
+    bool (*is_code)(void *self, u64 lin, u64 at);
+    /* The instruction at `lin` is about to run. True: the slice ends before it. */
+    bool (*before)(void *self, struct cpu *cpu, u64 lin);
+    void (*moment)(void *self, struct cpu *cpu, enum cpu_moment moment, u64 detail);
+    void *self;
+};
+
 #define CPU_MAX 16
 struct cpu_set {
     struct cpu *cpu[CPU_MAX];
     struct use_pool *uses;
     struct cpu_observer observer;
+    struct cpu_stops stops;
     unsigned count;
 };
+
+static inline void cpu_tell_moment(struct cpu *cpu, enum cpu_moment moment, u64 detail)
+{
+    if (UNLIKELY(cpu->set->stops.moment != NULL)) {
+        cpu->set->stops.moment(cpu->set->stops.self, cpu, moment, detail);
+    }
+}
 
 /* Recompute derived.* after anything in CR0, CR3, CR4, EFER, RFLAGS.VM/AC/TF, segments, DR7, PKRU, CPL,
  * XCR0 or CET state changed. Cheap enough for every such change; ends the running block. */

@@ -430,6 +430,9 @@ static void deliver_event(struct cpu *cpu)
         record_exception(cpu, &ev);
         trace_deliver(cpu->trace, cpu->index, ev.kind, ev.vector, ev.has_error ? ev.error : 0,
                       cpu->arch.rip, cpu->arch.cr2);
+        cpu_tell_moment(cpu, ev.kind == EVENT_EXT_INT || ev.kind == EVENT_NMI || ev.kind == EVENT_SOFT_INT
+                                 ? CPU_MOMENT_INTERRUPT
+                                 : CPU_MOMENT_EXCEPTION, ev.vector);
         if (log_on(cpu->log, LOG_INT)) {
             log_delivery(cpu, &ev);
         }

@@ -239,6 +239,10 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
             rc = run_blocks(cpu);
         }
         if (UNLIKELY(rc != CPU_OK)) {
+            if (UNLIKELY(d->at_stop)) {
+                d->at_stop = false;
+                break;
+            }
             cpu_deliver_event(cpu);
         }
     }

@@ -210,11 +210,13 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         return CPU_OK;
     }
     note_uses(cpu, ctx, &root, &res, lin);
+    struct page_desc *page = &cpu->phys->pages[p->frame];
     if ((access & ACCESS_WRITE) == 0) {
-        tlb_fill(cpu, ctx, lin, p->host, access);
+        if ((page->flags & PAGE_READ_TRAPPED) == 0 || (access & ACCESS_EXEC) != 0) {
+            tlb_fill(cpu, ctx, lin, p->host, access);
+        }
         return CPU_OK;
     }
-    struct page_desc *page = &cpu->phys->pages[p->frame];
     u32 special = page->flags & ~(u32)PAGE_DIRTY;
     if (special == 0 && p->writable) {
         phys_note_write(cpu->phys, p->frame);
@@ -278,7 +280,11 @@ static cpu_rc open_span(struct cpu *cpu, u64 lin, unsigned size, unsigned access
 static void read_piece(struct cpu *cpu, const struct piece *p, u64 lin, u8 *out)
 {
     if (p->host != NULL) {
+        struct phys *phys = cpu->phys;
         memcpy(out, p->host + (lin & PAGE_MASK), p->size);
+        if (UNLIKELY((phys->pages[p->frame].flags & PAGE_READ_TRAPPED) != 0) && phys->trapped_read != NULL) {
+            phys->trapped_read(phys->read_self, p->frame, lin & PAGE_MASK, p->size);
+        }
     } else if (in_apic_page(cpu, p->spa.v & cpu->phys->a20_mask)) {
         store_le(out, apic_mmio_read(cpu->apic, p->spa.v & PAGE_MASK, p->size > 8 ? 8 : p->size),
                  p->size > 8 ? 8 : p->size);

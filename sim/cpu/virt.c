@@ -183,6 +183,7 @@ void virt_exit(struct cpu *cpu)
     if (UNLIKELY(cpu->set->observer.leaving != NULL)) {
         cpu->set->observer.leaving(cpu->set->observer.self, cpu);
     }
+    cpu_tell_moment(cpu, CPU_MOMENT_VM_EXIT, cpu->exit.reason);
     if (is_vmx(cpu)) {
         vmx_exit(cpu);
     } else {

@@ -27,6 +27,7 @@ void virt_trace_entry_slow(struct cpu *cpu, const struct virt_entry *e);
 /* RBX, RCX and RDX are the guest's. */
 static inline void virt_trace_entry(struct cpu *cpu, const struct virt_entry *e)
 {
+    cpu_tell_moment(cpu, CPU_MOMENT_VM_ENTRY, e->vcpu);
     if (trace_on_any(cpu->trace, VIRT_TRACE_CLASSES)) {
         virt_trace_entry_slow(cpu, e);
     }

@@ -13,6 +13,7 @@
 #include "machine/outside.h"
 #include "machine/watching.h"
 #include "machine/script.h"
+#include "machine/stops.h"
 #include "machine/travel.h"
 #include "trace/events.h"
 
@@ -297,6 +298,7 @@ void machine_free(struct machine *m)
     outside_detach(m);
     watching_stop(m);
     travel_stop(m);
+    stops_free(m);
     (void)trace_finish(&m->trace, &m->error);
     gate_free(&m->gate);
     script_free(m->script);

@@ -141,14 +141,15 @@ void machine_config_init(struct machine_config *config);
     X(STRICT, "strict", "--strict and something not modelled")                                     \
     X(REPLAY_END, "replay-end", "the recording ends here")                                         \
     X(DIFFERS, "differs", "the replay is not the recorded run; text in machine->error")    \
-    X(VIOLATION, "violation", "the isolation watch found memory shared by strangers")
+    X(VIOLATION, "violation", "the isolation watch found memory shared by strangers")              \
+    X(BREAK, "break", "a stop point of the debugger; machine/stops.h says which")
 
 enum stop_reason {
 #define X(id, name, meaning) STOP_##id,
     STOP_REASONS(X)
 #undef X
 };
-#define STOP_REASON_LAST STOP_VIOLATION
+#define STOP_REASON_LAST STOP_BREAK
 
 /* What the isolation watch does when two strangers share memory. */
 enum violation_policy { VIOLATION_REPORT, VIOLATION_STOP };
@@ -177,10 +178,12 @@ struct net_local;
 struct machine_recording;
 struct watching;
 struct travel;
+struct stops;
 
 /* Requests that devices make in the middle of an access; the run loop acts at the boundary. */
 struct machine_requests {
     bool reset, power_off, triple_fault, sleep_s3, wake, init;
+    bool stop_break; /* machine/stops.h: the run ends here, after all else is done */
     enum stop_reason stop;
     u32 stop_code;
 };
@@ -239,6 +242,7 @@ struct machine {
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */
     struct travel *travel; /* machine/travel.h; NULL: one cannot go back */
+    struct stops *stops;   /* machine/stops.h; NULL: none was ever set */
     u64 stop_at;           /* position at which machine_run returns; ~0: none */
     u64 next_mark; /* position of the next state hash; ~0: none */
     const struct machine_recording *recording;

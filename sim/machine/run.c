@@ -14,6 +14,7 @@
 #include "machine/evidence.h"
 #include "machine/host/block.h"
 #include "machine/outside.h"
+#include "machine/stops.h"
 #include "machine/travel.h"
 
 #include <string.h>
@@ -101,6 +102,7 @@ static u64 slice_budget(struct machine *m)
         budget = at_most(budget, m->config.max_instructions, m->clock.position);
     }
     budget = at_most(budget, m->stop_at, m->clock.position);
+    budget = stops_budget(m, m->turn, budget);
     budget = at_most(budget, evidence_next_position(m), m->clock.position);
     budget = at_most(budget, travel_next_position(m), m->clock.position);
     return at_most(budget, gate_next_position(&m->gate), m->clock.position);
@@ -122,6 +124,7 @@ static void run_slice(struct machine *m)
     if (cpu->d.yield || (cpu->arch.activity != ACTIVITY_RUNNING && !cpu->d.pending)) {
         m->turn_left = 0;
     }
+    stops_after_slice(m, cpu->index, used);
 }
 
 /* Act on what devices asked for during the last slice. True when the run is over. */
@@ -178,6 +181,10 @@ static bool handle_requests(struct machine *m, struct run_result *result)
     }
     if (m->log.strict_hit) {
         *result = (struct run_result){.reason = STOP_STRICT};
+        return true;
+    }
+    if (r.stop_break) {
+        *result = (struct run_result){.reason = STOP_BREAK};
         return true;
     }
     return false;
@@ -295,6 +302,7 @@ static bool idle(struct machine *m)
 struct run_result machine_run(struct machine *m)
 {
     struct run_result result = {.reason = STOP_NONE};
+    stops_resume(m);
     for (;;) {
         clock_fire_due(&m->clock);
         if (handle_requests(m, &result)) {
@@ -307,6 +315,9 @@ struct run_result machine_run(struct machine *m)
             }
         }
         if (!m->asleep_s3 && find_turn(m)) {
+            if (m->requests.stop_break) { /* an interrupt that ended a wait wrote where somebody looks */
+                continue;
+            }
             run_slice(m);
         } else if (!idle(m)) {
             return (struct run_result){.reason = STOP_ALL_HALTED};

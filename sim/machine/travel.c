@@ -5,6 +5,7 @@
 #include "cpu/mem.h"
 #include "cpu/tlb.h"
 #include "machine/evidence.h"
+#include "machine/stops.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -178,6 +179,7 @@ static void rewind_to(struct machine *m, unsigned i)
     m->quit = false;
     evidence_rewind(m);
     find_next(t, c->position);
+    stops_rearm(m);
 }
 
 /* The last checkpoint at or before a position; ~0: none. */
@@ -276,6 +278,7 @@ static struct run_result forward_to(struct machine *m, u64 position)
 {
     struct travel *t = m->travel;
     struct run_result r = {.reason = STOP_POSITION};
+    enum stops_mode mode = stops_set_mode(m, STOPS_QUIET);
     t->target = position;
     u64 now = clock_position(&m->clock).n;
     find_next(t, now);
@@ -291,6 +294,7 @@ static struct run_result forward_to(struct machine *m, u64 position)
     }
     m->stop_at = ~(u64)0;
     t->target = 0;
+    (void)stops_set_mode(m, mode);
     return r;
 }
 
@@ -313,6 +317,10 @@ struct run_result travel_step_back(struct machine *m)
 {
     u64 now = clock_position(&m->clock).n;
     struct run_result r;
+    if (now <= m->travel->points[0]->position) {
+        (void)error_set(&m->error, EXIT_STATUS_USAGE, "this is where history begins");
+        return (struct run_result){.reason = STOP_ERROR};
+    }
     /* The delivery of an interrupt can make the position move by more than one. */
     u64 back = 1;
     do {
@@ -330,6 +338,10 @@ struct watch {
     bool found;
     u64 position; /* of the last one */
     u64 end;      /* writes from here on do not count */
+    /* Whose the trap was: stop points. */
+    void (*before)(void *self, u64 frame, u64 offset, u64 size);
+    void *before_self;
+    bool was_trapped;
 };
 
 static void on_write(void *self, u64 frame, u64 offset, u64 size)
@@ -345,9 +357,14 @@ static void on_write(void *self, u64 frame, u64 offset, u64 size)
 static void set_watch(struct machine *m, struct watch *w, bool on)
 {
     u32 *flags = &m->phys.pages[w->frame].flags;
-    m->phys.trapped_write = on ? on_write : NULL;
-    m->phys.trapped_self = w;
-    *flags = on ? *flags | PAGE_TRAPPED : *flags & ~(u32)PAGE_TRAPPED;
+    if (on) {
+        w->before = m->phys.trapped_write;
+        w->before_self = m->phys.trapped_self;
+        w->was_trapped = (*flags & PAGE_TRAPPED) != 0;
+    }
+    m->phys.trapped_write = on ? on_write : w->before;
+    m->phys.trapped_self = on ? w : w->before_self;
+    *flags = on || w->was_trapped ? *flags | PAGE_TRAPPED : *flags & ~(u32)PAGE_TRAPPED;
     tlb_withdraw_write(&m->set, w->frame);
 }
 
@@ -379,4 +396,36 @@ struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size)
     }
     struct run_result there = travel_to(m, w.found ? w.position : start);
     return w.found || there.reason != STOP_POSITION ? there : (struct run_result){.reason = STOP_NONE};
+}
+
+/* ---- The last stop point ---- */
+
+struct run_result travel_back_to_stop(struct machine *m)
+{
+    struct travel *t = m->travel;
+    u64 start = clock_position(&m->clock).n;
+    u64 end = start;
+    struct stop_hit hit;
+    bool found = false;
+    for (unsigned i = t->count; i-- > 0 && !found;) {
+        u64 from = t->points[i]->position;
+        if (from < end) {
+            rewind_to(m, i);
+            stops_start_scan(m, end);
+            struct run_result r = forward_to(m, end);
+            found = stops_end_scan(m, &hit);
+            if (r.reason != STOP_POSITION) {
+                return r;
+            }
+        }
+        end = from;
+    }
+    struct run_result there = travel_to(m, found ? hit.position : start);
+    if (there.reason != STOP_POSITION) {
+        return there;
+    }
+    if (found) {
+        stops_set_hit(m, &hit);
+    }
+    return (struct run_result){.reason = found ? STOP_BREAK : STOP_NONE};
 }

@@ -37,6 +37,11 @@ struct run_result travel_step_back(struct machine *m);
  * one page. STOP_NONE when nobody did since the first checkpoint; the machine is then where it was. */
 struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size);
 
+/* Go to just before what last met a stop point (machine/stops.h) before now: a breakpoint's instruction, the
+ * instruction that touched a watched range, or before a moment. stops_hit() says what. STOP_NONE when nothing
+ * did since the first checkpoint; the machine is then where it was. */
+struct run_result travel_back_to_stop(struct machine *m);
+
 /* Position of the first checkpoint, how many there are, and the bytes they take. */
 struct travel_figures {
     u64 first, count, bytes;

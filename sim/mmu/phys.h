@@ -24,7 +24,8 @@ enum page_flag {
     PAGE_DIRTY = 1 << 2,     /* written in this epoch; set by phys_note_write alone */
     PAGE_MONITORED = 1 << 3, /* a processor's MONITOR line lies in it */
     PAGE_TRACKED = 1 << 4,   /* the isolation watch follows its tables: it is told before a store */
-    PAGE_TRAPPED = 1 << 5,   /* somebody looks for a write to it: travel.h */
+    PAGE_TRAPPED = 1 << 5,   /* somebody looks for a write to it: travel.h, stops.h */
+    PAGE_READ_TRAPPED = 1 << 6, /* somebody looks for a processor's read of it: no fast read entries either */
 };
 
 struct page_desc {
@@ -92,6 +93,9 @@ struct phys {
     /* Told before bytes of a page with PAGE_TRAPPED change. */
     void (*trapped_write)(void *self, u64 frame, u64 offset, u64 size);
     void *trapped_self;
+    /* Told after a processor has read bytes of a page with PAGE_READ_TRAPPED. */
+    void (*trapped_read)(void *self, u64 frame, u64 offset, u64 size);
+    void *read_self;
     u64 a20_mask; /* ~0, or bit 20 clear while A20 is masked */
 };
 

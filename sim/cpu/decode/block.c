@@ -259,6 +259,12 @@ static struct block *single(struct cpu *cpu, u64 lin, spa_t spa, u64 frame, cons
     return b;
 }
 
+static bool is_stop(const struct cpu *cpu, u64 lin, u64 at)
+{
+    const struct cpu_stops *s = &cpu->set->stops;
+    return UNLIKELY(s->is_code != NULL) && s->is_code(s->self, lin, at);
+}
+
 static struct block *decode_block(struct cpu *cpu, u64 lin, u64 spa, u64 frame, const u8 *host)
 {
     struct insn ops[BLOCK_MAX];
@@ -273,7 +279,8 @@ static struct block *decode_block(struct cpu *cpu, u64 lin, u64 spa, u64 frame, 
         }
         at += ops[count].len;
         count++;
-        if (st != DECODE_OK || insn_ends_block(&ops[count - 1]) || at >= PAGE_SIZE) {
+        if (st != DECODE_OK || insn_ends_block(&ops[count - 1]) || at >= PAGE_SIZE ||
+            is_stop(cpu, lin + (at - offset), spa + (at - offset))) {
             break;
         }
     }
@@ -284,6 +291,7 @@ static struct block *decode_block(struct cpu *cpu, u64 lin, u64 spa, u64 frame, 
         at = PAGE_SIZE; /* an invalid opcode of assumed length */
     }
     struct block *b = finish(cpu, ops, count, at - offset, spa, frame, frame, lin);
+    b->flags |= is_stop(cpu, lin, spa) ? BLOCK_STRADDLES : 0u; /* never in a jump cache, a link or translated */
     insert(cpu, b);
     return b;
 }
@@ -315,6 +323,11 @@ struct block *block_find(struct cpu *cpu)
     if (LIKELY(*line != NULL && (*line)->lin == lin && (*line)->mode == cpu->d.mode_word &&
                (*line)->bytes <= room)) {
         return *line;
+    }
+    const struct cpu_stops *stops = &cpu->set->stops;
+    if (UNLIKELY(stops->before != NULL) && stops->before(stops->self, cpu, lin)) {
+        cpu->d.at_stop = true;
+        return NULL;
     }
     if (room == 0) {
         (void)raise_gp(cpu, 0, "RIP beyond the CS limit");

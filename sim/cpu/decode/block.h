@@ -62,7 +62,8 @@ struct block *interp_next_block(struct cpu *cpu);
 cpu_rc interp_run_block(struct cpu *cpu, const struct block *b) MUST_USE;
 cpu_rc interp_run_ops(struct cpu *cpu, const struct block *b, unsigned ops) MUST_USE;
 
-/* The block at the processor's RIP, decoded if need be. NULL: fetching faulted, cpu->event says how. */
+/* The block at the processor's RIP, decoded if need be. NULL: fetching faulted, cpu->event says how; or a stop
+ * point (d.at_stop). */
 struct block *block_find(struct cpu *cpu);
 
 /* Bytes [offset, offset+size) of a frame are about to change: kill the blocks that hold them and leave

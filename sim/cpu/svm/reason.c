@@ -90,6 +90,7 @@ void svm_say_invalid(struct cpu *cpu, const char *id, const char *field, u64 val
                                           .field = field,
                                           .value = value,
                                           .rip = cpu->arch.rip};
+    cpu_tell_moment(cpu, CPU_MOMENT_ENTRY_FAILURE, 0);
     char text[160];
     int n = snprintf(text, sizeof text, "%s: %s: %s", id, field, why);
     trace_vm_refused(cpu->trace, cpu->index, cpu->arch.svm.vmcb, 0, 0, value, text,

@@ -74,6 +74,7 @@ void vmx_say_entry_failure(struct cpu *cpu, const char *id, const char *title, c
                                           .value = value,
                                           .qualification = qualification,
                                           .rip = cpu->arch.rip};
+    cpu_tell_moment(cpu, CPU_MOMENT_ENTRY_FAILURE, reason);
     if (trace_on(cpu->trace, TRACE_CLASS_VIRT)) {
         char rule[160];
         u32 size = rule_text(&cpu->vmx_reason, rule, sizeof rule);
