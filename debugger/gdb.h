@@ -11,7 +11,7 @@ struct gdb;
 
 /* Listen at "HOST:PORT", "tcp:HOST:PORT", ":PORT" or "PORT"; without a host at 127.0.0.1 alone. wait: the machine
  * stands still until GDB lets it go. may_write: GDB may change registers and memory. NULL with a line in *err. */
-struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_write, bool quiet, struct error *err);
+struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_write, struct error *err);
 /* Run the machine to its end, under GDB whenever one is connected. */
 struct run_result gdb_run(struct gdb *g);
 void gdb_close(struct gdb *g);

@@ -18,7 +18,7 @@ struct gdb_point {
 struct gdb {
     struct machine *m;
     int listener, fd; /* -1: none */
-    bool quiet, may_write;
+    bool may_write;
     bool stopped;  /* the machine stands still until GDB says go */
     bool no_ack, physical;
     unsigned cpu;      /* of register and memory packets */

@@ -461,14 +461,14 @@ static void answer(struct gdb *g)
 
 /* ---- The session ---- */
 
-struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_write, bool quiet, struct error *err)
+struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_write, struct error *err)
 {
     struct gdb *g = calloc(1, sizeof *g);
     if (g == NULL) {
         (void)error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
         return NULL;
     }
-    *g = (struct gdb){.m = m, .listener = -1, .fd = -1, .quiet = quiet, .may_write = may_write, .stopped = wait};
+    *g = (struct gdb){.m = m, .listener = -1, .fd = -1, .may_write = may_write, .stopped = wait};
     (void)snprintf(g->last_stop, sizeof g->last_stop, "T05thread:1;");
     if (!gdb_listen(g, where, err) || !travel_start(m, &(struct travel_options){0}, err)) {
         gdb_close(g);

@@ -70,7 +70,7 @@ static bool run_debugged(struct run_options *o, struct machine *m, struct run_re
         *result = machine_run(m);
         return true;
     }
-    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, o->as_qemu, err);
+    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, err);
     if (g == NULL) {
         return false;
     }

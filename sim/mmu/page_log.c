@@ -10,11 +10,6 @@
 
 #define PACK_LEVEL 1
 
-static bool is_zero(const u8 *page)
-{
-    return page[0] == 0 && memcmp(page, page + 1, PAGE_SIZE - 1) == 0;
-}
-
 static struct page_image *new_image(struct page_log *log)
 {
     if (log->count == log->cap) {
@@ -33,7 +28,7 @@ void page_log_add(struct page_log *log, const struct phys *phys, u32 frame)
     struct page_image *image = new_image(log);
     *image = (struct page_image){.frame = frame};
     const u8 *host = phys_frame_host(phys, frame);
-    if (!is_zero(host)) {
+    if (!page_is_zero(host)) {
         image->data = malloc(PAGE_SIZE);
         sim_assert(image->data != NULL);
         memcpy(image->data, host, PAGE_SIZE);

@@ -399,11 +399,6 @@ bool phys_load(struct phys *phys, spa_t spa, const void *data, u64 size)
     return true;
 }
 
-static bool page_is_zero(const u8 *p)
-{
-    return p[0] == 0 && memcmp(p, p + 1, PAGE_SIZE - 1) == 0;
-}
-
 void phys_update_hash(struct phys *phys)
 {
     for (u64 i = 0; i < phys->dirty_count; i++) {

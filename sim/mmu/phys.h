@@ -13,6 +13,8 @@
 #include "base/types.h"
 #include "mmu/page_log.h"
 
+#include <string.h>
+
 #define PAGE_SHIFT 12
 #define PAGE_SIZE ((u64)4096)
 #define PAGE_MASK (PAGE_SIZE - 1)
@@ -153,6 +155,12 @@ static inline void phys_note_write(struct phys *phys, u64 frame)
 void phys_update_hash(struct phys *phys);
 /* The same, then call every page clean. The caller has withdrawn all fast write entries. */
 void phys_start_epoch(struct phys *phys);
+
+/* Does a page of host memory hold nothing but zeroes? */
+static inline bool page_is_zero(const u8 *page)
+{
+    return page[0] == 0 && memcmp(page, page + 1, PAGE_SIZE - 1) == 0;
+}
 
 /* Host bytes of a frame. */
 static inline u8 *phys_frame_host(const struct phys *phys, u64 frame)
