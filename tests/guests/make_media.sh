@@ -67,7 +67,7 @@ if [ -e "$in/xen/complete" ]; then
     "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-xen" \
         xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs
     rm -rf "$out/xen"
-    mkdir -p "$out/xen/tools" "$out/xen/qemu" "$out/xen/seabios"
+    mkdir -p "$out/xen/tools" "$out/xen/qemu/keymaps" "$out/xen/seabios"
     for program in xl xenstored xenconsoled xen-init-dom0; do
         "$here/pick_program.sh" "$xen" "${tools}bin/$program" "$out/xen/tools"
     done
@@ -75,9 +75,10 @@ if [ -e "$in/xen/complete" ]; then
     cp -r "$xen/${tools}boot" "$out/xen/boot"
     basename "$tools" > "$out/xen/name"
     cp -L "$xen/usr/share/seabios/bios-256k.bin" "$out/xen/seabios/"
-    for f in kvmvapic.bin linuxboot_dma.bin; do
+    for f in kvmvapic.bin linuxboot.bin; do # Xen has no DMA of the configuration device
         cp -L "$xen/usr/share/qemu/$f" "$out/xen/qemu/"
     done
+    cp -L "$xen/usr/share/qemu/keymaps/en-us" "$out/xen/qemu/keymaps/" # wanted even for no display
     cp -L "$in/vmlinuz-cloud" "$out/xen/vmlinuz"
     "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
     MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen.cpio.gz" "$here/xen_commands"
