@@ -42,21 +42,24 @@ if [ -n "${4:-}" ]; then
     cp "$4" "$out/share/share_vmm"
     MODULES=$out/modules-kvm EXTRA=$out/share "$here/make_initrd.sh" "$out/share.cpio" "$here/share_commands"
 fi
-# A guest that is a hypervisor, with Debian's QEMU and a guest of its own.
+# A guest that is a hypervisor, with Debian's QEMU and a guest of its own that is the same kernel.
 if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd
-    rm -rf "$out/inner" "$out/outer"
-    mkdir -p "$out/inner" "$out/outer"
-    cp "$3" "$out/inner/small_vmm"
-    MODULES=$out/modules-kvm EXTRA=$out/inner \
-        "$here/make_initrd.sh" "$out/outer/inner.cpio" "$here/nested_inner_commands"
-    cp "$3" "$out/outer/small_vmm"
-    cp -L "$in/vmlinuz-cloud" "$out/outer/vmlinuz"
-    "$here/pick_program.sh" "$in/qemu/root" usr/bin/qemu-system-x86_64 "$out/outer/qemu"
-    for f in bios-microvm.bin bios-256k.bin kvmvapic.bin linuxboot_dma.bin; do
-        cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
+    for kernel in vmlinuz-cloud vmlinuz; do
+        name=nested${kernel#vmlinuz}
+        "$here/pick_modules.py" "$(modules_of "$in/$kernel")" "$out/modules-kvm" kvm_intel kvm_amd
+        rm -rf "$out/inner" "$out/outer"
+        mkdir -p "$out/inner" "$out/outer"
+        cp "$3" "$out/inner/small_vmm"
+        MODULES=$out/modules-kvm EXTRA=$out/inner \
+            "$here/make_initrd.sh" "$out/outer/inner.cpio" "$here/nested_inner_commands"
+        cp "$3" "$out/outer/small_vmm"
+        cp -L "$in/$kernel" "$out/outer/vmlinuz"
+        "$here/pick_program.sh" "$in/qemu/root" usr/bin/qemu-system-x86_64 "$out/outer/qemu"
+        for f in bios-microvm.bin bios-256k.bin kvmvapic.bin linuxboot_dma.bin; do
+            cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
+        done
+        MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/$name.cpio" "$here/nested_commands"
     done
-    MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/nested.cpio" "$here/nested_commands"
 fi
 # Xen, with a dom0 of the stock kernel that creates guests of each kind from the cloud kernel.
 if [ -e "$in/xen/complete" ]; then
