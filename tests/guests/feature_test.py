@@ -3,7 +3,7 @@
 """Every switch of `vitrine cpu features` off, one at a time, on every model that has it: the stock kernel boots to its
 shell as ever. What 64-bit Linux cannot do without, it finds missing before its first line.
 
-usage: feature_test.py --vitrine PATH --kernel FILE --initrd FILE [--models A,B] [--only F,G] [--jobs N]
+usage: feature_test.py --vitrine PATH --kernel FILE --initrd FILE [--models A,B] [--only F,G] [--first N] [--jobs N]
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import concurrent.futures
@@ -34,8 +34,11 @@ def switches(vitrine, models):
 def boot(a, model, feature):
     command = [a.vitrine, "run", "--kernel", a.kernel, "--initrd", a.initrd, "--append", "console=ttyS0",
                "--memory", "256M", "--cpu", f"{model},-{feature}", "--engine", "jit", "--no-reboot", "--stop-on", "@@ SHELL",
-               "--max-instructions", "8000000000"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
+               "--max-instructions", "4000000000"]
+    try:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)
+    except subprocess.TimeoutExpired:
+        return False, "no end after 600 s"
     text = done.stdout.decode("latin1")
     found = TROUBLE.search(text)
     if text == "" and done.returncode == REQUIRED.get(feature):
@@ -53,6 +56,7 @@ def main():
     ap.add_argument("--initrd", required=True)
     ap.add_argument("--models", default="intel,amd,max")
     ap.add_argument("--only", default="")
+    ap.add_argument("--first", type=int, default=1, help="start at this one")
     ap.add_argument("--jobs", type=int, default=1)
     a = ap.parse_args()
     for need in (a.kernel, a.initrd):
@@ -62,10 +66,11 @@ def main():
     rows = switches(a.vitrine, a.models.split(","))
     if a.only:
         rows = [r for r in rows if r[1] in a.only.split(",")]
+    rows = rows[a.first - 1:]
     bad = []
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         for i, ((model, feature), (ok, what)) in enumerate(zip(rows, pool.map(lambda r: boot(a, *r), rows))):
-            print(f"[{i + 1}/{len(rows)}] {model},-{feature}: {'ok: ' if ok else 'FAIL: '}{what}", flush=True)
+            print(f"[{a.first + i}/{a.first + len(rows) - 1}] {model},-{feature}: {'ok: ' if ok else 'FAIL: '}{what}", flush=True)
             bad += [] if ok else [f"{model},-{feature}"]
     print(f"{len(rows)} switches, {len(bad)} break the boot{': ' if bad else ''}{' '.join(bad)}")
     return 1 if bad else 0
