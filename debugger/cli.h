@@ -10,8 +10,12 @@
 #include <stdio.h>
 
 struct loaded_recording;
+struct debug_options;
 
 int cli_run(int argc, char **argv, bool as_qemu);
+/* `run` under the debugger. */
+int cli_run_debugged(int argc, char **argv, const struct debug_options *debug);
+int cli_debug(int argc, char **argv);
 int cli_cpu(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_trace(int argc, char **argv);
@@ -57,6 +61,7 @@ struct run_options {
     const char *record, *save, *load;
     const char *gdb; /* where GDB may connect; NULL: nowhere */
     bool gdb_wait;   /* stand still until it says go */
+    const struct debug_options *debug; /* under the shell; NULL: not */
     const char *files_dir; /* where relative names of files are looked for; NULL: where we are */
     u32 trace_classes;
     enum pace pace;

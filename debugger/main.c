@@ -23,6 +23,7 @@ static int run(int argc, char **argv)
 
 static const struct command commands[] = {
     {"run", run, "boot a machine            (vitrine run --help)"},
+    {"debug", cli_debug, "the same under a debugger (vitrine debug --help)"},
     {"replay", cli_replay, "run a recorded machine    (vitrine replay --help)"},
     {"trace", cli_trace, "look into a recording     (vitrine trace --help)"},
     {"cpu", cli_cpu, "list CPU models, features (vitrine cpu --help)"},
@@ -37,7 +38,7 @@ static int help(void)
 {
     (void)printf("usage: vitrine COMMAND [arguments]\n\n");
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
-        (void)printf("  %-7s%s\n", commands[i].name, commands[i].help);
+        (void)printf("  %-8s%s\n", commands[i].name, commands[i].help);
     }
     (void)printf("\nvitrine --version says which one this is.\n");
     return EXIT_STATUS_OK;
