@@ -17,6 +17,9 @@ int cli_run(int argc, char **argv, bool as_qemu);
 int cli_run_debugged(int argc, char **argv, const struct debug_options *debug);
 int cli_debug(int argc, char **argv);
 int cli_cpu(int argc, char **argv);
+int cli_completion(int argc, char **argv);
+/* The n-th command; false after the last. */
+bool cli_command(unsigned n, const char **name, const char **help);
 int cli_replay(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 
@@ -86,6 +89,8 @@ struct run_options {
 void options_init(struct run_options *o, bool as_qemu);
 /* Parse argv[0..argc); returns false with a line in *err. */
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err);
+/* The n-th row of options.def; false after the last. help NULL: accepted, without meaning. */
+bool options_row(unsigned n, const char **names, const char **arg, const char **help);
 void options_help(FILE *out);
 void options_free(struct run_options *o);
 /* A copy of text that lives as long as the options. */

@@ -187,24 +187,39 @@ static void put_msr(struct shell *s, u32 index)
     }
 }
 
-static u32 msr_number(unsigned i)
+u32 msr_number(unsigned i)
 {
     return i < 0x2000 ? i : i < 0x4000 ? 0xc0000000u + i - 0x2000 : 0xc0010000u + i - 0x4000;
+}
+
+bool msr_find(const struct shell *s, const char *typed, u32 *index)
+{
+    for (unsigned i = 0; i < MSR_NUMBERS; i++) {
+        const char *name = msr_name(shell_cpu(s), msr_number(i));
+        bool prefixed = name != NULL && strncmp(name, "IA32_", 5) == 0;
+        if (name != NULL && (strcasecmp(name, typed) == 0 || (prefixed && strcasecmp(name + 5, typed) == 0))) {
+            *index = msr_number(i);
+            return true;
+        }
+    }
+    return false;
 }
 
 void cmd_msr(struct shell *s, const char *args)
 {
     u64 index, value;
-    for (unsigned i = 0; i < 0x6000; i++) {
-        const char *name = msr_name(shell_cpu(s), msr_number(i));
-        if (name != NULL && (args[0] == '\0' || strcasecmp(name, args) == 0)) {
-            put_msr(s, msr_number(i));
-            if (args[0] != '\0') {
-                return;
-            }
-        }
+    u32 found;
+    for (unsigned i = 0; args[0] == '\0' && i < MSR_NUMBERS; i++) {
+        put_msr(s, msr_number(i));
     }
-    if (args[0] == '\0' || !expr_all(s, args, &index)) {
+    if (args[0] == '\0') {
+        return;
+    }
+    if (msr_find(s, args, &found)) {
+        put_msr(s, found);
+        return;
+    }
+    if (!expr_all(s, args, &index)) {
         return;
     }
     const char *name = msr_name(shell_cpu(s), (u32)index);

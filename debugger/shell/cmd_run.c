@@ -42,7 +42,8 @@ static void run_commands(struct shell *s, const struct shell_point *p)
 
 static void came_to_end(struct shell *s, struct run_result r)
 {
-    s->ended = true;
+    s->ended = s->has_end = true;
+    s->end_position = shell_position(s);
     s->result = r;
     s->cpu = shell_next_cpu(s->m);
     if (s->m->error.status != EXIT_STATUS_OK) {
@@ -102,6 +103,7 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
 {
     struct error err = {0};
     const struct stop_point point = {.kind = POINT_CODE, .at = own != NULL ? own->at : 0};
+    s->behind = false;
     bool added = own != NULL && stops_add(s->m, &point, &err);
     enum ran how = RAN_ENDED;
     (void)fflush(s->out);
@@ -127,6 +129,10 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
                 }
                 continue;
             }
+            /* A VM exit takes no position of its own. */
+            s->behind = hit.position == shell_position(s) && hit.point.kind != POINT_CODE &&
+                        hit.point.kind != POINT_CODE_PHYSICAL;
+            s->behind_hit = hit;
             report_point(s, &hit);
             how = RAN_POINT;
             break;
@@ -297,7 +303,8 @@ void cmd_stop(struct shell *s, const char *args)
 /* After going through time: where are we? False: it could not be. */
 static bool moved(struct shell *s, struct run_result r, unsigned cpu)
 {
-    s->ended = false;
+    s->behind = false;
+    s->ended = s->has_end && shell_position(s) >= s->end_position;
     s->next_dis = 0;
     if (r.reason == STOP_POSITION || r.reason == STOP_BREAK) {
         s->cpu = cpu;
@@ -372,7 +379,16 @@ static bool back_to_call(struct shell *s, u64 after, u64 sp)
     for (unsigned i = 0; i < n; i++) {
         (void)stops_remove(s->m, &(struct stop_point){.kind = POINT_CODE, .at = calls[i]});
     }
-    return arrived(s, r, r.reason == STOP_BREAK ? stops_hit(s->m)->cpu : 0);
+    bool ok = arrived(s, r, r.reason == STOP_BREAK ? stops_hit(s->m)->cpu : 0);
+    struct shell_point *p = ok ? point_of_hit(s, stops_hit(s->m)) : NULL;
+    if (p != NULL) { /* one of the user's lies on the way */
+        s->going_back = true;
+        describe_hit(s, p, stops_hit(s->m));
+        s->going_back = false;
+        show_place(s);
+        return false;
+    }
+    return ok;
 }
 
 static bool next_back(struct shell *s)
@@ -451,7 +467,13 @@ void cmd_reverse_continue(struct shell *s, const char *args)
     UNUSED(args);
     points_note(s);
     for (;;) {
-        struct run_result r = travel_back_to_stop(s->m);
+        struct run_result r;
+        if (s->behind) {
+            r = travel_before_hit(s->m, &s->behind_hit);
+            r.reason = r.reason == STOP_POSITION ? STOP_BREAK : r.reason;
+        } else {
+            r = travel_back_to_stop(s->m);
+        }
         if (r.reason == STOP_NONE) {
             r = travel_to(s->m, travel_figures(s->m).first);
             if (arrived(s, r, shell_next_cpu(s->m))) {
@@ -516,16 +538,12 @@ void cmd_goto(struct shell *s, const char *args)
     } else if (!expr_all(s, args, &position)) {
         return;
     }
-    if (position > f.front && s->ended) {
-        refuse(s, "the machine ends at %" PRIu64, f.front);
+    if (s->has_end && position > s->end_position) {
+        refuse(s, "the machine ends at %" PRIu64, s->end_position);
         return;
     }
-    struct run_result ending = s->result;
-    bool ended = s->ended;
     struct run_result r = travel_to(s->m, position);
     if (arrived(s, r, shell_next_cpu(s->m))) {
-        s->ended = ended && shell_position(s) >= f.front;
-        s->result = ending;
         show_place(s);
     }
 }

@@ -143,9 +143,8 @@ static void try_argument(struct shell *s, struct offer *o, const struct command 
         }
         return;
     case COMPLETE_MSR:
-        for (u32 i = 0; i < 0x2000 && o->found == NULL; i++) {
-            try_word(o, msr_name(shell_cpu(s), i));
-            try_word(o, msr_name(shell_cpu(s), 0xc0000000u + i));
+        for (u32 i = 0; i < MSR_NUMBERS && o->found == NULL; i++) {
+            try_word(o, msr_name(shell_cpu(s), msr_number(i)));
         }
         return;
     }

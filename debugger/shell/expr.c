@@ -500,7 +500,7 @@ bool expr_assign(struct shell *s, const char *text, struct error *err)
     }
     const char *after = x.p + dollar + len;
     after += strspn(after, " \t");
-    if (len > 0 && after == equals) {
+    if (len > 0 && after == equals && !isdigit((unsigned char)x.p[dollar])) {
         return assign_name(s, x.p + dollar, len, value, dollar, err);
     }
     if (!ternary(&x, &old)) {

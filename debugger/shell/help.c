@@ -200,8 +200,11 @@ static void put_roff(FILE *out, const char *text)
         if (begin && (*p == '.' || *p == '\'')) {
             (void)fputs("\\&", out);
         }
-        (void)fputs(*p == '\\' ? "\\e" : *p == '-' ? "\\-" : "", out);
-        if (*p != '\\' && *p != '-') {
+        if (*p == '\\' || *p == '-') {
+            (void)fputs(*p == '\\' ? "\\e" : "\\-", out);
+        } else if (*p == '|' && p > text && p[-1] != ' ') {
+            (void)fputs(" | ", out); /* where a line may break */
+        } else {
             (void)fputc(*p, out);
         }
         begin = *p == '\n';

@@ -68,7 +68,7 @@ static void follow(struct history *h)
     }
 }
 
-static bool is_noted(enum trace_event event, const u64 *args)
+bool history_notes(enum trace_event event, const u64 *args)
 {
     switch (event) {
     case TRACE_EVENT_vm_exit:
@@ -89,7 +89,7 @@ static void on_event(void *self, u32 event, u32 cpu, u32 argc, const u64 *args, 
     struct history *h = self;
     u64 all[5] = {0};
     memcpy(all, args, argc * sizeof *args);
-    if (is_noted((enum trace_event)event, args)) {
+    if (history_notes((enum trace_event)event, args)) {
         follow(h);
         if (h->count == NOTES_MAX) {
             u64 half = h->count / 2;

@@ -21,6 +21,8 @@ struct note {
 /* `event` is called after each was noted. */
 struct history *history_new(struct machine *m,
                             void (*event)(void *self, enum trace_event event, u32 cpu, const u64 *args), void *self);
+/* Is it one that is noted? */
+bool history_notes(enum trace_event event, const u64 *args);
 void history_free(struct history *h);
 /* Also tell of these classes of events, which are not noted. */
 void history_tell(struct history *h, u32 classes);

@@ -53,7 +53,7 @@ void shell_input_open(struct shell *s)
     reader = s;
     rl_readline_name = "vitrine";
     rl_attempted_completion_function = attempt;
-    rl_completer_word_break_characters = " \t\n\"'`@$><=;|&{(+-*/";
+    rl_completer_word_break_characters = " \t\n\"'`@$><=;|&{(+*";
     rl_catch_signals = 1; /* Ctrl-C at the prompt clears the line */
     using_history();
     if (history_file(path, sizeof path) != NULL) {

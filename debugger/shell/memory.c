@@ -65,6 +65,7 @@ void history_anew(struct shell *s)
     travel_stop(s->m);
     (void)travel_start(s->m, &(struct travel_options){0}, &err);
     s->checkpoint_count = 0;
+    s->has_end = false;
 }
 
 bool memory_write_physical(struct shell *s, u64 spa, const void *data, size_t size, struct error *err)

@@ -86,7 +86,8 @@ void points_event(struct shell *s, enum trace_event event, u32 cpu, const u64 *a
             stops_meet(s->m, &(struct stop_hit){.point = p->stop[0],
                                                 .cpu = who,
                                                 .position = shell_position(s),
-                                                .detail = args[0]});
+                                                .detail = args[0],
+                                                .seen = history_notes(event, args) ? s->m->seen : 0});
         }
     }
 }
@@ -275,5 +276,14 @@ void describe_hit(struct shell *s, const struct shell_point *const_point, const 
         break;
     }
     case POINT_STEP: break;
+    }
+}
+
+void shell_forget_points(struct shell *s)
+{
+    for (unsigned i = 0; i < SHELL_POINTS; i++) {
+        if (s->points[i].number != 0) {
+            point_delete(s, &s->points[i]);
+        }
     }
 }

@@ -25,6 +25,8 @@ void shell_free(struct shell *s);
 /* Commands from the terminal or standard input until the machine or the user ends. The result is why the machine
  * stopped; STOP_QUIT when the user left. */
 struct run_result shell_run(struct shell *s, const struct shell_options *options);
+/* Take all its points away. */
+void shell_forget_points(struct shell *s);
 /* One line, by somebody else than the terminal: what it says goes to `out`. False when it was refused. */
 bool shell_execute(struct shell *s, const char *line, FILE *out, unsigned cpu);
 

@@ -103,8 +103,12 @@ struct shell {
     bool intel;       /* disassembly in Intel's syntax */
     bool quit, failed; /* failed: the last command was refused */
     bool ended;       /* the machine came to its end; result says why */
+    bool behind;      /* the machine stands behind what it was stopped for, at the same position: */
+    struct stop_hit behind_hit;
     bool going_back;  /* what is told lies ahead */
     bool nested;      /* answering GDB: it sets the pace */
+    bool has_end;     /* it has been there: at end_position, because of result */
+    u64 end_position;
     struct run_result result;
     unsigned cpu;     /* looked at */
     struct symbols *symbols;
@@ -187,6 +191,12 @@ bool memory_write_physical(struct shell *s, u64 spa, const void *data, size_t si
 /* What was changed by hand did not follow from what was before: history begins anew. */
 void history_anew(struct shell *s);
 
+/* ---- cmd_device.c ---- */
+/* The n-th number an MSR may have, and the number of a name, with or without its IA32_; false: none. */
+u32 msr_number(unsigned n);
+#define MSR_NUMBERS 0x6000u
+bool msr_find(const struct shell *s, const char *name, u32 *index);
+
 /* ---- disasm.c ---- */
 /* One instruction; returns its length (0: not mapped), and its text. */
 unsigned disassemble(struct shell *s, u64 linear, unsigned code_size, char *text, size_t room, bool *is_call);
@@ -215,7 +225,7 @@ void describe_hit(struct shell *s, const struct shell_point *p, const struct sto
 void points_event(struct shell *s, enum trace_event event, u32 cpu, const u64 *args);
 u32 points_classes(const struct shell *s);
 
-void show_points(struct shell *s); /* cmd_break.c */
+void show_points(struct shell *s); /* cmd_points.c */
 
 /* ---- cmd_run.c ---- */
 /* Run until something is to be told; false: the machine came to its end. */

@@ -306,24 +306,31 @@ static bool find_field(bool vmcb, u64 base, const char *name, struct field *f, s
 
 /* ---- diff ---- */
 
+struct exit_at {
+    u64 position, number;
+};
+
 /* The structure's page as it was when the last exit had been made, and the one before. */
-static bool last_exits(struct shell *s, u64 base, u64 *last, u64 *before)
+static bool last_exits(struct shell *s, u64 base, struct exit_at *last, struct exit_at *before)
 {
     u64 number = ~(u64)0;
     struct note n;
     unsigned found = 0;
     while (found < 2 && history_last(s->history, number, TRACE_EVENT_vm_exit, ~0u, &n, &number)) {
         if (n.args[4] == base) {
-            *(found == 0 ? last : before) = n.position;
+            *(found == 0 ? last : before) = (struct exit_at){.position = n.position, .number = number};
             found++;
         }
     }
     return found == 2;
 }
 
-static bool copy_at(struct shell *s, u64 position, u64 base, u8 *page)
+static bool copy_at(struct shell *s, const struct exit_at *e, u64 base, u8 *page)
 {
-    struct run_result r = travel_to(s->m, position);
+    struct run_result r = travel_to(s->m, e->position);
+    if (r.reason == STOP_POSITION && s->m->seen <= e->number) {
+        r = travel_to(s->m, e->position + 1);
+    }
     if (r.reason != STOP_POSITION) {
         s->m->error = (struct error){0};
         return false;
@@ -333,20 +340,21 @@ static bool copy_at(struct shell *s, u64 position, u64 base, u8 *page)
 
 static void show_diff(struct shell *s, bool vmcb, u64 base)
 {
-    u64 last = 0, before = 0, here = shell_position(s);
+    struct exit_at last = {0}, before = {0};
+    u64 here = shell_position(s);
     u8 *pages = malloc(2 * PAGE_SIZE);
     if (pages == NULL || !last_exits(s, base, &last, &before)) {
         refuse(s, "there were not two exits by this %s", vmcb ? "VMCB" : "VMCS");
         free(pages);
         return;
     }
-    bool ok = copy_at(s, before + 1, base, pages) && copy_at(s, last + 1, base, pages + PAGE_SIZE);
+    bool ok = copy_at(s, &before, base, pages) && copy_at(s, &last, base, pages + PAGE_SIZE);
     (void)travel_to(s->m, here);
     struct field f;
     struct vmcb_row room;
     bool any = false;
     say(s, "%s %" PRIx64 ": the exit at %" PRIu64 " against the one at %" PRIu64 "\n", vmcb ? "VMCB" : "VMCS", base,
-        last, before);
+        last.position, before.position);
     for (unsigned i = 0; ok && field_number(vmcb, base, i, &f, &room); i++) {
         u64 a = load_le(pages + (f.at - base), f.size), b = load_le(pages + PAGE_SIZE + (f.at - base), f.size);
         char words[400];

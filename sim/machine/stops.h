@@ -42,6 +42,7 @@ struct stop_hit {
     u64 position; /* of the instruction that met it */
     u64 detail;   /* watched ranges: the physical address accessed; moments: vector or reason */
     bool write;
+    u64 seen; /* an event that was noted: machine->seen behind it; 0: none */
 };
 
 /* False with a line in *err: not RAM, or too many. Points are counted: added twice, removed twice. */

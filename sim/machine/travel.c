@@ -440,6 +440,16 @@ struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size)
 
 /* ---- The last stop point ---- */
 
+struct run_result travel_before_hit(struct machine *m, const struct stop_hit *hit)
+{
+    struct run_result r = travel_to(m, hit->position);
+    if (r.reason == STOP_POSITION && hit->seen != 0 && m->seen >= hit->seen) {
+        r = travel_step_back(m); /* a VM exit counts behind the instruction that made it */
+    }
+    stops_set_hit(m, hit);
+    return r;
+}
+
 struct run_result travel_back_to_stop(struct machine *m)
 {
     struct travel *t = m->travel;
@@ -460,12 +470,9 @@ struct run_result travel_back_to_stop(struct machine *m)
         }
         end = from;
     }
-    struct run_result there = travel_to(m, found ? hit.position : start);
+    struct run_result there = found ? travel_before_hit(m, &hit) : travel_to(m, start);
     if (there.reason != STOP_POSITION) {
         return there;
-    }
-    if (found) {
-        stops_set_hit(m, &hit);
     }
     return (struct run_result){.reason = found ? STOP_BREAK : STOP_NONE};
 }

@@ -53,6 +53,9 @@ struct run_result travel_writes(struct machine *m, spa_t spa, u64 size, travel_t
  * instruction that touched a watched range, or before a moment. stops_hit() says what. STOP_NONE when nothing
  * did since the first checkpoint; the machine is then where it was. */
 struct run_result travel_back_to_stop(struct machine *m);
+/* Go to just before a hit that is known. */
+struct stop_hit;
+struct run_result travel_before_hit(struct machine *m, const struct stop_hit *hit);
 
 /* Position of the first checkpoint, how many there are, and the bytes they take. */
 struct travel_figures {
