@@ -123,8 +123,12 @@ void gdb_hang_up(struct gdb *g)
         (void)close(g->fd);
         g->fd = -1;
     }
-    stops_clear(g->m);
-    g->point_count = 0;
+    while (g->point_count > 0) {
+        (void)stops_remove(g->m, &g->points[--g->point_count].point);
+    }
+    if (g->shell != NULL) {
+        shell_forget_points(g->shell);
+    }
 }
 
 /* The next byte; -1: closed, -2: interrupted, -3: none, and not waited for. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "debugger/debug.h"
+#include "machine/travel.h"
+
+#include <signal.h>
+
+bool debug_run(const struct debug_options *d, struct machine *m, bool may_write, struct run_result *result,
+               struct error *err)
+{
+    const struct shell_options options = {.files = d->files,
+                                          .file_count = d->file_count,
+                                          .commands = d->commands,
+                                          .command_count = d->command_count,
+                                          .batch = d->batch,
+                                          .no_rc = d->no_rc,
+                                          .may_write = may_write};
+    struct shell *s = shell_new(m, may_write);
+    if (!travel_start(m, &(struct travel_options){0}, err)) {
+        shell_free(s);
+        return false;
+    }
+    /* Only Ctrl-C is the guest's to feel; nobody is asked twice to end. */
+    (void)signal(SIGTERM, SIG_DFL);
+    (void)signal(SIGHUP, SIG_DFL);
+    *result = shell_run(s, &options);
+    shell_free(s);
+    return true;
+}
