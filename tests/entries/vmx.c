@@ -2,8 +2,6 @@
 /* Fuzzed entries of VMX. [SDM3 "VM Entries"], [SDM3 "VM Exits"] */
 #include "vmx_scenarios.h"
 
-#include "cpu/virt.h"
-
 /* ---- What is to be reached ---- */
 
 static const char CHECKS[] = "check", EXITS[] = "exit", ERRORS[] = "error", EXCEPTIONS[] = "exception", CRS[] = "cr",
@@ -216,7 +214,6 @@ static void open_vmx(void)
     whole = pick_model("max", CPU_FEATURE_VMX_INS_OUTS, CPU_FEATURE_COUNT);
     start_vmx(base);
     fit_controls();
-    virt_init(CPU);
     put_gates();
     put_tables();
     put(VMCS_GUEST_RIP, base == V86 ? AT_GUEST - 0x1000 : AT_GUEST);

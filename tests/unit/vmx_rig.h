@@ -7,6 +7,7 @@
 
 #include "cpu/flags.h"
 #include "cpu/msr.h"
+#include "cpu/virt.h"
 #undef TRY
 #include "cpu/vmx/vmx_priv.h"
 
@@ -131,6 +132,7 @@ static inline void start_vmx(enum base base)
         R.cpu.arch.efer = 0;
         cpu_update_mode(CPU);
     }
+    virt_init(CPU);
     R.cpu.arch.cr4 |= CR4_VMXE;
     R.cpu.arch.vmx = (struct vmx_arch){.on = true, .vmxon = AT_SHADOW + 0x1000, .current = AT_VMCS};
     vmcs_set_header(CPU, AT_VMCS, VMCS_AT_REVISION, VMCS_REVISION);
