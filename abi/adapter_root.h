@@ -28,12 +28,16 @@ struct adapter_boot {
 };
 
 #define ADAPTER_MESSAGE 0x0a52u /* type of the message */
+/* The port in VTL 2 that the root posts to, and its SINT there. */
+#define ADAPTER_PORT 1u
+#define ADAPTER_OWN_SINT 6u
 
 enum adapter_op {
     ADAPTER_MAP = 2,     /* purpose and page numbers -> status; pages are zeroed, the child's own */
-    ADAPTER_CONSOLE = 5, /* stream and bytes */
+    ADAPTER_CONSOLE = 5, /* stream and bytes; from the root: an event, typed bytes */
     ADAPTER_POWER = 6,   /* reason */
 };
+enum adapter_kind { ADAPTER_REQUEST, ADAPTER_ANSWER, ADAPTER_EVENT };
 enum adapter_status { ADAPTER_DONE = 0, ADAPTER_UNKNOWN = 2, ADAPTER_MALFORMED = 3, ADAPTER_DENIED = 4, ADAPTER_NO_MEMORY = 7 };
 enum adapter_stream { ADAPTER_STREAM_RING, ADAPTER_STREAM_EARLY, ADAPTER_STREAM_LOG };
 enum adapter_power { ADAPTER_POWER_OFF, ADAPTER_POWER_REBOOT, ADAPTER_POWER_SUSPEND, ADAPTER_POWER_CRASH };

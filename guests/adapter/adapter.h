@@ -19,11 +19,13 @@ u16 hv_install_intercept(u32 type, u32 access);
 u16 hv_protect(u64 gfn, u64 count); /* VTL 0 loses all rights */
 u16 hv_interrupt(u8 vector);        /* in VTL 0 */
 u16 hv_post(const struct adapter_message *m);
+bool hv_receive(struct adapter_message *m); /* false: none waits */
 void hv_yield(void);
 void hv_timer(u64 at); /* reference time; 0: off */
 u64 hv_time(void);     /* 100 ns */
 
-/* root.c: messages to the root */
+/* root.c: messages to the root and from it */
+void root_receive(void);
 void root_console(enum adapter_stream stream, const char *text, u32 count);
 void adapter_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void root_power(u32 reason);
@@ -83,6 +85,7 @@ void event_timer(void); /* STIMER0 has fired */
 
 /* console.c, store.c: rings */
 void console_notify(void);
+void console_type(const u8 *text, u32 count);
 void store_notify(void);
 
 #define XEN_CALL(number, sub, handler, made) i64 handler(u64 a, u64 b);

@@ -8,6 +8,7 @@
 
 #define ADAPTER_OS_ID 0x8300000000000000ull /* open source, Xen's type */
 #define TIMER_VECTOR 0x40u
+#define MESSAGE_VECTOR 0x41u
 #define PROTECT_LIST ((4096 - sizeof(struct hv_protection_input)) / 8)
 #define TO_VTL0 HV_INPUT_VTL_USE
 
@@ -15,6 +16,7 @@ u8 assist_page[4096] __attribute__((aligned(4096)));
 u64 guest_gpr[16];
 u64 vtl_return_stub;
 static u8 hypercall_page[4096] __attribute__((aligned(4096)));
+static u8 message_page[4096] __attribute__((aligned(4096)));
 static u8 input[4096] __attribute__((aligned(4096)));
 static u8 output[4096] __attribute__((aligned(4096)));
 
@@ -98,6 +100,20 @@ u16 hv_post(const struct adapter_message *m)
     return call(HV_CALL_PostMessage, 0);
 }
 
+bool hv_receive(struct adapter_message *m)
+{
+    struct hv_message *slot = (struct hv_message *)(void *)message_page + ADAPTER_OWN_SINT;
+    if (__atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) != ADAPTER_MESSAGE) {
+        return false;
+    }
+    memcpy(m, slot->payload, sizeof *m);
+    __atomic_store_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
+    if ((__atomic_load_n(&slot->flags, __ATOMIC_SEQ_CST) & HV_MESSAGE_FLAG_PENDING) != 0) {
+        wrmsr(HV_MSR_EOM, 0);
+    }
+    return true;
+}
+
 void hv_yield(void)
 {
     *(u64 *)(void *)input = 0;
@@ -129,8 +145,11 @@ void hyperv_init(void)
     wrmsr(HV_MSR_GUEST_OS_ID, ADAPTER_OS_ID);
     wrmsr(HV_MSR_HYPERCALL, address_of(hypercall_page) | HV_PAGE_MSR_ENABLE);
     wrmsr(HV_MSR_VP_ASSIST_PAGE, address_of(assist_page) | HV_PAGE_MSR_ENABLE);
+    wrmsr(HV_MSR_SIMP, address_of(message_page) | HV_PAGE_MSR_ENABLE);
+    wrmsr(HV_MSR_SINT0 + ADAPTER_OWN_SINT, MESSAGE_VECTOR);
     wrmsr(HV_MSR_SCONTROL, 1);
     interrupt_set(TIMER_VECTOR, event_timer);
+    interrupt_set(MESSAGE_VECTOR, root_receive);
     must("code page offsets", get(HV_INPUT_VTL_USE | 2, HV_REG_VSM_CODE_PAGE_OFFSETS, &offsets));
     vtl_return_stub = address_of(hypercall_page) + (offsets >> 12 & 0xfff);
     must("configuration", hv_set_own(HV_REG_VSM_PARTITION_CONFIG, HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID |

@@ -34,6 +34,17 @@ void root_console(enum adapter_stream stream, const char *text, u32 count)
     }
 }
 
+void root_receive(void)
+{
+    struct adapter_message m;
+    while (hv_receive(&m)) {
+        u32 n = m.header.length;
+        if (m.header.op == ADAPTER_CONSOLE && n > 0 && n <= ADAPTER_BODY) {
+            console_type(m.console.bytes, n - 1);
+        }
+    }
+}
+
 void root_power(u32 reason)
 {
     struct adapter_message m;

@@ -19,20 +19,23 @@
 #define FCR_ENABLE 0x1u
 #define FCR_CLEAR_RX 0x2u
 
-static bool has_input(const struct uart *u) { return u->head != u->tail; }
+bool uart_has_input(const struct uart *u) { return u->head != u->tail; }
+u8 uart_take(struct uart *u) { return u->input[u->tail++ % UART_FIFO]; }
 
-void uart_type(struct vm *vm, u8 c)
+bool uart_type(struct vm *vm, u8 c)
 {
     struct uart *u = &vm->uart;
-    if (u->head - u->tail < UART_FIFO) {
-        u->input[u->head++ % UART_FIFO] = c;
+    if (u->head - u->tail == UART_FIFO) {
+        return false;
     }
+    u->input[u->head++ % UART_FIFO] = c;
+    return true;
 }
 
 static u8 read_iir(struct uart *u)
 {
     u8 fifo = (u->fcr & FCR_ENABLE) != 0 ? 0xc0 : 0;
-    if ((u->ier & IER_RX) != 0 && has_input(u)) {
+    if ((u->ier & IER_RX) != 0 && uart_has_input(u)) {
         return fifo | IIR_RX;
     }
     if ((u->ier & IER_THRE) != 0 && u->thre_pending) {
@@ -59,7 +62,7 @@ static u8 uart_read(struct uart *u, unsigned reg)
         if (dlab) {
             return u->dll;
         }
-        return has_input(u) ? u->input[u->tail++ % UART_FIFO] : 0;
+        return uart_has_input(u) ? uart_take(u) : 0;
     case 1:
         return dlab ? u->dlm : u->ier;
     case 2:
@@ -69,7 +72,7 @@ static u8 uart_read(struct uart *u, unsigned reg)
     case 4:
         return u->mcr;
     case 5:
-        return (u8)(LSR_EMPTY | (has_input(u) ? LSR_DR : 0));
+        return (u8)(LSR_EMPTY | (uart_has_input(u) ? LSR_DR : 0));
     case 6:
         return read_msr(u);
     default:
@@ -86,7 +89,7 @@ static void uart_write(struct vm *vm, unsigned reg, u8 v)
         if (dlab) {
             u->dll = v;
         } else if ((u->mcr & MCR_LOOP) != 0) {
-            uart_type(vm, v);
+            (void)uart_type(vm, v);
         } else {
             console_output(vm, v);
             u->thre_pending = true;
