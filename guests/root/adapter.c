@@ -56,6 +56,23 @@ void adapter_disconnect(struct vm *vm)
     (void)hypercall(HV_CALL_DisconnectPort);
 }
 
+static bool post(const struct vm *vm, const struct adapter_message *m)
+{
+    struct hv_post_input *in = (void *)hypercall_input;
+    *in = (struct hv_post_input){.connection = port_of(vm), .type = ADAPTER_MESSAGE, .size = sizeof *m};
+    memcpy(in->payload, m, sizeof *m);
+    return hypercall(HV_CALL_PostMessage) == HV_SUCCESS;
+}
+
+bool adapter_control(struct vm *vm, u32 what)
+{
+    struct adapter_message m;
+    memset(&m, 0, sizeof m);
+    m.header = (struct adapter_header){.op = ADAPTER_CONTROL, .length = sizeof m.control};
+    m.control.what = what;
+    return post(vm, &m);
+}
+
 void adapter_flush_input(struct vm *vm)
 {
     struct uart *u = &vm->uart;
@@ -69,10 +86,7 @@ void adapter_flush_input(struct vm *vm)
             n++;
         }
         m.header = (struct adapter_header){.op = ADAPTER_CONSOLE, .kind = ADAPTER_EVENT, .length = (u16)(n + 1)};
-        struct hv_post_input *in = (void *)hypercall_input;
-        *in = (struct hv_post_input){.connection = port_of(vm), .type = ADAPTER_MESSAGE, .size = sizeof m};
-        memcpy(in->payload, &m, sizeof m);
-        if (hypercall(HV_CALL_PostMessage) != HV_SUCCESS) {
+        if (!post(vm, &m)) {
             return; /* later */
         }
         u->tail += n;
@@ -155,6 +169,9 @@ void adapter_message(const struct hv_message *message)
         for (u32 i = 1; i < m.header.length && i < ADAPTER_BODY; i++) {
             show(vm, m.console.bytes[i - 1]);
         }
+        break;
+    case ADAPTER_CONTROL:
+        console_note(vm, "the guest shuts down");
         break;
     case ADAPTER_POWER:
         power(vm, m.power.reason);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
+#include "abi/adapter_root.h"
 #include "guests/root/root.h"
 
 #define LINE 512
@@ -20,7 +21,7 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 9 /* with the end of the list */
+#define COMMANDS 10 /* with the end of the list */
 static const struct command commands[COMMANDS];
 
 static void show_console(struct vm *vm);
@@ -115,8 +116,8 @@ static void cmd_vm_create(char **words, u32 count)
     if (vm->kernel == NULL) {
         print("root: vm create %s: --kernel MODULE is needed\n", vm->name);
         vm->state = VM_FREE;
-    } else if (vm->adapter != NULL && (!pvh_is_kernel(vm->kernel) || vm->vps != 1)) {
-        print("root: vm create %s: --xen takes an ELF kernel with a PVH entry, and one VP\n", vm->name);
+    } else if (vm->adapter != NULL && !pvh_is_kernel(vm->kernel)) {
+        print("root: vm create %s: --xen takes an ELF kernel with a PVH entry\n", vm->name);
         vm->state = VM_FREE;
     }
 }
@@ -143,6 +144,14 @@ static void cmd_vm_stop(char **words, u32 count)
     struct vm *vm = named(words, count);
     if (vm != NULL && vm->state == VM_RUNNING) {
         console_vm_ended(vm, "stopped");
+    }
+}
+
+static void cmd_vm_shutdown(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && vm->state == VM_RUNNING && (vm->adapter == NULL || !adapter_control(vm, ADAPTER_POWER_OFF))) {
+        print("root: %s has no way to be asked; vm stop ends it\n", vm->name);
     }
 }
 
@@ -175,6 +184,7 @@ static const struct command commands[COMMANDS] = {
     {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
+    {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
     {"memory", NULL, cmd_memory, "what is free"},
     {"poweroff", NULL, cmd_poweroff, "the whole machine"},
@@ -364,6 +374,12 @@ static void show_console(struct vm *vm)
     } else if (*script == 0) {
         prompt();
     }
+}
+
+void console_note(struct vm *vm, const char *text)
+{
+    print("%sroot: %s: %s\n", at_line_start ? "" : "\n", vm->name, text);
+    at_line_start = true;
 }
 
 void console_vm_ended(struct vm *vm, const char *why)

@@ -133,6 +133,20 @@ static u8 cmos_read(u8 index)
     return in8(0x71);
 }
 
+static u32 from_bcd(u8 v) { return (v >> 4) * 10u + (v & 15u); }
+
+/* The machine's clock as firmware leaves it: BCD, 24 hours, UTC, this century. */
+u64 clock_seconds(void)
+{
+    static const u16 before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    u32 year = from_bcd(cmos_read(9));
+    u32 month = from_bcd(cmos_read(8));
+    u32 day = from_bcd(cmos_read(7));
+    bool leap = year % 4 == 0 && month > 2;
+    u64 days = 10957 + 365ull * year + (year + 3) / 4 + before[(month - 1) % 12] + day - 1 + (leap ? 1 : 0);
+    return days * 86400 + from_bcd(cmos_read(4)) * 3600ull + from_bcd(cmos_read(2)) * 60ull + from_bcd(cmos_read(0));
+}
+
 static u64 port_read(struct vm *vm, u16 port, u8 bytes)
 {
     if (port == 0x71) {

@@ -113,8 +113,11 @@ void adapter_disconnect(struct vm *vm);
 void adapter_message(const struct hv_message *message);
 /* What was typed at its console goes to the adapter as far as there is room. */
 void adapter_flush_input(struct vm *vm);
+/* Asks the guest to power off or reboot by itself. False: it is not there yet. */
+bool adapter_control(struct vm *vm, u32 what);
 
 /* port.c: a child's ports */
+u64 clock_seconds(void); /* since 1970 */
 void port_access(struct vm *vm, const struct hv_io_message *m);
 /* False: no room. */
 bool uart_type(struct vm *vm, u8 c);
@@ -126,6 +129,8 @@ extern struct vm *attached; /* whose console is shown and typed to */
 void console_output(struct vm *vm, u8 c);
 void console_poll(void);
 void console_start(const char *script);
+/* A line of the root's own about a child. */
+void console_note(struct vm *vm, const char *text);
 void console_vm_ended(struct vm *vm, const char *why);
 _Noreturn void machine_off(void);
 
