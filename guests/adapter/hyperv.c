@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The Hyper-V calls that the adapter makes, by the hypercall page; the pages, timer and interrupts of each VP in VTL 2. */
+#include "abi/hyperv/cpuid.h"
 #include "abi/hyperv/msr.h"
 #include "abi/hyperv/partition.h"
 #include "abi/hyperv/registers.h"
@@ -193,6 +194,11 @@ void hyperv_vp_init(void)
 void hyperv_init(void)
 {
     const u64 config = HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID | HV_VSM_CONFIG_INTERCEPT_PAGE;
+    u32 r[4];
+    cpuid(HV_CPUID_VENDOR, r);
+    if (r[1] != HV_VENDOR_EBX) {
+        die("adapter: no hypervisor with the Hv#1 interface");
+    }
     wrmsr(HV_MSR_GUEST_OS_ID, ADAPTER_OS_ID);
     wrmsr(HV_MSR_HYPERCALL, address_of(hypercall_page) | HV_PAGE_MSR_ENABLE);
     interrupt_set(TIMER_VECTOR, on_timer);

@@ -8,6 +8,7 @@
 #define EVENT_GP (1ull | 13ull << 16 | 1ull << 8)
 #define STATE_LMA 0x10u
 #define MSR_GS_BASE 0xc0000101u
+#define LEVEL_MARK 0x56544c3000000000ull
 #define TRIES 100
 
 struct adapter_boot *boot;
@@ -151,6 +152,9 @@ void guest_main(u32 magic, u32 block)
     domain_init();
     hyperv_start_others(other_main);
     vps[0].gpr[GPR_BX] = boot->start_info;
+    for (u32 i = GPR_R8; i < 16; i++) { /* free at the PVH entry: by these an observer sees that VTL 0 got VTL 2's registers */
+        vps[0].gpr[i] = LEVEL_MARK + i;
+    }
     vps[0].online = true;
     adapter_log("adapter: Xen 4.17 for domain %x, %lx bytes of memory, %x vCPU(s)\n", boot->domain, boot->memory, boot->vps);
     run_guest();
