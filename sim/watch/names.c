@@ -73,7 +73,7 @@ static void put_kind(FILE *out, const struct call_kind *k)
     } else {
         (void)snprintf(text, sizeof text, k->command != 0 ? "%s %u" : "%s", name, k->command);
     }
-    (void)fprintf(out, "%8llu %8llu  %-44s ", (unsigned long long)k->count,
+    (void)fprintf(out, "%8llu %8llu  %s", (unsigned long long)k->count,
                   (unsigned long long)(k->count != 0 ? k->counts / k->count : 0), text);
 }
 
@@ -89,10 +89,13 @@ void watch_print_calls(struct watch *w, FILE *out)
             }
             if (!any) {
                 (void)fprintf(out, "%s calls: how many, counts each, %s\n", watch_abi_name(order[o]),
-                              order[o] == WATCH_ABI_XEN ? "the Hyper-V calls that they became" : "by guests");
+                              order[o] == WATCH_ABI_XEN ? "the Hyper-V calls that they became" : "whoever made them");
                 any = true;
             }
             put_kind(out, k);
+            if (k->abi == WATCH_ABI_XEN || k->made_count != 0) {
+                (void)fprintf(out, ": ");
+            }
             for (u32 n = 0; n < k->made_count; n++) {
                 put_made(out, k->made[n].key);
                 (void)fprintf(out, " %llu%s", (unsigned long long)k->made[n].count, n + 1 < k->made_count ? ", " : "");
