@@ -7,7 +7,7 @@
 
 static bool is_vmx(const struct feature_info *f)
 {
-    return f->leaf >= MSR_IA32_VMX_BASIC && f->leaf <= MSR_IA32_VMX_PROCBASED_CTLS3;
+    return f->implemented && f->leaf >= MSR_IA32_VMX_BASIC && f->leaf <= MSR_IA32_VMX_PROCBASED_CTLS3;
 }
 
 static void start_with(enum cpu_feature feature, bool on)
