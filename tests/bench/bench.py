@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Figures, not tests: integer MIPS of a small loop and the CPU seconds of a stock boot, Vitrine against
+"""Figures, not tests: integer MIPS of a small loop, the CPU seconds of a stock boot, and the cost of an exit from a guest of
+KVM in the stock kernel, Vitrine against
 qemu-system-x86_64 -accel tcg (where it is installed) and, for the loop, the host itself. Runs are interleaved, so
 that a busy host hits all alike; medians are shown. CPU seconds are the child's user and system time.
 
-usage: bench.py [--build DIR] [--pairs N] [--no-boot]"""
+usage: bench.py [--build DIR] [--pairs N] [--no-boot] [--only loop|boot|exits]"""
 import argparse
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -97,21 +99,64 @@ def boot(vitrine, qemu, folder, pairs):
         print(f"  {name:10} {seconds:7.1f} CPU seconds")
 
 
+def exits(build, vitrine, qemu, folder, pairs):
+    """CPUID in a guest of KVM: out of it, through the kernel, back. Two runs, so that booting cancels out."""
+    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
+    modules = os.path.join(build, "tests/guests/media/modules-kvm")
+    if not os.path.exists(kernel) or not os.path.exists(modules):
+        print("exits: no kernel or no modules; scripts/fetch-inputs and the test guest.media make them")
+        return
+    extra = os.path.join(folder, "extra")
+    os.mkdir(extra)
+    shutil.copy(os.path.join(build, "tests/guests/small_vmm"), extra)
+    initrd = os.path.join(folder, "exits.cpio")
+    subprocess.run([os.path.join(ROOT, "tests/guests/make_initrd.sh"), initrd, os.path.join(ROOT, "tests/bench/exits_commands")],
+                   check=True, env={**os.environ, "MODULES": modules, "EXTRA": extra})
+    small, large = 1000, 51000
+    commands = {}
+    for count in (small, large):
+        common = ["-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet exits={count}", "-m", "256M"]
+        for cpu in ("intel", "amd"):
+            for engine in ("interp", "jit"):
+                commands[f"{engine} {cpu} {count}"] = [vitrine, "run", "--cpu", cpu, "--engine", engine, *common]
+        if qemu:
+            commands[f"qemu tcg svm {count}"] = [qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max,+svm", "-nographic", "-no-reboot",
+                                                 "-net", "none", *common]
+    positions = {}
+    for count in (small, large):
+        for cpu in ("intel", "amd"):
+            done = subprocess.run([*commands[f"jit {cpu} {count}"], "--hash"], stdin=subprocess.DEVNULL, capture_output=True, check=True)
+            found = re.search(r"position[ :=]*(\d+)", (done.stdout + done.stderr).decode("latin1"))
+            positions[cpu, count] = int(found.group(1)) if found else 0
+    times = interleave(commands, pairs, b"@@ VMM exits ok")
+    print("CPUID in a guest of KVM (stock kernel), an exit and the way back:")
+    for name in ("interp intel", "jit intel", "interp amd", "jit amd", "qemu tcg svm"):
+        if f"{name} {large}" in times:
+            ns = 1e9 * (times[f"{name} {large}"] - times[f"{name} {small}"]) / (large - small)
+            cpu = name.split()[-1]
+            counts = (positions[cpu, large] - positions[cpu, small]) / (large - small) if (cpu, large) in positions else None
+            print(f"  {name:14} {ns:9.0f} ns" + (f"   {counts:8.0f} instructions" if counts is not None else ""))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     ap.add_argument("--build", default=os.path.join(ROOT, "build/release"))
     ap.add_argument("--pairs", type=int, default=5)
     ap.add_argument("--boot-pairs", type=int, default=3)
     ap.add_argument("--no-boot", action="store_true")
+    ap.add_argument("--only", choices=("loop", "boot", "exits"))
     a = ap.parse_args()
     vitrine = os.path.join(a.build, "debugger/vitrine")
     qemu = shutil.which("qemu-system-x86_64")
     if not qemu:
         print("note: no qemu-system-x86_64 here; only Vitrine and the host are measured")
     with tempfile.TemporaryDirectory() as folder:
-        loop(vitrine, qemu, folder, a.pairs)
-        if not a.no_boot:
+        if a.only in (None, "loop"):
+            loop(vitrine, qemu, folder, a.pairs)
+        if a.only == "boot" or (a.only is None and not a.no_boot):
             boot(vitrine, qemu, folder, a.boot_pairs)
+        if a.only == "exits" or (a.only is None and not a.no_boot):
+            exits(a.build, vitrine, qemu, folder, a.boot_pairs)
 
 
 main()

@@ -111,7 +111,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     fw_cfg_add_file(fw, "etc/empty", file, 0);
     bus_reset(&b->bus, RESET_POWER);
     struct input in = {data, size};
-    for (unsigned i = 0; i < MAX_STEPS && in.pos < size; i++) {
+    for (unsigned i = 0; i < MAX_STEPS && in.n > 0; i++) {
         step(b, &in);
     }
     save_and_load(b);
