@@ -123,6 +123,9 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
                 break;
             }
             if ((mine && point_of_hit(s, &hit) == NULL) || !counts(s, &hit)) {
+                if (hit.point.kind != POINT_CODE && hit.point.kind != POINT_CODE_PHYSICAL) {
+                    stops_go_on(s->m);
+                }
                 if (step_cpu != STOPS_NO_CPU && s->m->set.cpu[step_cpu]->arch.activity == ACTIVITY_RUNNING) {
                     how = RAN_STEPPED; /* the step's own instruction met what is passed over */
                     break;
@@ -133,9 +136,14 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
             s->behind = hit.position == shell_position(s) && hit.point.kind != POINT_CODE &&
                         hit.point.kind != POINT_CODE_PHYSICAL;
             s->behind_hit = hit;
+            s->last_point = point_of_hit(s, &hit) != NULL ? point_of_hit(s, &hit)->number : 0;
             report_point(s, &hit);
             how = RAN_POINT;
             break;
+        }
+        if (r.reason == STOP_INTERRUPTED && s->interrupted != NULL && s->interrupted(s->interrupted_self)) {
+            stops_go_on(s->m);
+            continue;
         }
         if (r.reason == STOP_INTERRUPTED) {
             s->cpu = shell_next_cpu(s->m);
@@ -145,11 +153,14 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
             break;
         }
         if (is_passed(s, r)) {
+            stops_go_on(s->m);
             continue;
         }
         came_to_end(s, r);
         break;
     }
+    s->last_stop = how == RAN_POINT ? SHELL_STOP_POINT : how == RAN_INTERRUPTED ? SHELL_STOP_PAUSE
+                   : how == RAN_ENDED ? SHELL_STOP_END : SHELL_STOP_STEP;
     if (added) {
         (void)stops_remove(s->m, &point);
     }
@@ -306,6 +317,7 @@ static bool moved(struct shell *s, struct run_result r, unsigned cpu)
     s->behind = false;
     s->ended = s->has_end && shell_position(s) >= s->end_position;
     s->next_dis = 0;
+    s->last_stop = SHELL_STOP_STEP;
     if (r.reason == STOP_POSITION || r.reason == STOP_BREAK) {
         s->cpu = cpu;
         return true;
@@ -477,6 +489,7 @@ void cmd_reverse_continue(struct shell *s, const char *args)
         if (r.reason == STOP_NONE) {
             r = travel_to(s->m, travel_figures(s->m).first);
             if (arrived(s, r, shell_next_cpu(s->m))) {
+                s->last_stop = SHELL_STOP_BEGIN;
                 say(s, "This is where history begins.\n");
                 show_place(s);
             }
@@ -497,6 +510,8 @@ void cmd_reverse_continue(struct shell *s, const char *args)
                 continue;
             }
         }
+        s->last_stop = SHELL_STOP_POINT;
+        s->last_point = p != NULL ? p->number : 0;
         s->going_back = true;
         describe_hit(s, p, &hit);
         s->going_back = false;
