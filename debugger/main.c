@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "debugger/cli.h"
+#include "debugger/stack.h"
 
 #include "base/nearest.h"
 
@@ -26,6 +27,7 @@ static const struct command commands[] = {
     {"debug", cli_debug, "the same under a debugger (vitrine debug --help)"},
     {"replay", cli_replay, "run a recorded machine    (vitrine replay --help)"},
     {"trace", cli_trace, "look into a recording     (vitrine trace --help)"},
+    {"stack", cli_stack, "machines that ship with it (vitrine stack --help)"},
     {"cpu", cli_cpu, "list CPU models, features (vitrine cpu --help)"},
     {"completion", cli_completion, "what bash, zsh or fish need to complete all this"},
 };

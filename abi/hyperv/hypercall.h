@@ -47,6 +47,7 @@ enum hv_status {
     HV_NO_DATA = 0x1b,
     HV_INVALID_REGISTER_VALUE = 0x50,
     HV_INVALID_VTL_STATE = 0x51,
+    HV_VTL_ALREADY_ENABLED = 0x86,
 };
 
 struct hv_partition_input { /* Initialize, Finalize, Delete, ClearVirtualInterrupt */
@@ -111,14 +112,16 @@ struct hv_vp_input { /* DeleteVp, Get- and SetVpRegisters */
     uint8_t vtl, reserved[3];
 };
 
+struct hv_table {
+    uint16_t padding[3], limit;
+    uint64_t base;
+};
+
 union hv_register_value {
     uint64_t low;
     uint64_t words[2];
     struct hv_segment segment;
-    struct {
-        uint16_t padding[3], limit;
-        uint64_t base;
-    } table;
+    struct hv_table table;
 };
 _Static_assert(sizeof(union hv_register_value) == 16, "register value");
 
@@ -126,6 +129,26 @@ struct hv_set_register {
     uint32_t name, reserved0;
     uint64_t reserved1;
     union hv_register_value value;
+};
+
+struct hv_vp_context {
+    uint64_t rip, rsp, rflags;
+    struct hv_segment cs, ds, es, fs, gs, ss, tr, ldtr;
+    struct hv_table idtr, gdtr;
+    uint64_t efer, cr0, cr3, cr4, pat;
+};
+_Static_assert(sizeof(struct hv_vp_context) == 224, "initial VP context");
+
+struct hv_start_vp_input { /* EnableVpVtl, StartVirtualProcessor */
+    uint64_t partition;
+    uint32_t vp;
+    uint8_t vtl, reserved[3];
+    struct hv_vp_context context;
+};
+
+struct hv_apic_id_input { /* GetVpIndexFromApicId; ids follow */
+    uint64_t partition;
+    uint8_t vtl, reserved[7];
 };
 
 struct hv_translate_input {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The adapter: what its files offer each other. One VP; runs with interrupts off but where it asks for them. */
+/* The adapter: what its files offer each other. Runs with interrupts off but where it asks for them. */
 #ifndef GUESTS_ADAPTER_ADAPTER_H
 #define GUESTS_ADAPTER_ADAPTER_H
 
@@ -9,36 +9,75 @@
 
 extern struct adapter_boot *boot;
 
+/* What a virtual processor has in VTL 2, at its GS base, and what the guest told of it. Offsets of the first three are run.S's. */
+struct vp {
+    struct vp *self;
+    u64 gpr[16]; /* VTL 0's as it left them, in the encoding's order; RAX and RCX go back by the assist page */
+    u64 return_stub;
+    u32 index;
+    volatile bool ready;
+    u8 *assist, *input, *output, *messages;
+    /* The guest's vCPU of the same number. */
+    bool online, info_registered, initialised;
+    u8 vector;
+    volatile bool owed; /* an upcall that could not be delivered yet */
+    u8 *info; /* vcpu_info */
+    u8 *runstate[2]; /* in two pieces where it crosses a page */
+    u32 runstate_first;
+    u8 *time_copy;
+    u32 timer_port, debug_port;
+    bool wants_up, wants_down, wants_timer; /* asked by another VP; done when this one is kicked */
+    u64 timer_at;
+    u64 context[16]; /* vcpu_op initialise */
+};
+#define VP_MAX 16
+extern struct vp vps[VP_MAX];
+enum { GPR_AX, GPR_CX, GPR_DX, GPR_BX, GPR_SP, GPR_BP, GPR_SI, GPR_DI, GPR_R8, GPR_R9, GPR_R10 };
+static inline struct vp *self(void)
+{
+    struct vp *vp;
+    __asm__("mov %%gs:0, %0" : "=r"(vp));
+    return vp;
+}
+void vtl_run(void);
+
+/* main.c: one lock for everything that VPs have in common; not held while VTL 0 runs or the VP waits for an interrupt. */
+void lock(void);
+void unlock(void);
+
 /* hyperv.c: the calls that are really made. A status, all of them. */
-void hyperv_init(void);
-extern u8 assist_page[4096];
-u16 hv_get(u32 name, u64 *value); /* registers of VTL 0 */
+void hyperv_init(void);    /* partition */
+void hyperv_vp_init(void); /* each VP */
+void hyperv_start_others(void (*entry)(void));
+u16 hv_get(u32 name, u64 *value); /* registers of VTL 0 of this VP */
 u16 hv_set(u32 name, u64 value);
-u16 hv_set_own(u32 name, u64 value);
+u16 hv_set_segment(u32 name, struct hv_segment segment);
 u16 hv_install_intercept(u32 type, u32 access);
-u16 hv_protect(u64 gfn, u64 count); /* VTL 0 loses all rights */
-u16 hv_interrupt(u8 vector);        /* in VTL 0 */
+u16 hv_protect(u64 gfn, u64 count, u32 rights); /* of VTL 0 */
+u16 hv_interrupt(u32 vp, u32 type, u8 vector);  /* in VTL 0 */
+u16 hv_kick(u32 vp);                            /* VTL 2 there looks at what is wanted of it */
 u16 hv_post(const struct adapter_message *m);
+bool hv_receive(struct adapter_message *m); /* false: none waits */
 void hv_yield(void);
 void hv_timer(u64 at); /* reference time; 0: off */
 u64 hv_time(void);     /* 100 ns */
+u64 hv_runtime(void);
 
-/* root.c: messages to the root */
+/* root.c: messages to the root and from it */
+void root_receive(void);
 void root_console(enum adapter_stream stream, const char *text, u32 count);
 void adapter_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void root_power(u32 reason);
+void root_control_taken(void); /* the guest does what CONTROL asked for */
 /* A zeroed page at gfn. False: the root does not give one. */
 bool root_map(u64 gfn);
-
-/* VTL 0's registers as it left them; RAX and RCX go back by the assist page. In the encoding's order. */
-extern u64 guest_gpr[16];
-enum { GPR_AX, GPR_CX, GPR_DX, GPR_BX, GPR_SP, GPR_BP, GPR_SI, GPR_DI, GPR_R8, GPR_R9, GPR_R10 };
-extern u64 vtl_return_stub;
-void vtl_run(void);
 
 /* memory.c: VTL 0's memory. Addresses are looked up before they are touched. */
 void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0 */
 bool guest_add_frame(u64 gfn); /* false: no room */
+void guest_mask(u64 gfn, bool masked); /* a frame that the guest gave up, or has again */
+bool guest_is_masked(u64 gfn);
+u8 *guest_at(u64 gva); /* for writing; NULL: a fault */
 bool guest_get(u64 gva, void *to, u64 size);
 bool guest_put(u64 gva, const void *from, u64 size);
 
@@ -61,30 +100,34 @@ bool xen_cpuid(u32 leaf, u32 sub, u32 r[4]);
 bool xen_write_msr(u32 msr, u64 value);
 #define XEN_MSR_PAGE 0x40000200u
 
-/* domain.c: shared info, clock, parameters */
+/* domain.c, time.c, vcpu.c: shared info, clocks, vCPUs */
 extern u8 *shared_info;
-struct vcpu {
-    u8 *info; /* vcpu_info */
-    bool info_registered;
-    u8 *runstate;
-    u8 vector;
-};
-extern struct vcpu vcpu;
 void domain_init(void);
-void domain_write_time(void);
+void time_write(struct vp *vp);
+void time_init(void);
+void runstate_write(struct vp *vp);
+void vcpu_wanted(void); /* what other VPs asked of this one */
+static inline struct vp *vcpu_of(u64 index) { return index < boot->vps ? &vps[index] : NULL; }
 
 /* event.c */
 void event_init(void);
 void event_raise(u32 port);
-void event_set_vector(u8 vector);
-void event_timer(void); /* STIMER0 has fired */
+void event_set_vector(struct vp *vp, u8 vector);
+void event_interrupt(struct vp *vp);
+bool event_is_pending(u32 port);
+bool event_any(const struct vp *vp); /* an upcall waits */
 #define EVENT_STORE 1u
 #define EVENT_CONSOLE 2u
 
 /* console.c, store.c: rings */
 void console_notify(void);
+void console_type(const u8 *text, u32 count);
 void store_notify(void);
+void store_init(void);
+void store_set(const char *path, const char *value);
+void store_shutdown(const char *how); /* to control/shutdown */
 
+i64 xen_set_timer(u64 a, u64 b);
 #define XEN_CALL(number, sub, handler, made) i64 handler(u64 a, u64 b);
 #include "guests/adapter/calls.def"
 #undef XEN_CALL

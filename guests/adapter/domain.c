@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The domain: version, memory, parameters, clock, its one vCPU. [Xen public/version.h, memory.h, vcpu.h, hvm/params.h]
- * Left out: other vCPUs, ballooning, grant version 2, moving the shared info a second time. */
-#include "abi/hyperv/msr.h"
+/* The domain: version, memory, grant table, parameters. [Xen public/version.h, memory.h, hvm/params.h]
+ * Left out: grant version 2, ballooning beyond what the guest had at first. */
+#include "abi/hyperv/hypercall.h"
 #include "guests/adapter/adapter.h"
 
 #define FEATURES 0x2305u /* writable page tables, translated, callback vector, safe clock, memory nodes */
@@ -13,65 +13,28 @@
 #define PARAM_CONSOLE_EVENT 18
 #define SPACE_SHARED_INFO 0
 #define SPACE_GRANT 1
-
-#define INFO_TIME 32
-#define SHARED_WALL_CLOCK 3072
-#define TIME_STABLE 1u
+#define RIGHTS_ALL 0xfu
 
 static u8 own_shared_info[4096] __attribute__((aligned(4096)));
-static u8 own_runstate[48] __attribute__((aligned(64)));
 u8 *shared_info = own_shared_info;
-struct vcpu vcpu;
 static u64 params[PARAMS];
-static u8 *time_copy;
+static u64 given_up; /* pages */
 
 static i64 put(u64 gva, const void *from, u64 size) { return guest_put(gva, from, size) ? 0 : -XEN_EFAULT; }
 
 void domain_init(void)
 {
     memset(shared_info + 2560, 0xff, 512); /* all events masked */
-    vcpu.info = shared_info;
-    vcpu.runstate = own_runstate;
+    for (u32 i = 0; i < boot->vps; i++) {
+        vps[i].info = shared_info + 64ull * i;
+    }
     params[PARAM_STORE_PFN] = ADAPTER_STORE_AT >> PAGE_SHIFT;
     params[PARAM_STORE_EVENT] = EVENT_STORE;
     params[PARAM_CONSOLE_PFN] = ADAPTER_CONSOLE_AT >> PAGE_SHIFT;
     params[PARAM_CONSOLE_EVENT] = EVENT_CONSOLE;
     event_init();
-    domain_write_time();
-}
-
-static void fill_time(u8 *at)
-{
-    u64 hz = rdmsr(HV_MSR_TSC_FREQUENCY);
-    u64 scaled = 1000000000ull << 32;
-    i64 shift = 0;
-    while (scaled / hz >> 32 != 0) { /* the processor is slower than 1 GHz */
-        scaled >>= 1;
-        shift++;
-    }
-    u32 lo, hi;
-    u64 now = hv_time() * 100;
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-    u64 tsc = (u64)hi << 32 | lo;
-    u32 mul = (u32)(scaled / hz);
-    volatile u32 *version = (u32 *)(void *)at;
-    *version += 1;
-    __asm__ volatile("" : : : "memory");
-    memcpy(at + 8, &tsc, 8);
-    memcpy(at + 16, &now, 8);
-    memcpy(at + 24, &mul, 4);
-    at[28] = (u8)shift;
-    at[29] = TIME_STABLE;
-    __asm__ volatile("" : : : "memory");
-    *version += 1;
-}
-
-void domain_write_time(void)
-{
-    fill_time(vcpu.info + INFO_TIME);
-    if (time_copy != NULL) {
-        fill_time(time_copy);
-    }
+    store_init();
+    time_init();
 }
 
 /* xen_version */
@@ -133,10 +96,15 @@ i64 xen_current_reservation(u64 a, u64 b)
 {
     (void)a;
     (void)b;
-    return (i64)((boot->memory - ADAPTER_BYTES) >> PAGE_SHIFT);
+    return (i64)(((boot->memory - ADAPTER_BYTES) >> PAGE_SHIFT) - given_up);
 }
 
-i64 xen_maximum_reservation(u64 a, u64 b) { return xen_current_reservation(a, b); }
+i64 xen_maximum_reservation(u64 a, u64 b)
+{
+    (void)a;
+    (void)b;
+    return (i64)((boot->memory - ADAPTER_BYTES) >> PAGE_SHIFT);
+}
 
 i64 xen_maximum_gpfn(u64 a, u64 b)
 {
@@ -169,6 +137,81 @@ i64 xen_memory_map(u64 a, u64 b)
     map.count = 5;
     bool ok = guest_put(map.list, e, sizeof e) && guest_put(map.list + sizeof e, &last, sizeof last);
     return ok ? put(a, &map, sizeof map) : -XEN_EFAULT;
+}
+
+struct reservation {
+    u64 list, count;
+    u32 order, flags;
+    u16 domain;
+};
+
+/* Pages are closed to VTL 0 before the guest hears of it, and zeroed before it has them again. */
+static bool change_page(u64 gfn, bool give_up)
+{
+    if (gfn < 0x100 || gfn >= boot->memory >> PAGE_SHIFT || guest_is_masked(gfn) == give_up) {
+        return false;
+    }
+    if (give_up) {
+        if (guest_frame(gfn) == NULL || guest_frame(gfn) == shared_info || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
+            return false;
+        }
+        guest_mask(gfn, true);
+        given_up++;
+        return true;
+    }
+    memset(at_address(gfn << PAGE_SHIFT), 0, PAGE_SIZE);
+    guest_mask(gfn, false);
+    given_up--;
+    return hv_protect(gfn, 1, RIGHTS_ALL) == HV_SUCCESS;
+}
+
+/* The count of extents that were done. */
+static i64 change_reservation(u64 a, bool give_up)
+{
+    struct reservation r;
+    if (!guest_get(a, &r, sizeof r)) {
+        return -XEN_EFAULT;
+    }
+    if (r.domain != DOMID_SELF || r.order > 9) {
+        return r.order > 9 ? -XEN_EINVAL : -XEN_EPERM;
+    }
+    for (u64 i = 0; i < r.count; i++) {
+        u64 gfn;
+        if (!guest_get(r.list + 8 * i, &gfn, sizeof gfn)) {
+            return (i64)i;
+        }
+        for (u64 n = 0; n < 1ull << r.order; n++) {
+            if (!change_page(gfn + n, give_up)) {
+                return (i64)i;
+            }
+        }
+    }
+    return (i64)r.count;
+}
+
+i64 xen_decrease_reservation(u64 a, u64 b)
+{
+    (void)b;
+    return change_reservation(a, true);
+}
+
+i64 xen_populate_physmap(u64 a, u64 b)
+{
+    (void)b;
+    return change_reservation(a, false);
+}
+
+i64 xen_remove_from_physmap(u64 a, u64 b)
+{
+    struct {
+        u16 domain, padding[3];
+        u64 gfn;
+    } in;
+    (void)b;
+    if (!guest_get(a, &in, sizeof in)) {
+        return -XEN_EFAULT;
+    }
+    return in.domain != DOMID_SELF ? -XEN_EPERM : (change_page(in.gfn, true) ? 0 : -XEN_EINVAL);
 }
 
 static void *grant_frames[GRANT_FRAMES];
@@ -213,11 +256,11 @@ i64 xen_add_to_physmap(u64 a, u64 b)
         return 0;
     }
     memcpy(frame, shared_info, PAGE_SIZE);
-    if (vcpu.info == shared_info) {
-        vcpu.info = frame;
+    for (u32 i = 0; i < boot->vps; i++) {
+        vps[i].info = vps[i].info_registered ? vps[i].info : frame + 64ull * i;
     }
     shared_info = frame;
-    domain_write_time();
+    time_init();
     return 0;
 }
 
@@ -249,121 +292,6 @@ i64 xen_assist_enable(u64 a, u64 b)
 }
 
 i64 xen_assist_disable(u64 a, u64 b) { return xen_assist_enable(a, b); }
-
-/* vcpu_op: a is the vCPU */
-i64 xen_vcpu_is_up(u64 a, u64 b)
-{
-    (void)b;
-    return a == 0 ? 1 : -XEN_ENOENT;
-}
-
-static void fill_runstate(u8 *at)
-{
-    u64 now = hv_time() * 100;
-    memset(at, 0, 48);
-    memcpy(at + 16, &now, 8); /* running, since ever */
-}
-
-i64 xen_get_runstate(u64 a, u64 b)
-{
-    u8 state[48];
-    fill_runstate(state);
-    return a == 0 ? put(b, state, sizeof state) : -XEN_ENOENT;
-}
-
-i64 xen_register_runstate(u64 a, u64 b)
-{
-    u8 state[48];
-    u64 gva;
-    fill_runstate(state);
-    if (a != 0) {
-        return -XEN_ENOENT;
-    }
-    return guest_get(b, &gva, 8) ? put(gva, state, sizeof state) : -XEN_EFAULT;
-}
-
-i64 xen_stop_periodic(u64 a, u64 b)
-{
-    (void)b;
-    return a == 0 ? 0 : -XEN_ENOENT;
-}
-
-i64 xen_set_singleshot(u64 a, u64 b)
-{
-    struct {
-        u64 timeout;
-        u32 flags, padding;
-    } in;
-    if (a != 0) {
-        return -XEN_ENOENT;
-    }
-    if (!guest_get(b, &in, sizeof in)) {
-        return -XEN_EFAULT;
-    }
-    u64 at = (in.timeout + 99) / 100;
-    if ((in.flags & 1) != 0 && at <= hv_time()) {
-        return -XEN_ETIME;
-    }
-    hv_timer(at != 0 ? at : 1);
-    return 0;
-}
-
-i64 xen_stop_singleshot(u64 a, u64 b)
-{
-    (void)b;
-    hv_timer(0);
-    return a == 0 ? 0 : -XEN_ENOENT;
-}
-
-i64 xen_register_vcpu_info(u64 a, u64 b)
-{
-    struct {
-        u64 gfn;
-        u32 offset, padding;
-    } in;
-    if (a != 0) {
-        return -XEN_ENOENT;
-    }
-    if (!guest_get(b, &in, sizeof in)) {
-        return -XEN_EFAULT;
-    }
-    u8 *frame = guest_frame(in.gfn);
-    if (frame == NULL || in.offset > PAGE_SIZE - 64 || (in.offset & 7) != 0 || vcpu.info_registered) {
-        return -XEN_EINVAL;
-    }
-    memcpy(frame + in.offset, vcpu.info, 64);
-    vcpu.info = frame + in.offset;
-    vcpu.info_registered = true;
-    domain_write_time();
-    return 0;
-}
-
-i64 xen_register_time(u64 a, u64 b)
-{
-    (void)a;
-    (void)b;
-    return -XEN_ENOSYS; /* by a virtual address: Linux goes without */
-}
-
-/* sched_op */
-i64 xen_yield(u64 a, u64 b)
-{
-    (void)a;
-    (void)b;
-    hv_yield();
-    return 0;
-}
-
-i64 xen_shutdown(u64 a, u64 b)
-{
-    u32 reason;
-    (void)b;
-    if (!guest_get(a, &reason, 4)) {
-        return -XEN_EFAULT;
-    }
-    root_power(reason);
-    return 0;
-}
 
 /* hvm_op */
 struct param {
@@ -398,7 +326,9 @@ i64 xen_set_param(u64 a, u64 b)
     }
     params[0] = p.value;
     if (p.value >> 56 == 2) { /* a vector; delivered as an edge by the local APIC, not level-like as Xen does */
-        event_set_vector((u8)p.value);
+        for (u32 i = 0; i < boot->vps; i++) {
+            event_set_vector(&vps[i], (u8)p.value);
+        }
     }
     return 0;
 }
@@ -410,9 +340,15 @@ i64 xen_set_upcall_vector(u64 a, u64 b)
     if (!guest_get(a, in, 5)) {
         return -XEN_EFAULT;
     }
-    if (in[4] < 16 || in[0] != 0) {
+    u32 index;
+    memcpy(&index, in, sizeof index);
+    struct vp *vp = vcpu_of(index);
+    if (vp == NULL) {
+        return -XEN_ENOENT;
+    }
+    if (in[4] < 16) {
         return -XEN_EINVAL;
     }
-    event_set_vector(in[4]);
+    event_set_vector(vp, in[4]);
     return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Event channels of the 2-level kind. [Xen public/event_channel.h] The other end of an interdomain port is the adapter itself.
- * Left out: FIFO, ports between children, more than one vCPU. */
+ * Left out: FIFO, ports between children. */
 #include "guests/adapter/adapter.h"
 
 #define PORTS 1024u
@@ -9,10 +9,13 @@
 
 enum kind { CLOSED, UNBOUND, INTERDOMAIN, PIRQ, VIRQ, IPI };
 static struct {
-    u8 kind;
+    u8 kind, vcpu;
     u32 virq;
 } ports[PORTS];
-static u32 timer_port;
+
+#define VIRQ_TIMER 0u
+#define VIRQ_DEBUG 1u
+#define VIRQS 24u
 
 static u64 *word(u32 offset, u32 port) { return (u64 *)(void *)(shared_info + offset) + port / 64; }
 
@@ -23,34 +26,44 @@ static bool set_bit(u64 *at, u32 bit)
     return (__atomic_fetch_or(at, one, __ATOMIC_SEQ_CST) & one) == 0;
 }
 
+static bool get_bit(u64 *at, u32 bit) { return (__atomic_load_n(at, __ATOMIC_SEQ_CST) >> (bit % 64) & 1) != 0; }
+
+/* A vCPU whose local APIC is off takes none: owed until it does. */
+void event_interrupt(struct vp *vp)
+{
+    vp->owed = vp->vector != 0 && hv_interrupt(vp->index, 0, vp->vector) != HV_SUCCESS;
+}
+
 static void upcall(u32 port)
 {
-    if (!set_bit((u64 *)(void *)(vcpu.info + 8), port / 64)) {
+    struct vp *vp = &vps[ports[port].vcpu];
+    if (!set_bit((u64 *)(void *)(vp->info + 8), port / 64)) {
         return;
     }
-    if (__atomic_exchange_n(&vcpu.info[0], 1, __ATOMIC_SEQ_CST) == 0 && vcpu.vector != 0) {
-        (void)hv_interrupt(vcpu.vector);
+    if (__atomic_exchange_n(&vp->info[0], 1, __ATOMIC_SEQ_CST) == 0) {
+        event_interrupt(vp);
     }
 }
 
-static bool is_masked(u32 port) { return (__atomic_load_n(word(MASK, port), __ATOMIC_SEQ_CST) >> (port % 64) & 1) != 0; }
+bool event_is_pending(u32 port) { return port < PORTS && get_bit(word(PENDING, port), port); }
 
+bool event_any(const struct vp *vp) { return __atomic_load_n(&vp->info[0], __ATOMIC_SEQ_CST) != 0; }
+
+/* Pending, then mask, then selector, then upcall_pending, then the interrupt. */
 void event_raise(u32 port)
 {
-    if (port != 0 && set_bit(word(PENDING, port), port) && !is_masked(port)) {
+    if (port != 0 && set_bit(word(PENDING, port), port) && !get_bit(word(MASK, port), port)) {
         upcall(port);
     }
 }
 
-void event_set_vector(u8 vector)
+void event_set_vector(struct vp *vp, u8 vector)
 {
-    vcpu.vector = vector;
-    if (vcpu.info[0] != 0) {
-        (void)hv_interrupt(vector);
+    vp->vector = vector;
+    if (vp->info[0] != 0) {
+        event_interrupt(vp);
     }
 }
-
-void event_timer(void) { event_raise(timer_port); }
 
 void event_init(void)
 {
@@ -58,11 +71,12 @@ void event_init(void)
     ports[EVENT_CONSOLE].kind = INTERDOMAIN;
 }
 
-static u32 new_port(enum kind kind)
+static u32 new_port(enum kind kind, const struct vp *vp)
 {
     for (u32 i = EVENT_CONSOLE + 1; i < PORTS; i++) {
         if (ports[i].kind == CLOSED) {
             ports[i].kind = (u8)kind;
+            ports[i].vcpu = (u8)vp->index;
             ports[i].virq = 0;
             (void)__atomic_fetch_and(word(PENDING, i), ~(1ull << (i % 64)), __ATOMIC_SEQ_CST);
             return i;
@@ -83,18 +97,22 @@ i64 xen_bind_virq(u64 a, u64 b)
     if (!guest_get(a, in, sizeof in)) {
         return -XEN_EFAULT;
     }
-    if (in[1] != 0 || in[0] > 23) {
-        return in[1] != 0 ? -XEN_ENOENT : -XEN_EINVAL;
+    struct vp *vp = vcpu_of(in[1]);
+    if (vp == NULL || in[0] >= VIRQS) {
+        return vp == NULL ? -XEN_ENOENT : -XEN_EINVAL;
     }
-    if (in[0] == 0 && timer_port != 0) {
+    u32 *bound = in[0] == VIRQ_TIMER ? &vp->timer_port : (in[0] == VIRQ_DEBUG ? &vp->debug_port : NULL);
+    if (bound != NULL && *bound != 0) {
         return -XEN_EEXIST;
     }
-    in[2] = new_port(VIRQ);
+    in[2] = new_port(VIRQ, vp);
     if (in[2] == 0) {
         return -XEN_ENOSPC;
     }
     ports[in[2]].virq = in[0];
-    timer_port = in[0] == 0 ? in[2] : timer_port;
+    if (bound != NULL) {
+        *bound = in[2];
+    }
     return guest_put(a, in, sizeof in) ? 0 : -XEN_EFAULT;
 }
 
@@ -105,9 +123,10 @@ i64 xen_bind_ipi(u64 a, u64 b)
     if (!guest_get(a, in, sizeof in)) {
         return -XEN_EFAULT;
     }
-    in[1] = in[0] == 0 ? new_port(IPI) : 0;
+    const struct vp *vp = vcpu_of(in[0]);
+    in[1] = vp != NULL ? new_port(IPI, vp) : 0;
     if (in[1] == 0) {
-        return in[0] != 0 ? -XEN_ENOENT : -XEN_ENOSPC;
+        return vp == NULL ? -XEN_ENOENT : -XEN_ENOSPC;
     }
     return guest_put(a, in, sizeof in) ? 0 : -XEN_EFAULT;
 }
@@ -119,8 +138,20 @@ i64 xen_alloc_unbound(u64 a, u64 b)
     if (!guest_get(a, in, sizeof in)) {
         return -XEN_EFAULT;
     }
-    in[1] = new_port(UNBOUND);
+    in[1] = new_port(UNBOUND, &vps[0]);
     return in[1] == 0 ? -XEN_ENOSPC : (guest_put(a, in, sizeof in) ? 0 : -XEN_EFAULT);
+}
+
+static void close(u32 port)
+{
+    if (port > EVENT_CONSOLE) {
+        ports[port].kind = CLOSED;
+    }
+    for (u32 i = 0; i < boot->vps; i++) {
+        vps[i].timer_port = vps[i].timer_port == port ? 0 : vps[i].timer_port;
+        vps[i].debug_port = vps[i].debug_port == port ? 0 : vps[i].debug_port;
+    }
+    (void)__atomic_fetch_and(word(PENDING, port), ~(1ull << (port % 64)), __ATOMIC_SEQ_CST);
 }
 
 i64 xen_event_close(u64 a, u64 b)
@@ -130,12 +161,35 @@ i64 xen_event_close(u64 a, u64 b)
     if (!get_port(a, &port)) {
         return -XEN_EINVAL;
     }
-    if (port > EVENT_CONSOLE) {
-        ports[port].kind = CLOSED;
-    }
-    timer_port = port == timer_port ? 0 : timer_port;
-    (void)__atomic_fetch_and(word(PENDING, port), ~(1ull << (port % 64)), __ATOMIC_SEQ_CST);
+    close(port);
     return 0;
+}
+
+/* A kernel that another one starts finds all ports closed. */
+i64 xen_event_reset(u64 a, u64 b)
+{
+    u16 domain;
+    (void)b;
+    if (!guest_get(a, &domain, sizeof domain)) {
+        return -XEN_EFAULT;
+    }
+    if (domain != DOMID_SELF) {
+        return -XEN_EPERM;
+    }
+    for (u32 i = EVENT_CONSOLE + 1; i < PORTS; i++) {
+        if (ports[i].kind != CLOSED) {
+            close(i);
+        }
+    }
+    return 0;
+}
+
+/* Backends of this domain are the adapter, which offers no port of its own; other children are not reached. */
+i64 xen_bind_interdomain(u64 a, u64 b)
+{
+    u32 in[3];
+    (void)b;
+    return guest_get(a, in, sizeof in) ? -XEN_EINVAL : -XEN_EFAULT;
 }
 
 i64 xen_event_send(u64 a, u64 b)
@@ -168,7 +222,7 @@ i64 xen_event_status(u64 a, u64 b)
         return -XEN_EINVAL;
     }
     in[2] = ports[in[1]].kind;
-    in[3] = 0;
+    in[3] = ports[in[1]].vcpu;
     in[4] = ports[in[1]].virq;
     in[5] = ports[in[1]].kind == INTERDOMAIN ? in[1] : 0;
     return guest_put(a, in, sizeof in) ? 0 : -XEN_EFAULT;
@@ -181,7 +235,20 @@ i64 xen_bind_vcpu(u64 a, u64 b)
     if (!guest_get(a, in, sizeof in)) {
         return -XEN_EFAULT;
     }
-    return in[1] == 0 ? 0 : -XEN_ENOENT;
+    const struct vp *vp = vcpu_of(in[1]);
+    u32 port = in[0];
+    if (vp == NULL) {
+        return -XEN_ENOENT;
+    }
+    if (port == 0 || port >= PORTS || ports[port].kind == CLOSED || ports[port].kind == IPI ||
+        (ports[port].kind == VIRQ && ports[port].virq <= VIRQ_DEBUG)) {
+        return -XEN_EINVAL;
+    }
+    ports[port].vcpu = (u8)vp->index;
+    if (event_is_pending(port) && !get_bit(word(MASK, port), port)) {
+        upcall(port);
+    }
+    return 0;
 }
 
 i64 xen_event_unmask(u64 a, u64 b)

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The Hyper-V calls that the adapter makes, by the hypercall page; its SynIC timer; its assist page. */
+/* The Hyper-V calls that the adapter makes, by the hypercall page; the pages, timer and interrupts of each VP in VTL 2. */
+#include "abi/hyperv/cpuid.h"
 #include "abi/hyperv/msr.h"
 #include "abi/hyperv/partition.h"
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
+#include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
 
 #define ADAPTER_OS_ID 0x8300000000000000ull /* open source, Xen's type */
 #define TIMER_VECTOR 0x40u
+#define MESSAGE_VECTOR 0x41u
+#define KICK_VECTOR 0x42u
 #define PROTECT_LIST ((4096 - sizeof(struct hv_protection_input)) / 8)
 #define TO_VTL0 HV_INPUT_VTL_USE
+#define TO_VTL2 (HV_INPUT_VTL_USE | 2)
+#define STACK_BYTES 0x4000
 
-u8 assist_page[4096] __attribute__((aligned(4096)));
-u64 guest_gpr[16];
-u64 vtl_return_stub;
 static u8 hypercall_page[4096] __attribute__((aligned(4096)));
-static u8 input[4096] __attribute__((aligned(4096)));
-static u8 output[4096] __attribute__((aligned(4096)));
+static u8 pages[VP_MAX][4][4096] __attribute__((aligned(4096)));
+static u8 stacks[VP_MAX][STACK_BYTES] __attribute__((aligned(16)));
 
 static u16 call(enum hv_call_code code, u64 reps)
 {
     u64 result;
     u64 control = (u64)code | reps << HV_CONTROL_REPS_SHIFT;
-    register u64 out __asm__("r8") = address_of(output);
-    u64 in = address_of(input);
+    register u64 out __asm__("r8") = address_of(self()->output);
+    u64 in = address_of(self()->input);
     void *page = hypercall_page;
     __asm__ volatile("call *%4"
                      : "=a"(result), "+c"(control), "+d"(in), "+r"(out)
@@ -32,9 +35,22 @@ static u16 call(enum hv_call_code code, u64 reps)
     return (u16)result;
 }
 
+static u16 call_fast(enum hv_call_code code, u64 low, u64 high)
+{
+    u64 result;
+    u64 control = (u64)code | HV_CONTROL_FAST;
+    register u64 second __asm__("r8") = high;
+    void *page = hypercall_page;
+    __asm__ volatile("call *%4"
+                     : "=a"(result), "+c"(control), "+d"(low), "+r"(second)
+                     : "r"(page)
+                     : "memory", "cc", "r9", "r10", "r11");
+    return (u16)result;
+}
+
 static struct hv_vp_input *vp_input(u8 vtl)
 {
-    struct hv_vp_input *in = (void *)input;
+    struct hv_vp_input *in = (void *)self()->input;
     *in = (struct hv_vp_input){.partition = HV_PARTITION_SELF, .vp = HV_VP_SELF, .vtl = vtl};
     return in;
 }
@@ -43,36 +59,35 @@ static u16 get(u8 vtl, u32 name, u64 *value)
 {
     *(u32 *)(void *)(vp_input(vtl) + 1) = name;
     u16 status = call(HV_CALL_GetVpRegisters, 1);
-    *value = *(u64 *)(void *)output;
+    *value = *(u64 *)(void *)self()->output;
     return status;
 }
 
-static u16 set(u8 vtl, u32 name, u64 value)
+static u16 set(u8 vtl, u32 name, union hv_register_value value)
 {
     struct hv_set_register *e = (void *)(vp_input(vtl) + 1);
-    *e = (struct hv_set_register){.name = name, .value = {.low = value}};
+    *e = (struct hv_set_register){.name = name, .value = value};
     return call(HV_CALL_SetVpRegisters, 1);
 }
 
 u16 hv_get(u32 name, u64 *value) { return get(TO_VTL0, name, value); }
-u16 hv_set(u32 name, u64 value) { return set(TO_VTL0, name, value); }
-u16 hv_set_own(u32 name, u64 value) { return set(HV_INPUT_VTL_USE | 2, name, value); }
+u16 hv_set(u32 name, u64 value) { return set(TO_VTL0, name, (union hv_register_value){.words = {value, 0}}); }
+u16 hv_set_segment(u32 name, struct hv_segment s) { return set(TO_VTL0, name, (union hv_register_value){.segment = s}); }
 
 u16 hv_install_intercept(u32 type, u32 access)
 {
-    struct hv_intercept_input *in = (void *)input;
-    *in = (struct hv_intercept_input){HV_PARTITION_SELF, access, type, 0};
+    *(struct hv_intercept_input *)(void *)self()->input = (struct hv_intercept_input){HV_PARTITION_SELF, access, type, 0};
     return call(HV_CALL_InstallIntercept, 0);
 }
 
-u16 hv_protect(u64 gfn, u64 count)
+u16 hv_protect(u64 gfn, u64 count, u32 rights)
 {
     u16 status = HV_SUCCESS;
     while (count > 0 && status == HV_SUCCESS) {
         u64 n = min_u64(count, PROTECT_LIST);
-        struct hv_protection_input *in = (void *)input;
+        struct hv_protection_input *in = (void *)self()->input;
         u64 *list = (u64 *)(void *)(in + 1);
-        *in = (struct hv_protection_input){.partition = HV_PARTITION_SELF};
+        *in = (struct hv_protection_input){.partition = HV_PARTITION_SELF, .flags = rights};
         for (u64 i = 0; i < n; i++) {
             list[i] = gfn + i;
         }
@@ -83,28 +98,43 @@ u16 hv_protect(u64 gfn, u64 count)
     return status;
 }
 
-u16 hv_interrupt(u8 vector)
+u16 hv_interrupt(u32 vp, u32 type, u8 vector)
 {
-    struct hv_assert_input *in = (void *)input;
-    *in = (struct hv_assert_input){.partition = HV_PARTITION_SELF, .vector = vector};
+    *(struct hv_assert_input *)(void *)self()->input =
+        (struct hv_assert_input){.partition = HV_PARTITION_SELF, .control = type, .destination = vp, .vector = vector};
     return call(HV_CALL_AssertVirtualInterrupt, 0);
+}
+
+u16 hv_kick(u32 vp)
+{
+    return call_fast(HV_CALL_SendSyntheticClusterIpi, KICK_VECTOR | (u64)TO_VTL2 << 32, 1ull << vp);
 }
 
 u16 hv_post(const struct adapter_message *m)
 {
-    struct hv_post_input *in = (void *)input;
+    struct hv_post_input *in = (void *)self()->input;
     *in = (struct hv_post_input){.connection = boot->connection, .type = ADAPTER_MESSAGE, .size = sizeof *m};
     memcpy(in->payload, m, sizeof *m);
     return call(HV_CALL_PostMessage, 0);
 }
 
-void hv_yield(void)
+bool hv_receive(struct adapter_message *m)
 {
-    *(u64 *)(void *)input = 0;
-    (void)call(HV_CALL_NotifyLongSpinWait, 0);
+    struct hv_message *slot = (struct hv_message *)(void *)self()->messages + ADAPTER_OWN_SINT;
+    if (__atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) != ADAPTER_MESSAGE) {
+        return false;
+    }
+    memcpy(m, slot->payload, sizeof *m);
+    __atomic_store_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
+    if ((__atomic_load_n(&slot->flags, __ATOMIC_SEQ_CST) & HV_MESSAGE_FLAG_PENDING) != 0) {
+        wrmsr(HV_MSR_EOM, 0);
+    }
+    return true;
 }
 
+void hv_yield(void) { (void)call_fast(HV_CALL_NotifyLongSpinWait, 0, 0); }
 u64 hv_time(void) { return rdmsr(HV_MSR_TIME_REF_COUNT); }
+u64 hv_runtime(void) { return rdmsr(HV_MSR_VP_RUNTIME); }
 
 void hv_timer(u64 at)
 {
@@ -116,6 +146,28 @@ void hv_timer(u64 at)
     }
 }
 
+static void on_timer(void)
+{
+    lock();
+    event_raise(self()->timer_port);
+    runstate_write(self());
+    unlock();
+}
+
+static void on_message(void)
+{
+    lock();
+    root_receive();
+    unlock();
+}
+
+static void on_kick(void)
+{
+    lock();
+    vcpu_wanted();
+    unlock();
+}
+
 static void must(const char *what, u16 status)
 {
     if (status != HV_SUCCESS) {
@@ -123,19 +175,97 @@ static void must(const char *what, u16 status)
     }
 }
 
+void hyperv_vp_init(void)
+{
+    struct vp *vp = self();
+    vp->assist = pages[vp->index][0];
+    vp->input = pages[vp->index][1];
+    vp->output = pages[vp->index][2];
+    vp->messages = pages[vp->index][3];
+    wrmsr(HV_MSR_VP_ASSIST_PAGE, address_of(vp->assist) | HV_PAGE_MSR_ENABLE);
+    wrmsr(HV_MSR_SIMP, address_of(vp->messages) | HV_PAGE_MSR_ENABLE);
+    wrmsr(HV_MSR_SINT0 + ADAPTER_OWN_SINT, MESSAGE_VECTOR);
+    wrmsr(HV_MSR_SCONTROL, 1);
+    u64 offsets = 0;
+    must("code page offsets", get(TO_VTL2, HV_REG_VSM_CODE_PAGE_OFFSETS, &offsets));
+    vp->return_stub = address_of(hypercall_page) + (offsets >> 12 & 0xfff);
+}
+
 void hyperv_init(void)
 {
-    u64 offsets = 0;
+    const u64 config = HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID | HV_VSM_CONFIG_INTERCEPT_PAGE;
+    u32 r[4];
+    cpuid(HV_CPUID_VENDOR, r);
+    if (r[1] != HV_VENDOR_EBX) {
+        die("adapter: no hypervisor with the Hv#1 interface");
+    }
     wrmsr(HV_MSR_GUEST_OS_ID, ADAPTER_OS_ID);
     wrmsr(HV_MSR_HYPERCALL, address_of(hypercall_page) | HV_PAGE_MSR_ENABLE);
-    wrmsr(HV_MSR_VP_ASSIST_PAGE, address_of(assist_page) | HV_PAGE_MSR_ENABLE);
-    wrmsr(HV_MSR_SCONTROL, 1);
-    interrupt_set(TIMER_VECTOR, event_timer);
-    must("code page offsets", get(HV_INPUT_VTL_USE | 2, HV_REG_VSM_CODE_PAGE_OFFSETS, &offsets));
-    vtl_return_stub = address_of(hypercall_page) + (offsets >> 12 & 0xfff);
-    must("configuration", hv_set_own(HV_REG_VSM_PARTITION_CONFIG, HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID |
-                                                                      HV_VSM_CONFIG_INTERCEPT_PAGE));
+    interrupt_set(TIMER_VECTOR, on_timer);
+    interrupt_set(MESSAGE_VECTOR, on_message);
+    interrupt_set(KICK_VECTOR, on_kick);
+    hyperv_vp_init();
+    must("configuration", set(TO_VTL2, HV_REG_VSM_PARTITION_CONFIG, (union hv_register_value){.words = {config, 0}}));
     must("MSR intercept", hv_install_intercept(HV_INTERCEPT_MSR, HV_INTERCEPT_READ | HV_INTERCEPT_WRITE));
     must("hypercall intercept", hv_install_intercept(HV_INTERCEPT_HYPERCALL, HV_INTERCEPT_EXECUTE));
-    must("protection", hv_protect(ADAPTER_AT >> PAGE_SHIFT, ADAPTER_BYTES >> PAGE_SHIFT));
+    must("protection", hv_protect(ADAPTER_AT >> PAGE_SHIFT, ADAPTER_BYTES >> PAGE_SHIFT, 0));
+}
+
+static u64 read_cr(unsigned n)
+{
+    u64 v;
+    if (n == 0) {
+        __asm__("mov %%cr0, %0" : "=r"(v));
+    } else if (n == 3) {
+        __asm__("mov %%cr3, %0" : "=r"(v));
+    } else {
+        __asm__("mov %%cr4, %0" : "=r"(v));
+    }
+    return v;
+}
+
+/* As this VP runs now, but with a stack and a GS base of its own. */
+static struct hv_vp_context context_of(struct vp *vp, void (*entry)(void))
+{
+    const struct hv_segment code = {0, 0xffffffff, 0x08, 0xa09b};
+    const struct hv_segment data = {0, 0xffffffff, 0x10, 0xc093};
+    const struct hv_segment tr = {0, 0x67, 0, 0x8b};
+    const struct hv_segment ldtr = {0, 0, 0, 0x0082};
+    struct __attribute__((packed)) {
+        u16 limit;
+        u64 base;
+    } gdtr;
+    __asm__ volatile("sgdt %0" : "=m"(gdtr));
+    struct hv_vp_context x = {.rip = address_of((const void *)(uintptr_t)entry),
+                              .rsp = address_of(stacks[vp->index]) + STACK_BYTES - 8,
+                              .rflags = RFLAGS_ONE,
+                              .cs = code, .ds = data, .es = data, .fs = data, .gs = data, .ss = data, .tr = tr, .ldtr = ldtr,
+                              .efer = rdmsr(0xc0000080),
+                              .cr0 = read_cr(0),
+                              .cr3 = read_cr(3),
+                              .cr4 = read_cr(4),
+                              .pat = 0x0007040600070406ull};
+    x.gs.base = address_of(vp);
+    x.gdtr.limit = gdtr.limit;
+    x.gdtr.base = gdtr.base;
+    return x;
+}
+
+/* VTL 2 comes up on every VP before VTL 0 runs on any. */
+void hyperv_start_others(void (*entry)(void))
+{
+    for (u32 i = 1; i < boot->vps; i++) {
+        struct hv_apic_id_input *ids = (void *)self()->input;
+        *ids = (struct hv_apic_id_input){.partition = HV_PARTITION_SELF};
+        *(u32 *)(void *)(ids + 1) = i;
+        must("VP of a local APIC", call(HV_CALL_GetVpIndexFromApicId, 1));
+        u32 index = *(u32 *)(void *)self()->output;
+        struct hv_start_vp_input *in = (void *)self()->input;
+        *in = (struct hv_start_vp_input){HV_PARTITION_SELF, index, 2, {0}, context_of(&vps[i], entry)};
+        must("VTL 2 of a VP", call(HV_CALL_EnableVpVtl, 0));
+        must("start of a VP", call(HV_CALL_StartVirtualProcessor, 0));
+        while (!vps[i].ready) {
+            hv_yield();
+        }
+    }
 }

@@ -1,14 +1,32 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The adapter: a paravisor in VTL 2 that makes the guest in VTL 0 believe it runs on Xen. Entered by the root's loader with the boot
- * block's address; runs VTL 0 until an intercept or its own interrupt. */
+ * block's address; each VP runs VTL 0 until an intercept or an interrupt of its own. */
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
 #include "guests/adapter/adapter.h"
 
 #define EVENT_GP (1ull | 13ull << 16 | 1ull << 8)
 #define STATE_LMA 0x10u
+#define MSR_GS_BASE 0xc0000101u
+#define LEVEL_MARK 0x56544c3000000000ull
+#define TRIES 100
 
 struct adapter_boot *boot;
+struct vp vps[VP_MAX];
+static u32 locked;
+
+/* Whoever holds it may not be scheduled: give it the processor. */
+void lock(void)
+{
+    for (u32 i = 0; __atomic_exchange_n(&locked, 1, __ATOMIC_ACQUIRE) != 0; i++) {
+        __asm__ volatile("pause");
+        if (i % TRIES == TRIES - 1) {
+            hv_yield();
+        }
+    }
+}
+
+void unlock(void) { __atomic_store_n(&locked, 0, __ATOMIC_RELEASE); }
 
 static void advance(const struct hv_intercept_header *h, u32 length)
 {
@@ -19,13 +37,14 @@ static void advance(const struct hv_intercept_header *h, u32 length)
 static void on_cpuid(const struct hv_cpuid_message *m)
 {
     u32 r[4];
+    u64 *gpr = self()->gpr;
     if (!xen_cpuid((u32)m->rax, (u32)m->rcx, r)) {
         memset(r, 0, sizeof r);
     }
-    guest_gpr[GPR_AX] = r[0];
-    guest_gpr[GPR_BX] = r[1];
-    guest_gpr[GPR_CX] = r[2];
-    guest_gpr[GPR_DX] = r[3];
+    gpr[GPR_AX] = r[0];
+    gpr[GPR_BX] = r[1];
+    gpr[GPR_CX] = r[2];
+    gpr[GPR_DX] = r[3];
     advance(&m->header, 2);
 }
 
@@ -42,15 +61,16 @@ static void on_msr(const struct hv_msr_message *m)
 static void on_hypercall(const struct hv_hypercall_message *m)
 {
     i64 result = -XEN_EPERM;
-    const u64 *g = guest_gpr;
+    u64 *g = self()->gpr;
+    advance(&m->header, 3); /* before the call: one that stops this vCPU finds it behind the instruction */
+    self()->online = true;
     if ((m->header.state & 3) == 0 && (m->header.state & STATE_LMA) != 0) {
         const u64 args[5] = {g[GPR_DI], g[GPR_SI], g[GPR_DX], g[GPR_R10], g[GPR_R8]};
         result = xen_call(g[GPR_AX], args);
     } else if ((m->header.state & 3) == 0) {
         result = -XEN_ENOSYS; /* 32-bit callers: left out */
     }
-    guest_gpr[GPR_AX] = (u64)result;
-    advance(&m->header, 3);
+    g[GPR_AX] = (u64)result;
 }
 
 static void on_memory(const struct hv_memory_message *m)
@@ -61,8 +81,8 @@ static void on_memory(const struct hv_memory_message *m)
 
 static void intercept(void)
 {
-    static struct hv_message m;
-    memcpy(&m, assist_page + HV_ASSIST_MESSAGE, sizeof m);
+    struct hv_message m;
+    memcpy(&m, self()->assist + HV_ASSIST_MESSAGE, sizeof m);
     switch (m.type) {
     case HV_MESSAGE_CPUID:
         on_cpuid((const void *)m.payload);
@@ -84,26 +104,58 @@ static void intercept(void)
     }
 }
 
-void guest_main(u32 magic, u32 block)
+static _Noreturn void run_guest(void)
 {
-    boot = at_address(block);
-    if (magic != ADAPTER_MAGIC || boot->magic != ADAPTER_MAGIC || boot->version != ADAPTER_VERSION) {
-        die("adapter: no boot block of its version");
-    }
-    interrupt_init();
-    hyperv_init();
-    domain_init();
-    guest_gpr[GPR_BX] = boot->start_info;
-    adapter_log("adapter: Xen 4.17 for domain %x, %lx bytes of memory\n", boot->domain, boot->memory);
+    struct vp *vp = self();
     for (;;) {
-        memcpy(assist_page + HV_ASSIST_RETURN_RAX, &guest_gpr[GPR_AX], 8);
-        memcpy(assist_page + HV_ASSIST_RETURN_RCX, &guest_gpr[GPR_CX], 8);
+        memcpy(vp->assist + HV_ASSIST_RETURN_RAX, &vp->gpr[GPR_AX], 8);
+        memcpy(vp->assist + HV_ASSIST_RETURN_RCX, &vp->gpr[GPR_CX], 8);
         vtl_run();
         u32 reason;
-        memcpy(&reason, assist_page + HV_ASSIST_ENTRY_REASON, sizeof reason);
+        memcpy(&reason, vp->assist + HV_ASSIST_ENTRY_REASON, sizeof reason);
         if (reason == HV_VTL_ENTRY_INTERCEPT) {
+            lock();
             intercept();
+            unlock();
+        }
+        if (vp->owed) {
+            lock();
+            event_interrupt(vp);
+            unlock();
         }
         __asm__ volatile("sti; nop; nop; cli" : : : "memory"); /* its own interrupts */
     }
+}
+
+static void other_main(void)
+{
+    interrupt_load();
+    hyperv_vp_init();
+    (void)hv_set(HV_REG_INTERNAL_ACTIVITY, 1); /* VTL 0 waits for SIPI, or for vcpu_op up */
+    self()->ready = true;
+    run_guest();
+}
+
+void guest_main(u32 magic, u32 block)
+{
+    boot = at_address(block);
+    if (magic != ADAPTER_MAGIC || boot->magic != ADAPTER_MAGIC || boot->version != ADAPTER_VERSION || boot->vps > VP_MAX) {
+        die("adapter: no boot block of its version");
+    }
+    for (u32 i = 0; i < VP_MAX; i++) {
+        vps[i].self = &vps[i];
+        vps[i].index = i;
+    }
+    wrmsr(MSR_GS_BASE, address_of(&vps[0]));
+    interrupt_init();
+    hyperv_init();
+    domain_init();
+    hyperv_start_others(other_main);
+    vps[0].gpr[GPR_BX] = boot->start_info;
+    for (u32 i = GPR_R8; i < 16; i++) { /* free at the PVH entry: by these an observer sees that VTL 0 got VTL 2's registers */
+        vps[0].gpr[i] = LEVEL_MARK + i;
+    }
+    vps[0].online = true;
+    adapter_log("adapter: Xen 4.17 for domain %x, %lx bytes of memory, %x vCPU(s)\n", boot->domain, boot->memory, boot->vps);
+    run_guest();
 }

@@ -12,6 +12,7 @@
 #define WRITABLE 2u
 #define LARGE 0x80u
 
+static u64 masked[(1u << 20) / 64]; /* the guest has given these up; bit by frame of the first 4 GiB */
 static u64 added[ADDED_MAX];
 static u32 added_count;
 static u64 high_tables[HIGH_TABLES][512] __attribute__((aligned(4096)));
@@ -47,10 +48,18 @@ bool guest_add_frame(u64 gfn)
     return true;
 }
 
+bool guest_is_masked(u64 gfn) { return gfn < 1u << 20 && (masked[gfn / 64] >> (gfn % 64) & 1) != 0; }
+
+void guest_mask(u64 gfn, bool on)
+{
+    u64 bit = 1ull << (gfn % 64);
+    masked[gfn / 64] = on ? masked[gfn / 64] | bit : masked[gfn / 64] & ~bit;
+}
+
 void *guest_frame(u64 gfn)
 {
     bool known = gfn < boot->memory >> PAGE_SHIFT &&
-                 (gfn < ADAPTER_AT >> PAGE_SHIFT || gfn >= (ADAPTER_AT + ADAPTER_BYTES) >> PAGE_SHIFT);
+                 (gfn < ADAPTER_AT >> PAGE_SHIFT || gfn >= (ADAPTER_AT + ADAPTER_BYTES) >> PAGE_SHIFT) && !guest_is_masked(gfn);
     for (u32 i = 0; !known && i < added_count; i++) {
         known = added[i] == gfn;
     }
@@ -98,6 +107,12 @@ static bool copy(u64 gva, u8 *data, u64 size, bool write)
         size -= n;
     }
     return true;
+}
+
+u8 *guest_at(u64 gva)
+{
+    u64 cr3;
+    return hv_get(HV_REG_CR3, &cr3) == HV_SUCCESS ? walk(cr3, gva, true) : NULL;
 }
 
 bool guest_get(u64 gva, void *to, u64 size) { return copy(gva, to, size, false); }

@@ -34,6 +34,27 @@ void root_console(enum adapter_stream stream, const char *text, u32 count)
     }
 }
 
+void root_control_taken(void)
+{
+    struct adapter_message m;
+    memset(&m, 0, sizeof m);
+    (void)post(&m, ADAPTER_CONTROL, sizeof m.control);
+}
+
+void root_receive(void)
+{
+    struct adapter_message m;
+    while (hv_receive(&m)) {
+        u32 n = m.header.length;
+        if (m.header.op == ADAPTER_CONSOLE && n > 0 && n <= ADAPTER_BODY) {
+            console_type(m.console.bytes, n - 1);
+        } else if (m.header.op == ADAPTER_CONTROL && n == sizeof m.control) {
+            static const char *const words[] = {"poweroff", "reboot", "suspend"};
+            store_shutdown(m.control.what < ARRAY_LEN(words) ? words[m.control.what] : "poweroff");
+        }
+    }
+}
+
 void root_power(u32 reason)
 {
     struct adapter_message m;

@@ -5,11 +5,20 @@
 #define XEN_VERSION_MAJOR 4u
 #define XEN_VERSION_MINOR 17u
 #define CALLS 64u
+#define MULTICALL 13u
+#define SET_TIMER 15u
 
 struct row {
     u8 number, sub;
     xen_handler handler;
 };
+
+i64 xen_refused(u64 a, u64 b)
+{
+    (void)a;
+    (void)b;
+    return -XEN_ENOSYS;
+}
 
 static const struct row rows[] = {
 #define XEN_CALL(number, sub, handler, made) {number, sub, handler},
@@ -28,8 +37,33 @@ static u64 logged[CALLS]; /* a bit a command */
 /* memory_op has where to go on in the upper bits of its command. */
 static u32 command_of(u64 number, u64 first) { return number == 12 ? (u32)first & 0x3f : (u32)first; }
 
+/* Entries one by one, each with its result; none may be such a list itself. */
+static i64 multicall(u64 list, u64 count)
+{
+    struct {
+        u64 number, result, args[6];
+    } entry;
+    for (u64 i = 0; i < count; i++) {
+        u64 at = list + i * sizeof entry;
+        if (!guest_get(at, &entry, sizeof entry)) {
+            return -XEN_EFAULT;
+        }
+        entry.result = entry.number != MULTICALL ? (u64)xen_call(entry.number, entry.args) : (u64)-XEN_EINVAL;
+        if (!guest_put(at + 8, &entry.result, 8)) {
+            return -XEN_EFAULT;
+        }
+    }
+    return 0;
+}
+
 i64 xen_call(u64 number, const u64 args[5])
 {
+    if (number == MULTICALL) {
+        return multicall(args[0], args[1]);
+    }
+    if (number == SET_TIMER) {
+        return xen_set_timer(args[0], 0);
+    }
     u32 sub = command_of(number, args[0]);
     for (u32 i = 0; i < ARRAY_LEN(rows); i++) {
         if (rows[i].number == number && rows[i].sub == sub) {
@@ -69,6 +103,7 @@ bool xen_cpuid(u32 leaf, u32 sub, u32 r[4])
         return true;
     case 0x40000004: /* VP and domain ids, upcall vectors by the local APIC */
         r[0] = 1u << 3 | 1u << 4 | 1u << 6;
+        r[1] = self()->index;
         r[2] = boot->domain;
         return true;
     default:

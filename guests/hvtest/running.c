@@ -150,6 +150,9 @@ static void test_ports(void)
     check("port at no VP", create_port(PORT_MESSAGES, child, odd), HV_INVALID_VP_INDEX);
     check("port to oneself", create_port(PORT_MESSAGES, HV_PARTITION_SELF, messages), HV_INVALID_PARTITION_ID);
     check("port id of 25 bits", create_port(0x1000000, child, messages), HV_INVALID_PORT_ID);
+    *(struct hv_create_port_input *)(void *)hypercall_input =
+        (struct hv_create_port_input){.owner = child, .port = 5, .vtl = 2, .sender = HV_PARTITION_SELF, .info = messages};
+    check("port in a level that the owner has not", hypercall(HV_CALL_CreatePort), HV_INVALID_PARAMETER);
     check("message port", create_port(PORT_MESSAGES, child, messages), HV_SUCCESS);
     check("the same id", create_port(PORT_MESSAGES, child, messages), HV_INVALID_PORT_ID);
     check("event port", create_port(PORT_EVENTS, child, events), HV_SUCCESS);

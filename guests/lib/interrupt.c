@@ -22,6 +22,11 @@ void interrupt_init(void)
         u64 at = address_of(interrupt_stubs) + 16ull * i;
         idt[i] = (struct gate){(u16)at, 8, 0x8e00, (u16)(at >> 16), (u32)(at >> 32), 0};
     }
+    interrupt_load();
+}
+
+void interrupt_load(void)
+{
     struct {
         u16 limit;
         u64 base;

@@ -71,6 +71,7 @@ _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2))
 /* Called with interrupts off, after the local APIC's EOI. */
 typedef void (*interrupt_handler)(void);
 void interrupt_init(void);
+void interrupt_load(void); /* on the other processors */
 void interrupt_set(u8 vector, interrupt_handler handler);
 
 struct interrupt_frame {

@@ -13,28 +13,38 @@
 
 static u32 port_of(const struct vm *vm) { return PORT_BASE + (u32)(vm - vms); }
 
-u16 adapter_connect(struct vm *vm)
+/* A message port of `owner` in its level `vtl`, and the connection to it. */
+static u16 make_way(u64 owner, u32 port, u8 vtl, u32 sint, u64 sender, u32 connection, u8 sender_vtl)
 {
-    struct hv_create_port_input *port = (void *)hypercall_input;
-    *port = (struct hv_create_port_input){
-        .owner = HV_PARTITION_SELF,
-        .port = port_of(vm),
-        .minimum_vtl = 2,
-        .sender = vm->partition,
-        .info = {.kind = PORT_KIND_MESSAGE, .sint = ADAPTER_SINT, .vp = 0},
+    *(struct hv_create_port_input *)(void *)hypercall_input = (struct hv_create_port_input){
+        .owner = owner,
+        .port = port,
+        .vtl = vtl,
+        .minimum_vtl = sender_vtl,
+        .sender = sender,
+        .info = {.kind = PORT_KIND_MESSAGE, .sint = sint, .vp = 0},
     };
     u16 status = hypercall(HV_CALL_CreatePort);
     if (status != HV_SUCCESS) {
         return status;
     }
-    struct hv_connect_port_input *in = (void *)hypercall_input;
-    *in = (struct hv_connect_port_input){.sender = vm->partition,
-                                         .connection = ADAPTER_CONNECTION,
-                                         .vtl = 2,
-                                         .owner = HV_PARTITION_SELF,
-                                         .port = port_of(vm),
-                                         .kind = PORT_KIND_MESSAGE};
+    *(struct hv_connect_port_input *)(void *)hypercall_input =
+        (struct hv_connect_port_input){.sender = sender,
+                                       .connection = connection,
+                                       .vtl = sender_vtl,
+                                       .owner = owner,
+                                       .port = port,
+                                       .kind = PORT_KIND_MESSAGE};
     return hypercall(HV_CALL_ConnectPort);
+}
+
+u16 adapter_connect(struct vm *vm)
+{
+    u16 status = make_way(HV_PARTITION_SELF, port_of(vm), 0, ADAPTER_SINT, vm->partition, ADAPTER_CONNECTION, 2);
+    if (status != HV_SUCCESS) {
+        return status;
+    }
+    return make_way(vm->partition, ADAPTER_PORT, 2, ADAPTER_OWN_SINT, HV_PARTITION_SELF, port_of(vm), 0);
 }
 
 void adapter_disconnect(struct vm *vm)
@@ -42,6 +52,45 @@ void adapter_disconnect(struct vm *vm)
     struct hv_port_input *in = (void *)hypercall_input;
     *in = (struct hv_port_input){HV_PARTITION_SELF, port_of(vm), 0};
     (void)hypercall(HV_CALL_DeletePort);
+    *in = (struct hv_port_input){HV_PARTITION_SELF, port_of(vm), 0};
+    (void)hypercall(HV_CALL_DisconnectPort);
+}
+
+static bool post(const struct vm *vm, const struct adapter_message *m)
+{
+    struct hv_post_input *in = (void *)hypercall_input;
+    *in = (struct hv_post_input){.connection = port_of(vm), .type = ADAPTER_MESSAGE, .size = sizeof *m};
+    memcpy(in->payload, m, sizeof *m);
+    return hypercall(HV_CALL_PostMessage) == HV_SUCCESS;
+}
+
+bool adapter_control(struct vm *vm, u32 what)
+{
+    struct adapter_message m;
+    memset(&m, 0, sizeof m);
+    m.header = (struct adapter_header){.op = ADAPTER_CONTROL, .length = sizeof m.control};
+    m.control.what = what;
+    return post(vm, &m);
+}
+
+void adapter_flush_input(struct vm *vm)
+{
+    struct uart *u = &vm->uart;
+    while (uart_has_input(u)) {
+        struct adapter_message m;
+        u32 n = 0;
+        memset(&m, 0, sizeof m);
+        m.console.stream = ADAPTER_STREAM_RING;
+        while (n < sizeof m.console.bytes && u->tail + n != u->head) {
+            m.console.bytes[n] = u->input[(u->tail + n) % UART_FIFO];
+            n++;
+        }
+        m.header = (struct adapter_header){.op = ADAPTER_CONSOLE, .kind = ADAPTER_EVENT, .length = (u16)(n + 1)};
+        if (!post(vm, &m)) {
+            return; /* later */
+        }
+        u->tail += n;
+    }
 }
 
 /* The answer goes to the boot block, which VTL 2 polls. */
@@ -116,9 +165,13 @@ void adapter_message(const struct hv_message *message)
     vm->messages++;
     switch (m.header.op) {
     case ADAPTER_CONSOLE:
+        vm->has_console = vm->has_console || m.console.stream == ADAPTER_STREAM_RING;
         for (u32 i = 1; i < m.header.length && i < ADAPTER_BODY; i++) {
             show(vm, m.console.bytes[i - 1]);
         }
+        break;
+    case ADAPTER_CONTROL:
+        console_note(vm, "the guest shuts down");
         break;
     case ADAPTER_POWER:
         power(vm, m.power.reason);

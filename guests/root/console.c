@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
+#include "abi/adapter_root.h"
 #include "guests/root/root.h"
 
 #define LINE 512
@@ -12,6 +13,7 @@ static const char *script;
 static char line[LINE];
 static u32 line_length;
 static bool listening;
+static bool at_line_start = true; /* what the shown console has printed */
 
 struct command {
     const char *first, *second; /* words; second NULL: any */
@@ -19,8 +21,10 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 9 /* with the end of the list */
+#define COMMANDS 10 /* with the end of the list */
 static const struct command commands[COMMANDS];
+
+static void show_console(struct vm *vm);
 
 static void prompt(void)
 {
@@ -112,8 +116,8 @@ static void cmd_vm_create(char **words, u32 count)
     if (vm->kernel == NULL) {
         print("root: vm create %s: --kernel MODULE is needed\n", vm->name);
         vm->state = VM_FREE;
-    } else if (vm->adapter != NULL && (!pvh_is_kernel(vm->kernel) || vm->vps != 1)) {
-        print("root: vm create %s: --xen takes an ELF kernel with a PVH entry, and one VP\n", vm->name);
+    } else if (vm->adapter != NULL && !pvh_is_kernel(vm->kernel)) {
+        print("root: vm create %s: --xen takes an ELF kernel with a PVH entry\n", vm->name);
         vm->state = VM_FREE;
     }
 }
@@ -143,12 +147,20 @@ static void cmd_vm_stop(char **words, u32 count)
     }
 }
 
+static void cmd_vm_shutdown(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && vm->state == VM_RUNNING && (vm->adapter == NULL || !adapter_control(vm, ADAPTER_POWER_OFF))) {
+        print("root: %s has no way to be asked; vm stop ends it\n", vm->name);
+    }
+}
+
 static void cmd_vm_console(char **words, u32 count)
 {
     struct vm *vm = named(words, count);
     if (vm != NULL && vm->state == VM_RUNNING) {
         print("root: console of %s; Ctrl-] comes back\n", vm->name);
-        attached = vm;
+        show_console(vm);
     }
 }
 
@@ -172,6 +184,7 @@ static const struct command commands[COMMANDS] = {
     {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
+    {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
     {"memory", NULL, cmd_memory, "what is free"},
     {"poweroff", NULL, cmd_poweroff, "the whole machine"},
@@ -256,7 +269,7 @@ void console_start(const char *text)
  * prompt, or a child that has opened its port. */
 static void listen(void)
 {
-    bool wants = attached != NULL ? (attached->uart.ier & 1) != 0 : *script == 0;
+    bool wants = attached == NULL ? *script == 0 : (attached->uart.ier & 1) != 0 || attached->has_console;
     if (wants != listening) {
         listening = wants;
         serial_listen(wants);
@@ -275,35 +288,115 @@ void console_poll(void)
         if (attached == NULL) {
             key((char)c);
         } else if (c == DETACH) {
-            attached = NULL;
-            print("\n");
-            prompt();
+            show_console(NULL);
         } else {
-            uart_type(attached, (u8)c);
+            (void)uart_type(attached, (u8)c);
+        }
+    }
+    for (u32 i = 0; i < VM_MAX; i++) {
+        if (vms[i].state == VM_RUNNING && vms[i].adapter != NULL) {
+            adapter_flush_input(&vms[i]);
+        }
+    }
+}
+
+/* Output of the others comes line by line, behind their names, where a line of what is shown ends. */
+static void put_held(struct vm *vm)
+{
+    if (vm->held_count == 0) {
+        return;
+    }
+    bool start = true;
+    for (u32 i = 0; i < vm->held_count; i++) {
+        if (start) {
+            print("%s| ", vm->name);
+        }
+        serial_put((char)vm->held[i]);
+        start = vm->held[i] == '\n';
+    }
+    if (!start) {
+        print("\n");
+    }
+    vm->held_count = 0;
+}
+
+static bool ends_line(const struct vm *vm) { return vm->held_count > 0 && vm->held[vm->held_count - 1] == '\n'; }
+
+static void put_all_held(void)
+{
+    for (u32 i = 0; i < VM_MAX; i++) {
+        if (ends_line(&vms[i])) {
+            put_held(&vms[i]);
         }
     }
 }
 
 void console_output(struct vm *vm, u8 c)
 {
-    if (attached != vm) {
-        if (vm->at_line_start) {
-            print("%s| ", vm->name);
+    if (attached == vm) {
+        serial_put((char)c);
+        at_line_start = c == '\n';
+        if (at_line_start) {
+            put_all_held();
         }
-        vm->at_line_start = c == '\n';
+        return;
     }
-    serial_put((char)c);
+    vm->held[vm->held_count++] = c;
+    if (vm->held_count == HELD_BYTES || (c == '\n' && attached != NULL && at_line_start)) {
+        if (!at_line_start) {
+            print("\n");
+            at_line_start = true;
+        }
+        put_held(vm);
+    } else if (c == '\n' && attached == NULL && line_length == 0 && *script == 0) {
+        print("\r");
+        put_held(vm);
+        prompt();
+    }
+}
+
+/* NULL: the prompt. */
+static void show_console(struct vm *vm)
+{
+    if (vm == NULL) {
+        print("\n");
+        put_all_held();
+    }
+    attached = vm;
+    at_line_start = true;
+    if (vm != NULL) {
+        put_all_held();
+        for (u32 i = 0; i < vm->held_count; i++) { /* the line that it is in */
+            serial_put((char)vm->held[i]);
+            at_line_start = false;
+        }
+        vm->held_count = 0;
+    } else if (*script == 0) {
+        prompt();
+    }
+}
+
+void console_note(struct vm *vm, const char *text)
+{
+    print("%sroot: %s: %s\n", at_line_start ? "" : "\n", vm->name, text);
+    at_line_start = true;
 }
 
 void console_vm_ended(struct vm *vm, const char *why)
 {
     vm_destroy(vm);
-    print("\nroot: %s: %s; %lu intercepts\n", vm->name, why, vm->exits);
-    if (attached == vm) {
-        attached = NULL;
-        if (*script == 0) {
-            prompt();
+    if (attached != vm) {
+        if (attached != NULL && !at_line_start) {
+            print("\n");
         }
+        put_held(vm);
+    }
+    print("\nroot: %s: %s; %lu intercepts\n", vm->name, why, vm->exits);
+    at_line_start = true;
+    if (attached == vm) {
+        show_console(NULL);
+    } else if (attached == NULL && *script == 0) {
+        prompt();
     }
 }
 

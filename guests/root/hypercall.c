@@ -15,6 +15,7 @@ static u8 hypercall_page[4096] __attribute__((aligned(4096)));
 void hypercall_init(void)
 {
     u32 r[4];
+    cpuid(HV_CPUID_VENDOR, r);
     cpuid(HV_CPUID_INTERFACE, r);
     if (r[0] != HV_INTERFACE_HV1) {
         die("no hypervisor with the Hv#1 interface; this is the root partition's kernel, hv starts it");

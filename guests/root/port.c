@@ -19,20 +19,23 @@
 #define FCR_ENABLE 0x1u
 #define FCR_CLEAR_RX 0x2u
 
-static bool has_input(const struct uart *u) { return u->head != u->tail; }
+bool uart_has_input(const struct uart *u) { return u->head != u->tail; }
+u8 uart_take(struct uart *u) { return u->input[u->tail++ % UART_FIFO]; }
 
-void uart_type(struct vm *vm, u8 c)
+bool uart_type(struct vm *vm, u8 c)
 {
     struct uart *u = &vm->uart;
-    if (u->head - u->tail < UART_FIFO) {
-        u->input[u->head++ % UART_FIFO] = c;
+    if (u->head - u->tail == UART_FIFO) {
+        return false;
     }
+    u->input[u->head++ % UART_FIFO] = c;
+    return true;
 }
 
 static u8 read_iir(struct uart *u)
 {
     u8 fifo = (u->fcr & FCR_ENABLE) != 0 ? 0xc0 : 0;
-    if ((u->ier & IER_RX) != 0 && has_input(u)) {
+    if ((u->ier & IER_RX) != 0 && uart_has_input(u)) {
         return fifo | IIR_RX;
     }
     if ((u->ier & IER_THRE) != 0 && u->thre_pending) {
@@ -59,7 +62,7 @@ static u8 uart_read(struct uart *u, unsigned reg)
         if (dlab) {
             return u->dll;
         }
-        return has_input(u) ? u->input[u->tail++ % UART_FIFO] : 0;
+        return uart_has_input(u) ? uart_take(u) : 0;
     case 1:
         return dlab ? u->dlm : u->ier;
     case 2:
@@ -69,7 +72,7 @@ static u8 uart_read(struct uart *u, unsigned reg)
     case 4:
         return u->mcr;
     case 5:
-        return (u8)(LSR_EMPTY | (has_input(u) ? LSR_DR : 0));
+        return (u8)(LSR_EMPTY | (uart_has_input(u) ? LSR_DR : 0));
     case 6:
         return read_msr(u);
     default:
@@ -86,7 +89,7 @@ static void uart_write(struct vm *vm, unsigned reg, u8 v)
         if (dlab) {
             u->dll = v;
         } else if ((u->mcr & MCR_LOOP) != 0) {
-            uart_type(vm, v);
+            (void)uart_type(vm, v);
         } else {
             console_output(vm, v);
             u->thre_pending = true;
@@ -128,6 +131,20 @@ static u8 cmos_read(u8 index)
     }
     out8(0x70, index);
     return in8(0x71);
+}
+
+static u32 from_bcd(u8 v) { return (v >> 4) * 10u + (v & 15u); }
+
+/* The machine's clock as firmware leaves it: BCD, 24 hours, UTC, this century. */
+u64 clock_seconds(void)
+{
+    static const u16 before[12] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    u32 year = from_bcd(cmos_read(9));
+    u32 month = from_bcd(cmos_read(8));
+    u32 day = from_bcd(cmos_read(7));
+    bool leap = year % 4 == 0 && month > 2;
+    u64 days = 10957 + 365ull * year + (year + 3) / 4 + before[(month - 1) % 12] + day - 1 + (leap ? 1 : 0);
+    return days * 86400 + from_bcd(cmos_read(4)) * 3600ull + from_bcd(cmos_read(2)) * 60ull + from_bcd(cmos_read(0));
 }
 
 static u64 port_read(struct vm *vm, u16 port, u8 bytes)

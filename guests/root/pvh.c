@@ -115,13 +115,15 @@ static bool load_adapter(struct vm *vm, u64 *entry)
         memcpy(&s, i.data + h.phoff + n * sizeof s, sizeof s);
         ok = s.type != PT_LOAD || put_segment(vm, &i, s.offset, s.paddr, s.filesz, s.memsz);
     }
-    const struct adapter_boot boot = {.magic = ADAPTER_MAGIC,
+    struct adapter_boot boot = {.magic = ADAPTER_MAGIC,
                                       .version = ADAPTER_VERSION,
                                       .memory = vm->memory,
                                       .connection = ADAPTER_CONNECTION,
                                       .vps = vm->vps,
                                       .domain = 1,
+                                      .wall_seconds = clock_seconds(),
                                       .start_info = START_AT};
+    memcpy(boot.name, vm->name, sizeof boot.name);
     *entry = h.entry;
     return ok && i.low >= ADAPTER_AT && i.high <= ADAPTER_BOOT_AT && vm_write(vm, ADAPTER_BOOT_AT, &boot, sizeof boot);
 }

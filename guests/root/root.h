@@ -7,7 +7,7 @@
 #include "guests/lib/lib.h"
 
 /* boot.c: what hv handed over */
-#define MODULES_MAX 8
+#define MODULES_MAX 16
 struct module {
     u64 start, end;
     const char *text; /* file name and arguments */
@@ -58,6 +58,7 @@ bool message_poll(void);
 #define VM_TEXT 256
 #define UART_FIFO 256
 #define EXTRA_PAGES 64
+#define HELD_BYTES 2048
 enum vm_state { VM_FREE, VM_STOPPED, VM_RUNNING, VM_OFF };
 struct uart {
     u8 ier, fcr, lcr, mcr, scr, dll, dlm;
@@ -76,8 +77,10 @@ struct vm {
     u32 *pages; /* page number of each guest page */
     u64 page_count;
     struct uart uart;
+    bool has_console; /* the adapter's: the guest has opened it */
     u8 cmos_index;
-    bool at_line_start;
+    u8 held[HELD_BYTES]; /* output, while another console is shown */
+    u32 held_count;
     u64 exits, messages;
     u32 extra_count; /* pages above its memory */
     u64 extra_gfn[EXTRA_PAGES], extra_page[EXTRA_PAGES];
@@ -108,16 +111,26 @@ bool pvh_load(struct vm *vm, struct register_write *list, u32 *count, struct reg
 u16 adapter_connect(struct vm *vm);
 void adapter_disconnect(struct vm *vm);
 void adapter_message(const struct hv_message *message);
+/* What was typed at its console goes to the adapter as far as there is room. */
+void adapter_flush_input(struct vm *vm);
+/* Asks the guest to power off or reboot by itself. False: it is not there yet. */
+bool adapter_control(struct vm *vm, u32 what);
 
 /* port.c: a child's ports */
+u64 clock_seconds(void); /* since 1970 */
 void port_access(struct vm *vm, const struct hv_io_message *m);
-void uart_type(struct vm *vm, u8 c);
+/* False: no room. */
+bool uart_type(struct vm *vm, u8 c);
+bool uart_has_input(const struct uart *u);
+u8 uart_take(struct uart *u);
 
 /* console.c */
 extern struct vm *attached; /* whose console is shown and typed to */
 void console_output(struct vm *vm, u8 c);
 void console_poll(void);
 void console_start(const char *script);
+/* A line of the root's own about a child. */
+void console_note(struct vm *vm, const char *text);
 void console_vm_ended(struct vm *vm, const char *why);
 _Noreturn void machine_off(void);
 

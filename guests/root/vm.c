@@ -166,6 +166,8 @@ bool vm_start(struct vm *vm)
     vm->state = VM_OFF; /* what follows is undone by vm_destroy */
     vm->partition = 0;
     memset(&vm->uart, 0, sizeof vm->uart);
+    vm->has_console = false;
+    vm->held_count = 0;
     if (!take_pages(vm) || !(pvh ? pvh_load(vm, list, &count, upper, &upper_count) : linux_load(vm, list, &count)) ||
         !create_partition(vm) || !map_pages(vm) ||
         failed(vm, "set registers", set_registers(vm->partition, 0, list, count)) ||
@@ -177,7 +179,6 @@ bool vm_start(struct vm *vm)
         return false;
     }
     vm->state = VM_RUNNING;
-    vm->at_line_start = true;
     for (u32 i = 0; i < vm->vps; i++) {
         struct register_write go = {HV_REG_EXPLICIT_SUSPEND, {.low = 0}};
         (void)failed(vm, "start", set_registers(vm->partition, i, &go, 1));

@@ -6,8 +6,8 @@
 #include "hv/core/types.h"
 
 #define BOOT_RANGES 64
-#define BOOT_MODULES 8
-#define BOOT_TEXT 256
+#define BOOT_MODULES 16
+#define BOOT_TEXT 2048
 
 enum memory_type { MEMORY_RAM = 1, MEMORY_RESERVED = 2, MEMORY_ACPI = 3, MEMORY_NVS = 4, MEMORY_HV = 0x80 };
 

@@ -39,6 +39,7 @@ struct cpu {
     struct vp *first_vp;  /* VPs that live here, linked by vp->next_here */
     struct vp *turn;      /* of the children's, who ran last: the scheduler goes on behind it */
     struct vp *running_turn; /* whose slice it is */
+    bool slice_over;      /* whoever runs gives up the rest of its slice */
     bool root_had_its_slice; /* the others come first until one of theirs ends, too */
     u64 timer_armed;      /* TSC at which the physical timer fires, 0 not armed */
     volatile u32 work;    /* another processor changed something here: look again before entering */

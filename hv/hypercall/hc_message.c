@@ -21,7 +21,7 @@ u16 hc_create_port(const struct hypercall *c)
     if (status != HV_SUCCESS) {
         return status;
     }
-    return owner == sender ? (u16)HV_INVALID_PARTITION_ID : port_create(owner, in->port, sender, &in->info);
+    return owner == sender ? (u16)HV_INVALID_PARTITION_ID : port_create(owner, sender, in);
 }
 
 u16 hc_delete_port(const struct hypercall *c)
@@ -55,11 +55,11 @@ u16 hc_disconnect_port(const struct hypercall *c)
 u16 hc_post_message(const struct hypercall *c)
 {
     const struct hv_post_input *in = c->input;
-    return connection_post(c->caller, in->connection, in->type, in->payload, in->size);
+    return connection_post(c->vp, in->connection, in->type, in->payload, in->size);
 }
 
 u16 hc_signal_event(const struct hypercall *c)
 {
     const struct hv_signal_input *in = c->input;
-    return connection_signal(c->caller, in->connection, in->flag);
+    return connection_signal(c->vp, in->connection, in->flag);
 }

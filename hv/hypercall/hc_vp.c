@@ -144,7 +144,7 @@ static void set_suspend(struct vp *vp, u32 bit, bool on)
 }
 
 /* Bits that no guest may have, lest the processor refuse the state or hv be touched. */
-static bool is_valid(u32 name, u64 value)
+bool hc_is_register_valid(u32 name, u64 value)
 {
     switch (name) {
     case HV_REG_CR0:
@@ -175,7 +175,7 @@ u16 hc_set_registers(const struct hypercall *c)
     struct segment *s = segment(vp, e->name);
     struct segment *t = table(vp, e->name);
     vp_modify(vp);
-    if (p != NULL && is_valid(e->name, e->value.low)) {
+    if (p != NULL && hc_is_register_valid(e->name, e->value.low)) {
         *p = e->value.low;
     } else if (s != NULL) {
         *s = (struct segment){e->value.segment.base, e->value.segment.limit, e->value.segment.selector,
@@ -188,6 +188,9 @@ u16 hc_set_registers(const struct hypercall *c)
     } else if (e->name == HV_REG_INTERCEPT_SUSPEND && (e->value.low & 1) == 0) {
         vp->shadow = false;
         set_suspend(vp, VP_SUSPEND_INTERCEPT, false);
+    } else if (e->name == HV_REG_INTERNAL_ACTIVITY && (e->value.low & ~3ull) == 0) {
+        set_suspend(vp, VP_SUSPEND_STARTUP, (e->value.low & 1) != 0);
+        set_suspend(vp, VP_SUSPEND_HALT, (e->value.low & 2) != 0 && !vp_has_event(vp));
     } else if (e->name == HV_REG_PENDING_EVENT0) {
         u64 v = e->value.low;
         if ((v & 0xf) != 1) {
@@ -244,6 +247,9 @@ u16 hc_assert_interrupt(const struct hypercall *c)
     if (in->destination >= VP_MAX || p->vp[in->destination] == NULL) {
         return HV_INVALID_VP_INDEX;
     }
+    if (own && type <= LAPIC_LOWEST && !lapic_is_enabled(p->vp[in->destination])) {
+        return HV_INVALID_VP_STATE; /* it would be lost */
+    }
     lapic_deliver(p->vp[in->destination], (enum lapic_delivery)type, (u8)in->vector);
     return HV_SUCCESS;
 }
@@ -261,19 +267,25 @@ u16 hc_clear_interrupt(const struct hypercall *c)
 
 u16 hc_notify_spin(const struct hypercall *c)
 {
-    (void)c;
+    c->vp->cpu->slice_over = true; /* others first */
     return HV_SUCCESS;
 }
 
 u16 hc_send_ipi(const struct hypercall *c)
 {
     const struct hv_ipi_input *in = c->input;
-    if (in->vector < 16 || in->vector > 0xff || in->vtl != 0) {
+    u8 vtl = (in->vtl & HV_INPUT_VTL_USE) != 0 ? in->vtl & 0xf : c->vp->vtl;
+    if (in->vector < 16 || in->vector > 0xff || (in->vtl != 0 && (in->vtl & HV_INPUT_VTL_USE) == 0) ||
+        (vtl != 0 && vtl != 2)) {
         return HV_INVALID_PARAMETER;
     }
+    if (vtl > c->vp->vtl) {
+        return HV_ACCESS_DENIED;
+    }
     for (u32 i = 0; i < VP_MAX; i++) {
-        if ((in->vps & BIT(i)) != 0 && c->caller->vp[i] != NULL) {
-            lapic_deliver(c->caller->vp[i], LAPIC_FIXED, (u8)in->vector);
+        struct vp *vp = (in->vps & BIT(i)) != 0 ? c->caller->vp[i] : NULL;
+        if (vp != NULL) {
+            lapic_deliver(vtl != 0 ? vp->other : vp, LAPIC_FIXED, (u8)in->vector);
         }
     }
     return HV_SUCCESS;

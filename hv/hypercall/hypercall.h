@@ -25,6 +25,9 @@ u16 hc_find_active_child(const struct hypercall *c, u64 id, struct partition **o
 /* And one of its VPs, suspended; or VTL 2 and its own VP. `vtl` is the INPUT_VTL byte. */
 u16 hc_find_vp(const struct hypercall *c, u64 id, u32 index, u8 vtl, struct vp **out);
 
+/* May a guest have this value in the register? */
+bool hc_is_register_valid(u32 name, u64 value);
+
 #define HYPERCALL(code, name, kind, fast, header, element, output, privilege, handler)                       \
     u16 hc_##handler(const struct hypercall *c);
 #include "abi/hyperv/hypercall.def"

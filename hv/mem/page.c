@@ -155,6 +155,9 @@ bool page_give(u64 pfn, struct partition *to, u64 gfn)
     if (!is_with_root(pfn) || !slat_unmap(root_partition, pfn)) {
         return false;
     }
+#ifdef HV_INJECT_SHARING /* hv_sharing.elf, which shows that the tracker sees it: the giver keeps its access */
+    (void)slat_map(root_partition, pfn, pfn, SLAT_RWX, SLAT_WB);
+#endif
     p->state = PAGE_PRIVATE;
     p->owner = to->index;
     p->gfn = (u32)gfn;

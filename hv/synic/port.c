@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Ports and connections. Left out: monitor and doorbell ports, VTLs of ports. [TLFS "Inter-Partition Communication"] */
+/* Ports and connections. Left out: monitor and doorbell ports. [TLFS "Inter-Partition Communication"] */
 #include "hv/synic/port.h"
 
 #include "abi/hyperv/hypercall.h"
@@ -45,11 +45,16 @@ static u16 check_info(const struct partition *owner, const struct hv_port_info *
     return HV_SUCCESS;
 }
 
-u16 port_create(struct partition *owner, u32 id, struct partition *sender, const struct hv_port_info *info)
+u16 port_create(struct partition *owner, struct partition *sender, const struct hv_create_port_input *in)
 {
+    const struct hv_port_info *info = &in->info;
+    u32 id = in->port;
     u16 status = check_info(owner, info);
     if (status != HV_SUCCESS) {
         return status;
+    }
+    if ((in->vtl != 0 && (in->vtl != 2 || !owner->has_vtl2)) || in->minimum_vtl > 2) {
+        return HV_INVALID_PARAMETER;
     }
     if ((id & ID_RESERVED) != 0 || find_port(owner, id) != NULL) {
         return HV_INVALID_PORT_ID;
@@ -69,6 +74,8 @@ u16 port_create(struct partition *owner, u32 id, struct partition *sender, const
                           .id = id,
                           .sender = sender,
                           .sint = (u8)info->sint,
+                          .vtl = in->vtl,
+                          .minimum_vtl = in->minimum_vtl,
                           .vp = info->vp,
                           .flag_base = info->flag_base,
                           .flag_count = info->flag_count,
@@ -76,11 +83,13 @@ u16 port_create(struct partition *owner, u32 id, struct partition *sender, const
     return HV_SUCCESS;
 }
 
+static struct vp *level_of(struct vp *vp, u8 vtl) { return vp != NULL && vtl != 0 ? vp->other : vp; }
+
 /* A message of this port that still waits goes with it. */
 static void unqueue(struct partition *p, const struct port *port)
 {
     for (u32 v = 0; v < VP_MAX; v++) {
-        struct vp *vp = p->vp[v];
+        struct vp *vp = level_of(p->vp[v], port->vtl);
         for (unsigned s = 0; vp != NULL && s < HV_SINTS; s++) {
             struct message_node **link = &vp->synic.queue[s];
             while (*link != NULL) {
@@ -160,30 +169,34 @@ u16 connection_drop(struct partition *sender, u32 id)
 static struct vp *target(struct partition *owner, const struct port *port)
 {
     if (port->vp != HV_VP_ANY) {
-        return owner->vp[port->vp];
+        return level_of(owner->vp[port->vp], port->vtl);
     }
     for (u32 i = 0; i < VP_MAX; i++) {
-        if (owner->vp[i] != NULL && synic_accepts(owner->vp[i])) {
-            return owner->vp[i];
+        struct vp *vp = level_of(owner->vp[i], port->vtl);
+        if (vp != NULL && synic_accepts(vp)) {
+            return vp;
         }
     }
     return NULL;
 }
 
-static u16 find_target(struct partition *sender, u32 id, u32 kind, struct connection **c, struct vp **vp)
+static u16 find_target(const struct vp *sender, u32 id, u32 kind, struct connection **c, struct vp **vp)
 {
-    *c = find_connection(sender, id);
+    *c = find_connection(sender->partition, id);
     if (*c == NULL) {
         return HV_INVALID_CONNECTION_ID;
     }
     if ((*c)->port == NULL || (*c)->port->kind != kind || (*c)->owner->state != HV_PARTITION_ACTIVE) {
         return HV_INVALID_PORT_ID;
     }
+    if (sender->partition->has_vtl2 && sender->vtl < (*c)->port->minimum_vtl) {
+        return HV_ACCESS_DENIED;
+    }
     *vp = target((*c)->owner, (*c)->port);
     return *vp != NULL && synic_accepts(*vp) ? HV_SUCCESS : HV_INVALID_SYNIC_STATE;
 }
 
-u16 connection_post(struct partition *sender, u32 id, u32 type, const void *payload, u32 size)
+u16 connection_post(const struct vp *sender, u32 id, u32 type, const void *payload, u32 size)
 {
     struct connection *c;
     struct vp *vp;
@@ -206,7 +219,7 @@ u16 connection_post(struct partition *sender, u32 id, u32 type, const void *payl
     return HV_INSUFFICIENT_BUFFERS;
 }
 
-u16 connection_signal(struct partition *sender, u32 id, u16 flag)
+u16 connection_signal(const struct vp *sender, u32 id, u16 flag)
 {
     struct connection *c;
     struct vp *vp;

@@ -16,6 +16,7 @@ struct port {
     struct partition *sender; /* who may connect */
     bool connected;
     u8 sint;
+    u8 vtl, minimum_vtl; /* whose SynIC it is; who may use it */
     u32 vp; /* HV_ANY_VP or an index */
     u16 flag_base, flag_count;
     struct message_node *buffers; /* a page of the owner's pool */
@@ -28,15 +29,15 @@ struct connection {
     struct port *port;       /* NULL: deleted */
 };
 
-struct hv_port_info;
+struct hv_create_port_input;
 
 /* Statuses of the hypercall interface. */
-u16 port_create(struct partition *owner, u32 id, struct partition *sender, const struct hv_port_info *info);
+u16 port_create(struct partition *owner, struct partition *sender, const struct hv_create_port_input *in);
 u16 port_delete(struct partition *owner, u32 id);
 u16 connection_make(struct partition *sender, u32 id, struct partition *owner, u32 port, u32 kind);
 u16 connection_drop(struct partition *sender, u32 id);
-u16 connection_post(struct partition *sender, u32 id, u32 type, const void *payload, u32 size);
-u16 connection_signal(struct partition *sender, u32 id, u16 flag);
+u16 connection_post(const struct vp *sender, u32 id, u32 type, const void *payload, u32 size);
+u16 connection_signal(const struct vp *sender, u32 id, u16 flag);
 void port_drop_all(struct partition *p);
 
 #endif

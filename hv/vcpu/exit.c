@@ -70,7 +70,7 @@ static void exit_cpuid(struct vp *vp, struct hv_exit *exit)
 static void exit_hlt(struct vp *vp, struct hv_exit *exit)
 {
     vp_advance(vp, exit->length);
-    if (lapic_pending(vp) < 0 && vp->lapic.extint == 0 && !vp->nmi_pending) {
+    if (!vp_has_event(vp)) {
         vp->suspend |= VP_SUSPEND_HALT;
     }
 }

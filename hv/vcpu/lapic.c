@@ -75,10 +75,12 @@ int lapic_pending(const struct vp *vp)
     return vector >= 0 && ((u32)vector & 0xf0) > (processor_priority(l) & 0xf0) ? vector : -1;
 }
 
+bool lapic_is_enabled(const struct vp *vp) { return (vp->lapic.spurious & SPURIOUS_ENABLE) != 0; }
+
 void lapic_assert(struct vp *vp, u8 vector, bool auto_eoi)
 {
     struct lapic *l = &vp->lapic;
-    if (vector < 16 || (l->spurious & SPURIOUS_ENABLE) == 0) {
+    if (vector < 16 || !lapic_is_enabled(vp)) {
         return;
     }
     u32 bit = 1u << (vector % 32);

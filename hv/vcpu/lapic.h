@@ -27,6 +27,8 @@ void lapic_assert(struct vp *vp, u8 vector, bool auto_eoi);
 int lapic_pending(const struct vp *vp);
 /* It is delivered. */
 void lapic_accept(struct vp *vp, u8 vector);
+/* By software: else it takes no fixed interrupts. */
+bool lapic_is_enabled(const struct vp *vp);
 void lapic_eoi(struct vp *vp);
 /* Delivers what is due; returns the TSC of the next, 0 none. */
 u64 lapic_timer_poll(struct vp *vp, u64 now);

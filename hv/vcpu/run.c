@@ -46,6 +46,18 @@ static u64 poll_timers(struct cpu *c)
     return next;
 }
 
+/* SIPIs from other processors. */
+static void startup_poll(struct cpu *c)
+{
+    for (struct vp *vp = c->first_vp; vp != NULL; vp = vp->next_here) {
+        if (vp->sipi != 0) {
+            u8 vector = (u8)vp->sipi;
+            vp->sipi = 0;
+            vp_startup(vp, vector);
+        }
+    }
+}
+
 static struct vp *root_here(struct cpu *c)
 {
     struct vp *vp = c->first_vp;
@@ -72,10 +84,16 @@ static struct vp *next_in_turn(struct cpu *c)
     return NULL;
 }
 
+/* Trust levels take turns within their VP's slice. */
+static struct vp *active_level(struct vp *vp)
+{
+    return vp != NULL && (vp->suspend & VP_SUSPEND_VTL) != 0 && vp->other != NULL ? vp->other : vp;
+}
+
 static struct vp *choose(struct cpu *c, bool slice_over)
 {
     struct vp *root = root_here(c);
-    struct vp *now = c->running_turn;
+    struct vp *now = active_level(c->running_turn);
     if (root == NULL || (slice_over && now != root)) {
         c->root_had_its_slice = false;
     } else if (slice_over) {
@@ -151,7 +169,7 @@ static void run(struct cpu *c, struct vp *vp, u64 next_timer, u64 slice_end)
     }
     spin_lock(&hv_lock);
     exit_handle(vp, &exit);
-    if ((vp->suspend & (VP_SUSPEND_EXPLICIT | VP_SUSPEND_INTERCEPT)) != 0) {
+    if ((vp->suspend & (VP_SUSPEND_EXPLICIT | VP_SUSPEND_INTERCEPT | VP_SUSPEND_STARTUP)) != 0) {
         vp_fetch(vp);
     }
 }
@@ -169,10 +187,13 @@ _Noreturn void cpu_loop(void)
         __atomic_store_n(&c->work, 0, __ATOMIC_SEQ_CST);
         external_deliver();
         u64 next_timer = poll_timers(c);
+        startup_poll(c);
         vtl_poll(c);
         u64 now = insn_rdtsc();
-        struct vp *vp = choose(c, now >= slice_end);
-        if (vp != c->running_turn || now >= slice_end) {
+        bool over = now >= slice_end || c->slice_over;
+        struct vp *vp = choose(c, over);
+        if (vp != active_level(c->running_turn) || over) {
+            c->slice_over = false;
             slice_end = now + tsc_hz / SLICES_PER_SECOND;
         }
         c->running_turn = vp;

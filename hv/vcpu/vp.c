@@ -52,6 +52,11 @@ void vp_reset(struct vp *vp)
 
 void vp_startup(struct vp *vp, u8 vector)
 {
+    if (!vp->saved && vp->cpu != this_cpu()) {
+        vp->sipi = 0x100 | vector;
+        cpu_kick(vp->cpu);
+        return;
+    }
     vp_fetch(vp);
     vp_reset(vp);
     vp->r.segment[SEG_CS] = real_segment((u16)(vector << 8), vp->r.segment[SEG_CS].attributes);
@@ -112,7 +117,10 @@ struct vp *vp_create(struct partition *p, u32 index)
         upper->vtl = 2;
         upper->other = vp;
         vp->other = upper;
-        vp->suspend |= VP_SUSPEND_VTL; /* the highest runs first */
+        /* The highest that is enabled runs first; on all but the first VP VTL 2 enables itself. */
+        upper->vtl_enabled = index == 0;
+        upper->suspend &= ~(u32)VP_SUSPEND_STARTUP;
+        (index == 0 ? vp : upper)->suspend |= VP_SUSPEND_VTL;
     }
     p->vp[index] = vp;
     return vp;
@@ -183,6 +191,8 @@ void vp_wake(struct vp *vp)
 }
 
 u64 vp_privileges(const struct vp *vp) { return vp->other != NULL && vp->vtl == 0 ? 0 : vp->partition->privileges; }
+
+bool vp_has_event(const struct vp *vp) { return lapic_pending(vp) >= 0 || vp->lapic.extint != 0 || vp->nmi_pending; }
 
 bool vp_is_runnable(const struct vp *vp) { return vp->suspend == 0 && !vp->partition->stopped; }
 

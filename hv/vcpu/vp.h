@@ -52,6 +52,8 @@ struct vp {
     struct vp *next_here;
     u32 index;
     u8 vtl;
+    bool vtl_enabled; /* this level exists for the guest */
+    u16 sipi; /* 100h + vector of one that its processor has to carry out, 0 none */
     struct vp *other; /* the same VP's other trust level, NULL none */
     u32 suspend; /* enum vp_suspend */
     u64 gpr[16];
@@ -91,6 +93,8 @@ void vp_inject_exception(struct vp *vp, u8 vector, bool has_error, u32 error);
 void vp_wake(struct vp *vp);
 /* What this trust level may. */
 u64 vp_privileges(const struct vp *vp);
+/* Something for the guest waits, whether it may come now or not. */
+bool vp_has_event(const struct vp *vp);
 bool vp_is_runnable(const struct vp *vp);
 /* Fills vp->event and vp->want_window before an entry. */
 void vp_choose_event(struct vp *vp);

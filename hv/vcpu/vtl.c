@@ -141,7 +141,10 @@ bool vtl_return(struct vp *vp, const struct hv_exit *exit)
 void vtl_poll(struct cpu *c)
 {
     for (struct vp *vp = c->first_vp; vp != NULL; vp = vp->next_here) {
-        if (vp->vtl == 2 && (vp->suspend & VP_SUSPEND_VTL) != 0 && lapic_pending(vp) >= 0) {
+        /* While the parent answers an intercept of VTL 0, general registers are its to write. */
+        bool waits = vp->vtl == 2 && (vp->suspend & VP_SUSPEND_VTL) != 0 && lapic_pending(vp) >= 0 &&
+                     (vp->other->suspend & (VP_SUSPEND_INTERCEPT | VP_SUSPEND_EXPLICIT)) == 0;
+        if (waits) {
             enter(vp->other, HV_VTL_ENTRY_INTERRUPT);
         }
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Virtual trust levels: VTL 0, the guest, and VTL 2, which handles its intercepts, as two sets of private state of one VP, of
- * which one is active. [TLFS "Virtual Secure Mode"] Left out: VTL 1, VTL 2 on other VPs than 0, secure interrupts (VINA),
+ * which one is active. [TLFS "Virtual Secure Mode"] Left out: VTL 1, secure interrupts (VINA),
  * register page, return actions. */
 #ifndef HV_VCPU_VTL_H
 #define HV_VCPU_VTL_H

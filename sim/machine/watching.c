@@ -122,6 +122,8 @@ static enum watch_cause cause_of(const struct cpu *cpu)
             return WATCH_CAUSE_ENTRY;
         case EXIT_CPUID:
             return WATCH_CAUSE_CPUID;
+        case EXIT_WRMSR:
+            return WATCH_CAUSE_MSR_WRITE;
         default:
             return WATCH_CAUSE_OTHER;
         }
@@ -133,6 +135,8 @@ static enum watch_cause cause_of(const struct cpu *cpu)
         return WATCH_CAUSE_ENTRY;
     case SVM_EXIT_CPUID:
         return WATCH_CAUSE_CPUID;
+    case SVM_EXIT_MSR:
+        return cpu->exit.qualification == 1 ? WATCH_CAUSE_MSR_WRITE : WATCH_CAUSE_OTHER;
     default:
         return WATCH_CAUSE_OTHER;
     }

@@ -4,8 +4,13 @@
  * be told several. Of several the caller's registers decide, as far as they can.
  *
  * A hypercall is over when the same virtual processor is entered again. One made by another guest on the
- * same processor in between is its child: a call that a guest hypervisor passes on. Left out: calls by
+ * same processor in between is its child: a call that a guest hypervisor passes on. A synthetic MSR that such a
+ * guest writes counts like a call. Left out: calls by
  * other means than VMCALL and VMMCALL, and which guests stay away for good. */
+#include "abi/hyperv/hypercall.h"
+#include "abi/hyperv/msr.h"
+#include "abi/hyperv/vsm.h"
+#include "base/bits.h"
 #include "trace/events.h"
 #include "watch/watch_priv.h"
 
@@ -86,6 +91,73 @@ static void arguments(enum watch_abi abi, const struct watch_exit *x, u64 arg[3]
     }
 }
 
+/* Does a call of this processor's running guest belong to an open one? Another level of the same guest: if it is the same
+ * virtual processor. Another guest: if one runs the other. */
+static bool belongs(const struct watch *w, const struct open_call *call, const struct cpu_watch *c)
+{
+    const struct control *of = &w->controls[call->control];
+    if (call->is_cpuid) {
+        return false;
+    }
+    if (watch_partition(w, of->guest) == watch_partition(w, c->guest)) {
+        return of->peer != 0 && of->peer == c->control;
+    }
+    return watch_is_related(w, of->guest, c->guest);
+}
+
+static void add_child(struct watch *w, unsigned cpu, u32 key)
+{
+    struct cpu_watch *c = &w->cpu[cpu];
+    for (unsigned i = 0; i < c->depth; i++) {
+        struct open_call *call = &c->calls[i];
+        if (!belongs(w, call, c)) {
+            continue;
+        }
+        call->children += key < CALL_MSR ? 1 : 0;
+        if (key != 0 && call->made_count < CALL_MADE) {
+            call->made[call->made_count++] = key;
+        }
+    }
+}
+
+/* Reads and writes of VTL 0's registers: the pointer's page tables, the way back. */
+static bool is_plumbing(u32 key) { return key == HV_CALL_GetVpRegisters || key == HV_CALL_SetVpRegisters; }
+
+static void count_kind(struct watch *w, const struct open_call *call, u64 counts)
+{
+    struct call_kind *k = NULL;
+    u32 command = call->abi == WATCH_ABI_XEN ? call->command & (call->number == 12 ? 0x3f : ~0u) : 0;
+    bool has_command = call->abi == WATCH_ABI_XEN && call->number != 13 && call->number != 15;
+    command = has_command ? command : 0;
+    for (u32 i = 0; i < w->kind_count && k == NULL; i++) {
+        struct call_kind *at = &w->kinds[i];
+        k = at->abi == call->abi && at->number == call->number && at->command == command ? at : NULL;
+    }
+    if (k == NULL) {
+        if (w->kind_count == WATCH_KINDS) {
+            return;
+        }
+        k = &w->kinds[w->kind_count++];
+        *k = (struct call_kind){.abi = (u8)call->abi, .number = (u32)call->number, .command = command};
+    }
+    bool alone = true;
+    k->count++;
+    k->counts += counts;
+    for (u32 i = 0; i < call->made_count; i++) {
+        u32 n = 0;
+        alone = alone && is_plumbing(call->made[i]);
+        while (n < k->made_count && k->made[n].key != call->made[i]) {
+            n++;
+        }
+        if (n < CALL_MADE) {
+            k->made_count = n == k->made_count ? n + 1 : k->made_count;
+            k->made[n].key = call->made[i];
+            k->made[n].count++;
+        }
+    }
+    k->alone += alone ? 1 : 0;
+}
+
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
 {
     struct cpu_watch *c = &w->cpu[cpu];
@@ -95,7 +167,21 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     if (is_cpuid && ((u32)x->gpr[GPR_AX] & 0xffff00ff) != HYPERVISOR_LEAVES) {
         return;
     }
+    if (x->cause == WATCH_CAUSE_MSR_WRITE) {
+        u32 msr = (u32)x->gpr[GPR_CX];
+        if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST && (g->abis & 1u << WATCH_ABI_HYPERV) != 0) {
+            add_child(w, cpu, CALL_MSR + (msr & 0xffff));
+        }
+        return;
+    }
     w->host.now(w->host.self, &m);
+    if (!is_cpuid && abi_of_call(g, x) == WATCH_ABI_HYPERV &&
+        (number_of(WATCH_ABI_HYPERV, x) == HV_CALL_VTL_RETURN || number_of(WATCH_ABI_HYPERV, x) == HV_CALL_VTL_CALL)) {
+        g->hypercalls++; /* the other level runs: it is no call that comes back */
+        trace_guest_call(w->trace, cpu, c->guest | (u64)WATCH_ABI_HYPERV << 32 | (u64)x->cpl << 40,
+                         number_of(WATCH_ABI_HYPERV, x), x->gpr[GPR_AX], 0, x->rip);
+        return;
+    }
     if (c->depth == ARRAY_LEN(c->calls)) { /* the oldest never came back */
         memmove(c->calls, c->calls + 1, sizeof c->calls - sizeof c->calls[0]);
         c->depth--;
@@ -114,9 +200,10 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     call->number = number_of(call->abi, x);
     arguments(call->abi, x, arg);
     g->hypercalls++;
-    for (unsigned i = 0; i + 1 < c->depth; i++) {
-        c->calls[i].children++;
-    }
+    call->command = (u32)arg[0];
+    c->depth--; /* not its own child */
+    add_child(w, cpu, call->abi == WATCH_ABI_HYPERV ? (u32)call->number : 0);
+    c->depth++;
     trace_guest_call(w->trace, cpu, c->guest | (u64)call->abi << 32 | (u64)x->cpl << 40, call->number,
                     arg[0], arg[1], x->rip);
     log_line(w->log, LOG_WATCH, "cpu%u guest %u %s hypercall %llu (%llx, %llx, %llx) at %#llx cpl %u", cpu,
@@ -133,7 +220,8 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
         if (call.control != c->control) {
             continue;
         }
-        c->depth = i;
+        memmove(&c->calls[i], &c->calls[i + 1], (c->depth - i - 1) * sizeof c->calls[0]);
+        c->depth--;
         if (call.is_cpuid) {
             enum watch_abi abi =
                 abi_of_signature((u32)gpr[GPR_BX], (u32)gpr[GPR_CX], (u32)gpr[GPR_DX]);
@@ -142,6 +230,7 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
         }
         struct watch_moment m;
         w->host.now(w->host.self, &m);
+        count_kind(w, &call, m.position - call.position);
         trace_guest_call_done(w->trace, cpu, c->guest, call.number, gpr[GPR_AX], m.position - call.position,
                              call.children);
         return;

@@ -2,7 +2,8 @@
 /* Levels: which guest runs on which processor, and under which other guest.
  *
  * A VMCS or VMCB is a virtual processor. Virtual processors that run on the same second-level tables are
- * one guest. A guest's own guest shows like this: it leaves by VMLAUNCH, VMRESUME or VMRUN, and what the
+ * one guest. A virtual processor that begins with the registers with which another one left by a hypercall is a
+ * lower trust level of that one's guest (Hyper-V's VTLs): the two are no strangers. A guest's own guest shows like this: it leaves by VMLAUNCH, VMRESUME or VMRUN, and what the
  * processor enters next is a VMCS or VMCB never seen before: that one runs under it. (A hypervisor that
  * runs a guest's guest keeps a VMCS of its own for it.) */
 #include "base/assert.h"
@@ -137,14 +138,63 @@ u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 right
     return idle;
 }
 
+u32 watch_partition(const struct watch *w, u32 guest)
+{
+    while (guest != 0 && w->guests[guest].level_of != 0) {
+        guest = w->guests[guest].level_of;
+    }
+    return guest;
+}
+
+#define GPR_AX 0u
+#define GPR_CX 1u
+#define GPR_SP 4u
+#define DISTINCT_ENOUGH 4u
+
+/* Were a guest's registers handed over to this entry? All but those that the switch itself needs; and enough of them that
+ * it is no accident of fresh ones. */
+static bool is_handed_over(const u64 *left, const u64 *entered)
+{
+    unsigned distinct = 0;
+    for (unsigned i = 0; i < 16; i++) {
+        if (i == GPR_AX || i == GPR_CX || i == GPR_SP) {
+            continue;
+        }
+        if (left[i] != entered[i]) {
+            return false;
+        }
+        bool seen = left[i] == 0;
+        for (unsigned k = 0; k < i && !seen; k++) {
+            seen = k != GPR_AX && k != GPR_CX && k != GPR_SP && left[k] == left[i];
+        }
+        distinct += seen ? 0 : 1;
+    }
+    return distinct >= DISTINCT_ENOUGH;
+}
+
+/* A virtual processor that was never entered before begins with the registers of one that left by a hypercall: only the
+ * hypervisor can make it so. They are two trust levels of one guest. */
+static u32 find_upper_level(const struct watch *w, const struct watch_entry *e)
+{
+    for (u32 i = 1; e->gpr != NULL && i <= w->control_count; i++) {
+        const struct control *c = &w->controls[i];
+        if (c->left_by_call && c->guest != 0 && is_handed_over(c->left, e->gpr)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 bool watch_is_related(const struct watch *w, u32 a, u32 b)
 {
-    for (u32 g = a; g != 0; g = w->guests[g].parent) {
+    a = watch_partition(w, a);
+    b = watch_partition(w, b);
+    for (u32 g = a; g != 0; g = watch_partition(w, w->guests[g].parent)) {
         if (g == b) {
             return true;
         }
     }
-    for (u32 g = b; g != 0; g = w->guests[g].parent) {
+    for (u32 g = b; g != 0; g = watch_partition(w, w->guests[g].parent)) {
         if (g == a) {
             return true;
         }
@@ -197,6 +247,21 @@ static void refresh_routes(struct watch *w)
     }
 }
 
+/* Two levels of one guest, one entered with the other's registers: the same virtual processor. */
+static void link_levels(struct watch *w, unsigned cpu, u32 control, const struct watch_entry *e)
+{
+    struct control *to = &w->controls[control];
+    u32 last = w->cpu[cpu].left_control;
+    const struct control *from = &w->controls[last];
+    if (last == 0 || last == control || e->gpr == NULL || from->guest == to->guest ||
+        watch_partition(w, from->guest) != watch_partition(w, to->guest) || !is_handed_over(from->left, e->gpr)) {
+        return;
+    }
+    w->handovers++;
+    to->peer = last;
+    w->controls[last].peer = control;
+}
+
 void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
 {
     struct cpu_watch *c = &w->cpu[cpu];
@@ -216,7 +281,21 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
         parent = c->entry_from != 0 ? w->controls[c->entry_from].guest : 0;
     }
     u32 root = root_of_entry(w, control, e, &build);
+    struct control *k = &w->controls[control];
+    if (k->guest != 0 && k->root != 0 && root != 0 && k->root != root && build && w->roots[k->root].mapped == 0) {
+        k->guest = 0; /* its guest has lost its memory: the page is used again */
+        k->peer = 0;
+    }
+    u32 upper = k->guest == 0 ? find_upper_level(w, e) : 0;
     place_control(w, control, root, e, parent, m.position);
+    k = &w->controls[control];
+    if (upper != 0 && w->controls[upper].guest != k->guest && w->guests[k->guest].controls == 1) {
+        w->guests[k->guest].level_of = w->controls[upper].guest;
+        log_line(w->log, LOG_WATCH, "guest %u is a lower trust level of guest %u: its registers were handed over",
+                 k->guest, w->controls[upper].guest);
+    }
+    link_levels(w, cpu, control, e);
+    k->left_by_call = false;
     c->control = control;
     c->root = root;
     c->guest = w->controls[control].guest;
@@ -248,7 +327,13 @@ void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x)
         return;
     }
     watch_settle(w);
-    if (x->cause == WATCH_CAUSE_HYPERCALL || x->cause == WATCH_CAUSE_CPUID) {
+    if (x->gpr != NULL && c->control != 0) {
+        struct control *k = &w->controls[c->control];
+        memcpy(k->left, x->gpr, sizeof k->left);
+        k->left_by_call = x->cause == WATCH_CAUSE_HYPERCALL;
+        c->left_control = c->control;
+    }
+    if (x->cause == WATCH_CAUSE_HYPERCALL || x->cause == WATCH_CAUSE_CPUID || x->cause == WATCH_CAUSE_MSR_WRITE) {
         watch_call_made(w, cpu, x);
     }
     c->entry_from = x->cause == WATCH_CAUSE_ENTRY ? c->control : 0;
@@ -377,6 +462,9 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
                   (unsigned long long)g->since, (unsigned long long)g->entries,
                   (unsigned long long)g->hypercalls, (unsigned long long)watch_reach(w, g->id, WATCH_R),
                   (unsigned long long)watch_reach(w, g->id, WATCH_W), (unsigned long long)g->most);
+    if (g->level_of != 0) {
+        (void)fprintf(out, ", a lower trust level of guest %u", g->level_of);
+    }
     for (enum watch_abi abi = WATCH_ABI_KVM; abi <= WATCH_ABI_OTHER; abi++) {
         if ((g->abis >> abi & 1) != 0) {
             (void)fprintf(out, ", %s", watch_abi_name(abi));
@@ -412,6 +500,7 @@ void watch_print(struct watch *w, FILE *out)
             (void)fprintf(out, "%s\n", d->direct ? "reaches everything" : "reaches nothing");
         }
     }
+    watch_print_calls(w, out);
     (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used\n",
                   (unsigned long long)w->share_confirmed, (unsigned long long)w->share_open);
 }

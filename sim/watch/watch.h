@@ -55,6 +55,7 @@ enum watch_cause {
     WATCH_CAUSE_HYPERCALL, /* VMCALL, VMMCALL */
     WATCH_CAUSE_ENTRY,     /* VMLAUNCH, VMRESUME, VMRUN: the guest runs a guest */
     WATCH_CAUSE_CPUID,
+    WATCH_CAUSE_MSR_WRITE,
 };
 
 /* A processor leaves a guest. */
@@ -112,6 +113,7 @@ void watch_declare_shared(struct watch *w, u64 spa, u64 bytes);
 /* A guest: processors that run on the same second-level tables. 0 is whoever runs outside guest mode. */
 struct watch_guest {
     u32 id, parent;
+    u32 level_of; /* the guest it is a lower trust level of, 0 none: see levels.c */
     enum watch_kind kind;
     u64 control;  /* first VMCS or VMCB seen */
     u32 controls; /* how many */
@@ -155,6 +157,8 @@ bool watch_share_get(struct watch *w, u64 n, struct watch_share *out);
 enum watch_abi { WATCH_ABI_NONE, WATCH_ABI_KVM, WATCH_ABI_HYPERV, WATCH_ABI_XEN, WATCH_ABI_OTHER };
 const char *watch_abi_name(enum watch_abi abi);
 
+/* Lines for people: each kind of Xen call with the Hyper-V calls it became. */
+void watch_print_calls(struct watch *w, FILE *out);
 /* Lines for people: the tree of guests, what each reaches, what is shared. */
 void watch_print(struct watch *w, FILE *out);
 

@@ -101,7 +101,13 @@ struct control {
     enum watch_kind kind;
     u64 address;
     u32 guest, root;
+    u32 peer; /* the same virtual processor's other trust level, 0 none known */
+    u64 left[16]; /* general registers at its last exit */
+    bool left_by_call; /* which was a hypercall, and it has not been entered since */
 };
+
+#define CALL_MADE 16u
+#define CALL_MSR 0x10000u /* a key: number of a Hyper-V call, or this + low half of a synthetic MSR */
 
 /* A hypercall that has not returned, or a question by CPUID. */
 struct open_call {
@@ -111,14 +117,32 @@ struct open_call {
     u64 number, position;
     u32 children;
     u32 leaf;
+    u32 command; /* Xen: its first argument */
+    u32 made[CALL_MADE]; /* the kinds of its children, CALL_KEY */
+    u32 made_count;
 };
+
+/* What calls of a kind became, over the run. */
+struct call_kind {
+    u32 next_free;
+    u8 abi;
+    u32 number, command;
+    u64 count, alone, counts; /* alone: none of its children was more than the way back */
+    struct {
+        u32 key;
+        u64 count;
+    } made[CALL_MADE];
+    u32 made_count;
+};
+#define WATCH_KINDS 128u
 
 struct cpu_watch {
     u32 control; /* running; 0: none */
+    u32 left_control; /* that ran last */
     u32 root;
     u32 guest, last_guest;
     u32 entry_from; /* control that just tried to enter a guest of its own */
-    struct open_call calls[8]; /* a stack: a hypercall inside another's time */
+    struct open_call calls[32]; /* a stack: a hypercall inside another's time */
     unsigned depth;
 };
 
@@ -144,6 +168,9 @@ struct watch {
     struct device_watch devices[256];
     unsigned device_count;
     struct cpu_watch cpu[WATCH_CPUS];
+    struct call_kind kinds[WATCH_KINDS];
+    u32 kind_count;
+    u64 handovers; /* of registers, between trust levels */
     u32 serial;
     bool routes_stale, in_routes;
     /* The last write, not yet accounted for: the bytes change after we are told. */
@@ -197,6 +224,9 @@ bool watch_is_related(const struct watch *w, u32 guest_a, u32 guest_b);
 u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 rights, bool device);
 
 /* ---- causes.c ---- */
+
+/* The guest that a trust level belongs to, or itself. */
+u32 watch_partition(const struct watch *w, u32 guest);
 
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
