@@ -6,7 +6,7 @@
 #include "debugger/cli.h"
 #include "debugger/shell/shell.h"
 
-#define DEBUG_MAX_GIVEN 32
+#define DEBUG_MAX_GIVEN 128
 
 struct debug_options {
     const char *files[DEBUG_MAX_GIVEN], *commands[DEBUG_MAX_GIVEN];

@@ -51,7 +51,7 @@ static void threads(struct dap *d, const struct json *request)
 static void put_frame(struct dap *d, FILE *f, const struct frame *frame, unsigned id)
 {
     char name[200];
-    const char *file;
+    char file[1024];
     int line = 0;
     u64 at = frame->pc - (id % FRAMES > 0 ? 1 : 0);
     describe_address(d->shell, at, name, sizeof name);
@@ -64,7 +64,7 @@ static void put_frame(struct dap *d, FILE *f, const struct frame *frame, unsigne
         (void)snprintf(name, sizeof name, "%#" PRIx64, frame->pc);
     }
     json_put_text(f, name);
-    if (symbols_line(d->shell->symbols, at, SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (symbols_source(d->shell->symbols, at, shell_level(d->shell), file, sizeof file, &line)) {
         const char *slash = strrchr(file, '/');
         (void)fputs(",\"source\":{\"name\":", f);
         json_put_text(f, slash != NULL ? slash + 1 : file);

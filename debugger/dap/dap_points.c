@@ -49,7 +49,7 @@ static void set_one(struct dap *d, FILE *f, const char *line, const char *origin
     int actual;
     if (made != NULL && made->stop_count > 0 && made->stop[0].kind == POINT_CODE) {
         (void)fprintf(f, ",\"instructionReference\":\"0x%" PRIx64 "\"", made->stop[0].at);
-        if (symbols_line(s->symbols, made->stop[0].at, SYMBOLS_ANY_LEVEL, &file, &actual)) {
+        if (symbols_line(s->symbols, made->stop[0].at, shell_level(s), &file, &actual)) {
             (void)fprintf(f, ",\"line\":%d", actual);
         }
     }

@@ -237,7 +237,7 @@ static void step_line(struct shell *s, const char *args, bool over)
     const char *file, *now;
     int line, there;
     bool ok;
-    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &file, &line)) {
         steps(s, args, over);
         return;
     }
@@ -249,7 +249,7 @@ static void step_line(struct shell *s, const char *args, bool over)
             if (!step_one(s, over)) {
                 return;
             }
-            known = symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &now, &there);
+            known = symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &now, &there);
         } while ((!known || (there == line && strcmp(now, file) == 0)) && --limit > 0 && s->m->interrupted == 0);
         s->m->interrupted = 0;
         if (known) {
@@ -433,7 +433,7 @@ static void line_back(struct shell *s, const char *args, bool over)
 {
     const char *file, *now;
     int line, there;
-    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &file, &line)) {
         if (over) {
             cmd_reverse_nexti(s, args);
         } else {
@@ -445,7 +445,7 @@ static void line_back(struct shell *s, const char *args, bool over)
     unsigned limit = 2000;
     do { /* into the line before */
         ok = over ? next_back(s) : step_back(s);
-        known = ok && symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &now, &there);
+        known = ok && symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &now, &there);
     } while (ok && (!known || (there == line && strcmp(now, file) == 0)) && --limit > 0);
     while (ok && limit-- > 0) { /* to where it begins */
         u64 position = shell_position(s);
@@ -453,7 +453,7 @@ static void line_back(struct shell *s, const char *args, bool over)
         ok = over ? next_back(s) : step_back(s);
         const char *f;
         int l;
-        if (ok && (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &f, &l) || l != there ||
+        if (ok && (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &f, &l) || l != there ||
                    strcmp(f, now) != 0)) {
             ok = arrived(s, travel_to(s->m, position), cpu);
             break;

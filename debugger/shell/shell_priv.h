@@ -152,6 +152,8 @@ static inline struct cpu *shell_cpu(const struct shell *s)
 {
     return s->m->set.cpu[s->cpu];
 }
+/* How deep the selected processor runs: 0 the machine's owner. */
+unsigned shell_level(const struct shell *s);
 /* Linear address of the next instruction. */
 u64 shell_pc(const struct cpu *cpu);
 u64 shell_position(const struct shell *s);
