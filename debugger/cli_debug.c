@@ -13,6 +13,8 @@ void debug_help(FILE *out)
                        "  -ex COMMAND    then this one; repeatable\n"
                        "  -batch         leave after that, at the first command that is refused\n"
                        "  -nx            without ~/.vitrinerc\n"
+                       "  --dap          for an editor, by the Debug Adapter Protocol on standard input and output;\n"
+                       "                 --dap=[HOST:]PORT: at a port, 127.0.0.1 unless a host is named\n"
                        "  --commands KIND  print the commands' reference and leave: markdown, man\n\n"
                        "The guest's consoles print here; `type` in the shell answers them. The options of the\n"
                        "machine are those of `vitrine run --help`.\n");
@@ -39,6 +41,9 @@ static bool take(struct debug_options *d, const char *typed, const char *next, u
         if (strcmp(plain, "commands") == 0) {
             d->document = equals + 1;
             *used = 1;
+        } else if (strcmp(plain, "dap") == 0) {
+            d->dap = equals + 1;
+            *used = 1;
         }
         return true;
     }
@@ -56,6 +61,9 @@ static bool take(struct debug_options *d, const char *typed, const char *next, u
     } else if (strcmp(name, "commands") == 0) {
         d->document = next;
         *used = 2;
+    } else if (strcmp(name, "dap") == 0) {
+        d->dap = "-";
+        *used = 1;
     } else if (strcmp(name, "batch") == 0) {
         d->batch = true;
         *used = 1;
@@ -105,5 +113,10 @@ int cli_debug(int argc, char **argv)
         }
         return EXIT_STATUS_OK;
     }
-    return cli_run_debugged(argc, argv, &d);
+    if (!debug_open(&d, &err)) {
+        return cli_fail(&err);
+    }
+    int status = cli_run_debugged(argc, argv, &d);
+    debug_close(&d);
+    return status;
 }

@@ -183,6 +183,9 @@ int cli_replay(int argc, char **argv)
         return cli_fail(&err);
     }
     a.help |= a.debugger.help;
+    if (!a.help && !debug_open(&a.debugger, &err)) {
+        return cli_fail(&err);
+    }
     if (a.help) {
         help(stdout);
         return EXIT_STATUS_OK;
@@ -197,5 +200,6 @@ int cli_replay(int argc, char **argv)
     }
     options_free(&o);
     recording_free(&l);
+    debug_close(&a.debugger);
     return status;
 }

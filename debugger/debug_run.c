@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "debugger/debug.h"
+#include "debugger/dap/dap.h"
 #include "machine/travel.h"
 
 #include <signal.h>
@@ -14,6 +15,14 @@ bool debug_run(const struct debug_options *d, struct machine *m, bool may_write,
                                           .batch = d->batch,
                                           .no_rc = d->no_rc,
                                           .may_write = may_write};
+    if (d->editor != NULL) {
+        if (!travel_start(m, &(struct travel_options){0}, err)) {
+            return false;
+        }
+        (void)signal(SIGTERM, SIG_DFL);
+        *result = dap_run(d->editor, m, may_write);
+        return true;
+    }
     struct shell *s = shell_new(m, may_write);
     if (!travel_start(m, &(struct travel_options){0}, err)) {
         shell_free(s);
@@ -25,4 +34,18 @@ bool debug_run(const struct debug_options *d, struct machine *m, bool may_write,
     *result = shell_run(s, &options);
     shell_free(s);
     return true;
+}
+
+bool debug_open(struct debug_options *d, struct error *err)
+{
+    d->editor = d->dap != NULL ? dap_open(d->dap, err) : NULL;
+    return d->dap == NULL || d->editor != NULL;
+}
+
+void debug_close(struct debug_options *d)
+{
+    if (d->editor != NULL) {
+        dap_close(d->editor);
+        d->editor = NULL;
+    }
 }

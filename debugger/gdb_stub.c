@@ -596,6 +596,9 @@ struct run_result gdb_run(struct gdb *g)
             if (!look_at_line(g)) {
                 return r;
             }
+            if (!g->stopped) {
+                stops_go_on(m);
+            }
         } else if (r.reason != STOP_BREAK) {
             bool own = r.reason == STOP_QUIT || r.reason == STOP_ERROR || r.reason == STOP_DIFFERS;
             if (!own && travel_is_in_past(m) && clock_position(&m->clock).n < travel_figures(m).front) {

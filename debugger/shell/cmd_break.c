@@ -335,8 +335,12 @@ static void break_address(struct shell *s, const char *text, const char *what, c
     if (colon != NULL && isdigit((unsigned char)colon[1])) {
         char file[256];
         (void)snprintf(file, sizeof file, "%.*s", (int)(colon - text), text);
-        count = symbols_line_addresses(s->symbols, file, atoi(colon + 1), SYMBOLS_ANY_LEVEL, list, ARRAY_LEN(list),
+        count = symbols_line_addresses(s->symbols, file, atoi(colon + 1), shell_level(s), list, ARRAY_LEN(list),
                                        &actual);
+        if (count == 0) {
+            count = symbols_line_addresses(s->symbols, file, atoi(colon + 1), SYMBOLS_ANY_LEVEL, list, ARRAY_LEN(list),
+                                           &actual);
+        }
         if (count == 0) {
             refuse(s, "%s: no code of this line is known", text);
             return;

@@ -123,6 +123,9 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
                 break;
             }
             if ((mine && point_of_hit(s, &hit) == NULL) || !counts(s, &hit)) {
+                if (hit.point.kind != POINT_CODE && hit.point.kind != POINT_CODE_PHYSICAL) {
+                    stops_go_on(s->m);
+                }
                 if (step_cpu != STOPS_NO_CPU && s->m->set.cpu[step_cpu]->arch.activity == ACTIVITY_RUNNING) {
                     how = RAN_STEPPED; /* the step's own instruction met what is passed over */
                     break;
@@ -133,9 +136,14 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
             s->behind = hit.position == shell_position(s) && hit.point.kind != POINT_CODE &&
                         hit.point.kind != POINT_CODE_PHYSICAL;
             s->behind_hit = hit;
+            s->last_point = point_of_hit(s, &hit) != NULL ? point_of_hit(s, &hit)->number : 0;
             report_point(s, &hit);
             how = RAN_POINT;
             break;
+        }
+        if (r.reason == STOP_INTERRUPTED && s->interrupted != NULL && s->interrupted(s->interrupted_self)) {
+            stops_go_on(s->m);
+            continue;
         }
         if (r.reason == STOP_INTERRUPTED) {
             s->cpu = shell_next_cpu(s->m);
@@ -145,11 +153,14 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
             break;
         }
         if (is_passed(s, r)) {
+            stops_go_on(s->m);
             continue;
         }
         came_to_end(s, r);
         break;
     }
+    s->last_stop = how == RAN_POINT ? SHELL_STOP_POINT : how == RAN_INTERRUPTED ? SHELL_STOP_PAUSE
+                   : how == RAN_ENDED ? SHELL_STOP_END : SHELL_STOP_STEP;
     if (added) {
         (void)stops_remove(s->m, &point);
     }
@@ -226,7 +237,7 @@ static void step_line(struct shell *s, const char *args, bool over)
     const char *file, *now;
     int line, there;
     bool ok;
-    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &file, &line)) {
         steps(s, args, over);
         return;
     }
@@ -238,7 +249,7 @@ static void step_line(struct shell *s, const char *args, bool over)
             if (!step_one(s, over)) {
                 return;
             }
-            known = symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &now, &there);
+            known = symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &now, &there);
         } while ((!known || (there == line && strcmp(now, file) == 0)) && --limit > 0 && s->m->interrupted == 0);
         s->m->interrupted = 0;
         if (known) {
@@ -306,6 +317,7 @@ static bool moved(struct shell *s, struct run_result r, unsigned cpu)
     s->behind = false;
     s->ended = s->has_end && shell_position(s) >= s->end_position;
     s->next_dis = 0;
+    s->last_stop = SHELL_STOP_STEP;
     if (r.reason == STOP_POSITION || r.reason == STOP_BREAK) {
         s->cpu = cpu;
         return true;
@@ -421,7 +433,7 @@ static void line_back(struct shell *s, const char *args, bool over)
 {
     const char *file, *now;
     int line, there;
-    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &file, &line)) {
         if (over) {
             cmd_reverse_nexti(s, args);
         } else {
@@ -433,7 +445,7 @@ static void line_back(struct shell *s, const char *args, bool over)
     unsigned limit = 2000;
     do { /* into the line before */
         ok = over ? next_back(s) : step_back(s);
-        known = ok && symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &now, &there);
+        known = ok && symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &now, &there);
     } while (ok && (!known || (there == line && strcmp(now, file) == 0)) && --limit > 0);
     while (ok && limit-- > 0) { /* to where it begins */
         u64 position = shell_position(s);
@@ -441,7 +453,7 @@ static void line_back(struct shell *s, const char *args, bool over)
         ok = over ? next_back(s) : step_back(s);
         const char *f;
         int l;
-        if (ok && (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), SYMBOLS_ANY_LEVEL, &f, &l) || l != there ||
+        if (ok && (!symbols_line(s->symbols, shell_pc(shell_cpu(s)), shell_level(s), &f, &l) || l != there ||
                    strcmp(f, now) != 0)) {
             ok = arrived(s, travel_to(s->m, position), cpu);
             break;
@@ -477,6 +489,7 @@ void cmd_reverse_continue(struct shell *s, const char *args)
         if (r.reason == STOP_NONE) {
             r = travel_to(s->m, travel_figures(s->m).first);
             if (arrived(s, r, shell_next_cpu(s->m))) {
+                s->last_stop = SHELL_STOP_BEGIN;
                 say(s, "This is where history begins.\n");
                 show_place(s);
             }
@@ -497,6 +510,8 @@ void cmd_reverse_continue(struct shell *s, const char *args)
                 continue;
             }
         }
+        s->last_stop = SHELL_STOP_POINT;
+        s->last_point = p != NULL ? p->number : 0;
         s->going_back = true;
         describe_hit(s, p, &hit);
         s->going_back = false;

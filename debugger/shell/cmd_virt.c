@@ -353,12 +353,6 @@ static int guest_of(struct level_tree *t, u64 vcpu, u64 root)
     return (int)t->count++;
 }
 
-static bool runs_a_guest(u64 reason)
-{
-    return (reason & TRACE_EXIT_SVM) != 0 ? strcmp(reason_name(reason), "VMRUN") == 0
-                                          : reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME;
-}
-
 static void follow_levels(struct shell *s, struct level_tree *t)
 {
     u64 end = history_count(s->history);
@@ -383,7 +377,7 @@ static void follow_levels(struct shell *s, struct level_tree *t)
             t->on_cpu[n.cpu] = g;
             t->asked[n.cpu] = -1;
         } else if (n.event == TRACE_EVENT_vm_exit) {
-            t->asked[n.cpu] = runs_a_guest(n.args[0]) ? t->on_cpu[n.cpu] : -1;
+            t->asked[n.cpu] = history_is_nested_entry(n.args[0]) ? t->on_cpu[n.cpu] : -1;
             t->on_cpu[n.cpu] = -1;
         }
     }

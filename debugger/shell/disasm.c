@@ -18,14 +18,19 @@ void describe_address(struct shell *s, u64 linear, char *text, size_t room)
     u64 start, size;
     const char *file;
     int line;
-    const char *name = symbols_name(s->symbols, linear, SYMBOLS_ANY_LEVEL, &start, &size);
+    unsigned level = shell_level(s);
+    const char *name = symbols_name(s->symbols, linear, level, &start, &size);
     text[0] = '\0';
+    if (name == NULL) { /* of another level, maybe: what wrote a VMCS, seen from the guest */
+        level = SYMBOLS_ANY_LEVEL;
+        name = symbols_name(s->symbols, linear, level, &start, &size);
+    }
     if (name == NULL) {
         return;
     }
     int n = linear == start ? snprintf(text, room, "%s", name)
                             : snprintf(text, room, "%s+%#" PRIx64, name, linear - start);
-    if (n > 0 && (size_t)n < room && symbols_line(s->symbols, linear, SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (n > 0 && (size_t)n < room && symbols_line(s->symbols, linear, level, &file, &line)) {
         (void)snprintf(text + n, room - (size_t)n, " (%s:%d)", base_name(file), line);
     }
 }
@@ -86,7 +91,7 @@ unsigned disassemble(struct shell *s, u64 linear, unsigned code_size, char *text
 static void put_instruction(struct shell *s, u64 at, const char *text, bool here)
 {
     u64 start, size;
-    const char *name = symbols_name(s->symbols, at, SYMBOLS_ANY_LEVEL, &start, &size);
+    const char *name = symbols_name(s->symbols, at, shell_level(s), &start, &size);
     char where[96] = "";
     if (name != NULL) {
         (void)snprintf(where, sizeof where, " <%.70s+%" PRIu64 ">", name, at - start);
@@ -130,7 +135,7 @@ void show_place(struct shell *s)
     const struct cpu *cpu = shell_cpu(s);
     char text[256], name[200];
     bool is_call;
-    const char *file;
+    char file[1024];
     int line;
     u64 pc = shell_pc(cpu);
     describe_address(s, pc, name, sizeof name);
@@ -144,7 +149,7 @@ void show_place(struct shell *s)
     if (cpu->arch.activity != ACTIVITY_RUNNING) {
         say(s, "   (%s)\n", waits[cpu->arch.activity]);
     }
-    if (symbols_line(s->symbols, pc, SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (symbols_source(s->symbols, pc, shell_level(s), file, sizeof file, &line)) {
         put_source(s, file, line, line, line);
     }
     if (disassemble(s, pc, shell_code_size(cpu), text, sizeof text, &is_call) > 0) {
@@ -178,7 +183,7 @@ void cmd_disassemble(struct shell *s, const char *args)
         }
     } else if (s->next_dis == 0) {
         at = shell_pc(cpu);
-        if (symbols_name(s->symbols, at, SYMBOLS_ANY_LEVEL, &start, &size) != NULL && size != 0 && size < 0x1000) {
+        if (symbols_name(s->symbols, at, shell_level(s), &start, &size) != NULL && size != 0 && size < 0x1000) {
             at = start; /* the whole function */
             end = start + size;
             count = 1000;
@@ -203,21 +208,21 @@ void cmd_disassemble(struct shell *s, const char *args)
 
 void cmd_list(struct shell *s, const char *args)
 {
-    const char *file;
+    char file[1024];
     int line;
     u64 at = shell_pc(shell_cpu(s));
     const char *colon = strrchr(args, ':');
     if (colon != NULL) {
         char name[256];
         (void)snprintf(name, sizeof name, "%.*s", (int)(colon - args), args);
-        if (!symbols_line_address(s->symbols, name, atoi(colon + 1), SYMBOLS_ANY_LEVEL, &at)) {
+        if (!symbols_line_address(s->symbols, name, atoi(colon + 1), shell_level(s), &at)) {
             refuse(s, "%s: no code of this line is known", args);
             return;
         }
     } else if (args[0] != '\0' && !expr_all(s, args, &at)) {
         return;
     }
-    if (!symbols_line(s->symbols, at, SYMBOLS_ANY_LEVEL, &file, &line)) {
+    if (!symbols_source(s->symbols, at, shell_level(s), file, sizeof file, &line)) {
         refuse(s, "no source line of %#" PRIx64 " is known; `symbols load` an image with DWARF", at);
         return;
     }

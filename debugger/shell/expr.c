@@ -188,7 +188,7 @@ static bool name_value(struct parser *x, const char *name, size_t len, u64 *v)
 {
     struct shell *s = x->s;
     const struct shell_register *reg;
-    if (event_argument(s, name, len, v) || symbols_value(s->symbols, name, len, SYMBOLS_ANY_LEVEL, v)) {
+    if (event_argument(s, name, len, v) || symbols_value(s->symbols, name, len, shell_level(s), v)) {
         return true;
     }
     if (register_find(name, len, &reg)) {

@@ -97,7 +97,7 @@ unsigned frames_find(struct shell *s, struct frame *out, unsigned max)
     static const u8 order[16] = {RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, 8, 9, 10, 11, 12, 13, 14, 15};
     const struct cpu *cpu = shell_cpu(s);
     struct symbols_frame f = {.pc = shell_pc(cpu), .sp = cpu->arch.gpr[RSP], .bp = cpu->arch.gpr[RBP]};
-    unsigned level = SYMBOLS_ANY_LEVEL;
+    unsigned level = shell_level(s);
     bool information = cpu->d.code64;
     bool guessed = false;
     unsigned n = 0;

@@ -3,6 +3,8 @@
  * tells again is noted again in its place. Of interrupts and exceptions only exceptions are noted. */
 #include "debugger/shell/history.h"
 
+#include "abi/x86/svm.h"
+#include "abi/x86/vmx.h"
 #include "base/assert.h"
 
 #include <stdlib.h>
@@ -20,6 +22,8 @@ struct stored {
     u8 event, cpu;
 };
 
+#define DEPTHS 256u
+
 struct history {
     struct machine *m;
     void (*event)(void *self, enum trace_event event, u32 cpu, const u64 *args);
@@ -30,6 +34,13 @@ struct history {
     u32 text_count;
     u8 (*registers)[REGISTERS_BYTES]; /* of hypercalls, a ring */
     u64 registers_next;
+    /* Who runs how deep; an address stays what it was first. */
+    struct {
+        u64 vcpu;
+        unsigned depth;
+    } depths[DEPTHS];
+    unsigned depth_count;
+    unsigned asked[CPU_MAX]; /* depth of the guest that wanted to run a guest of its own; 0: none */
 };
 
 #define REGISTER_RING 4096u
@@ -84,12 +95,44 @@ bool history_notes(enum trace_event event, const u64 *args)
     }
 }
 
+unsigned history_depth(const struct history *h, u64 vcpu)
+{
+    for (unsigned i = 0; i < h->depth_count; i++) {
+        if (h->depths[i].vcpu == vcpu) {
+            return h->depths[i].depth;
+        }
+    }
+    return 0;
+}
+
+bool history_is_nested_entry(u64 reason)
+{
+    return reason == EXIT_VMLAUNCH || reason == EXIT_VMRESUME || reason == (TRACE_EXIT_SVM | SVM_EXIT_VMRUN);
+}
+
+static void follow_depth(struct history *h, enum trace_event event, u32 cpu, const u64 *args)
+{
+    if (cpu >= CPU_MAX) {
+        return;
+    }
+    if (event == TRACE_EVENT_vm_exit) {
+        h->asked[cpu] = history_is_nested_entry(args[0]) ? history_depth(h, args[4]) : 0;
+    } else if (event == TRACE_EVENT_vm_entry) {
+        if (history_depth(h, args[0]) == 0 && h->depth_count < DEPTHS) {
+            h->depths[h->depth_count].vcpu = args[0];
+            h->depths[h->depth_count++].depth = h->asked[cpu] + 1;
+        }
+        h->asked[cpu] = 0;
+    }
+}
+
 static void on_event(void *self, u32 event, u32 cpu, u32 argc, const u64 *args, const void *data, u32 size)
 {
     struct history *h = self;
     u64 all[5] = {0};
     memcpy(all, args, argc * sizeof *args);
     if (history_notes((enum trace_event)event, args)) {
+        follow_depth(h, (enum trace_event)event, cpu, all);
         follow(h);
         if (h->count == NOTES_MAX) {
             u64 half = h->count / 2;

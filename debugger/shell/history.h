@@ -32,6 +32,11 @@ bool history_note(struct history *h, u64 n, struct note *note);
 /* The last note of an event (cpu ~0: any processor) before note `end`; false: none. */
 bool history_last(struct history *h, u64 end, enum trace_event event, u32 cpu, struct note *note, u64 *number);
 
+/* How deep a guest runs: 1 under the machine's owner, 2 under such a guest. 0: its VMCS or VMCB was never entered. */
+unsigned history_depth(const struct history *h, u64 vcpu);
+/* Does this exit mean that the guest wants to run a guest of its own? */
+bool history_is_nested_entry(u64 reason);
+
 #define HISTORY_CLASSES                                                                            \
     ((u32)1 << TRACE_CLASS_VIRT | (u32)1 << TRACE_CLASS_HYPERCALL | (u32)1 << TRACE_CLASS_EPT |    \
      (u32)1 << TRACE_CLASS_IOMMU | (u32)1 << TRACE_CLASS_INT)

@@ -94,6 +94,9 @@ struct shell_variable {
     u64 value;
 };
 
+/* Why the machine stands where it stands. */
+enum shell_stop { SHELL_STOP_NONE, SHELL_STOP_STEP, SHELL_STOP_POINT, SHELL_STOP_PAUSE, SHELL_STOP_END, SHELL_STOP_BEGIN };
+
 struct shell {
     struct machine *m;
     FILE *out;        /* where answers go */
@@ -102,6 +105,11 @@ struct shell {
     bool colour;
     bool intel;       /* disassembly in Intel's syntax */
     bool quit, failed; /* failed: the last command was refused */
+    enum shell_stop last_stop;
+    unsigned last_point; /* SHELL_STOP_POINT */
+    /* The machine came back from running; true: it goes on. NULL: nobody asks. */
+    bool (*interrupted)(void *self);
+    void *interrupted_self;
     bool ended;       /* the machine came to its end; result says why */
     bool behind;      /* the machine stands behind what it was stopped for, at the same position: */
     struct stop_hit behind_hit;
@@ -144,6 +152,8 @@ static inline struct cpu *shell_cpu(const struct shell *s)
 {
     return s->m->set.cpu[s->cpu];
 }
+/* How deep the selected processor runs: 0 the machine's owner. */
+unsigned shell_level(const struct shell *s);
 /* Linear address of the next instruction. */
 u64 shell_pc(const struct cpu *cpu);
 u64 shell_position(const struct shell *s);

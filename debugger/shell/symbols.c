@@ -391,6 +391,26 @@ bool symbols_line(const struct symbols *s, u64 address, unsigned level, const ch
     return false;
 }
 
+bool symbols_source(const struct symbols *s, u64 address, unsigned level, char *path, size_t room, int *line)
+{
+    const char *file;
+    if (!symbols_line(s, address, level, &file, line)) {
+        return false;
+    }
+    const char *folder = NULL;
+    for (unsigned i = 0; i < s->count && file[0] != '/'; i++) { /* where it was compiled */
+        const struct file *f = &s->files[i];
+        Dwarf_Die die;
+        Dwarf_Attribute attr;
+        if (f->dwarf != NULL && fits_level(f, level) && dwarf_addrdie(f->dwarf, address - f->offset, &die) != NULL) {
+            folder = dwarf_formstring(dwarf_attr(&die, DW_AT_comp_dir, &attr));
+            break;
+        }
+    }
+    int n = snprintf(path, room, "%s%s%s", folder != NULL ? folder : "", folder != NULL ? "/" : "", file);
+    return n > 0 && (size_t)n < room;
+}
+
 static size_t addresses_of_unit(const struct file *f, Dwarf_Die *unit, const char *wanted, int line, u64 *out,
                                 size_t max, int *actual)
 {

@@ -40,6 +40,8 @@ const char *symbols_beginning(const struct symbols *s, const char *start, size_t
 
 /* Source line of an address, and the address of a source line ("file.c:12"). The text lives as long as the file. */
 bool symbols_line(const struct symbols *s, u64 address, unsigned level, const char **file, int *line);
+/* The same with the file's whole path. */
+bool symbols_source(const struct symbols *s, u64 address, unsigned level, char *path, size_t room, int *line);
 bool symbols_line_address(const struct symbols *s, const char *file, int line, unsigned level, u64 *address);
 /* All addresses at which a line's code begins; returns how many. */
 size_t symbols_line_addresses(const struct symbols *s, const char *file, int line, unsigned level, u64 *out,

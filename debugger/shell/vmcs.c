@@ -196,6 +196,16 @@ u64 shell_vmcb(const struct shell *s)
     return history_last(s->history, ~(u64)0, TRACE_EVENT_vm_entry, s->cpu, &n, &number) ? n.args[0] : ~(u64)0;
 }
 
+unsigned shell_level(const struct shell *s)
+{
+    const struct cpu_arch *a = &shell_cpu(s)->arch;
+    if (a->guest == GUEST_NONE) {
+        return 0;
+    }
+    unsigned depth = history_depth(s->history, a->guest == GUEST_VMX ? a->vmx.current : a->svm.vmcb);
+    return depth > 0 ? depth : 1;
+}
+
 u64 vmcs_value(const struct shell *s, u64 region, u32 encoding)
 {
     u8 bytes[8] = {0};

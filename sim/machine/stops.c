@@ -18,7 +18,7 @@ struct stops {
     enum stops_mode mode;
     struct stop_hit hit;
     u64 skip; /* breakpoints at this position are stepped over; ~0: none */
-    bool stepping;
+    bool stepping, going_on;
     unsigned step_cpu;
     bool scanning, found;
     u64 scan_end;
@@ -386,8 +386,19 @@ bool stops_end_scan(struct machine *m, struct stop_hit *hit)
 
 void stops_resume(struct machine *m)
 {
+    struct stops *s = m->stops;
+    if (s != NULL && !s->going_on) {
+        s->skip = clock_position(&m->clock).n;
+    }
+    if (s != NULL) {
+        s->going_on = false;
+    }
+}
+
+void stops_go_on(struct machine *m)
+{
     if (m->stops != NULL) {
-        m->stops->skip = clock_position(&m->clock).n;
+        m->stops->going_on = true;
     }
 }
 

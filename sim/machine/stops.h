@@ -81,6 +81,9 @@ void stops_set_hit(struct machine *m, const struct stop_hit *hit);
 /* A state was loaded: mark the watched pages again. */
 void stops_rearm(struct machine *m);
 void stops_resume(struct machine *m);
+/* The next machine_run() goes on with the last one, which ended for nothing that was to be told: breakpoints where
+ * it stands have not been met yet. */
+void stops_go_on(struct machine *m);
 u64 stops_budget(const struct machine *m, unsigned cpu, u64 budget);
 void stops_after_slice(struct machine *m, unsigned cpu, u64 used);
 
