@@ -10,9 +10,16 @@
 #include <stdio.h>
 
 struct loaded_recording;
+struct debug_options;
 
 int cli_run(int argc, char **argv, bool as_qemu);
+/* `run` under the debugger. */
+int cli_run_debugged(int argc, char **argv, const struct debug_options *debug);
+int cli_debug(int argc, char **argv);
 int cli_cpu(int argc, char **argv);
+int cli_completion(int argc, char **argv);
+/* The n-th command; false after the last. */
+bool cli_command(unsigned n, const char **name, const char **help);
 int cli_replay(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 
@@ -57,6 +64,7 @@ struct run_options {
     const char *record, *save, *load;
     const char *gdb; /* where GDB may connect; NULL: nowhere */
     bool gdb_wait;   /* stand still until it says go */
+    const struct debug_options *debug; /* under the shell; NULL: not */
     const char *files_dir; /* where relative names of files are looked for; NULL: where we are */
     u32 trace_classes;
     enum pace pace;
@@ -81,6 +89,8 @@ struct run_options {
 void options_init(struct run_options *o, bool as_qemu);
 /* Parse argv[0..argc); returns false with a line in *err. */
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err);
+/* The n-th row of options.def; false after the last. help NULL: accepted, without meaning. */
+bool options_row(unsigned n, const char **names, const char **arg, const char **help);
 void options_help(FILE *out);
 void options_free(struct run_options *o);
 /* A copy of text that lives as long as the options. */

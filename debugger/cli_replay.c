@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitrine replay: a recorded machine runs again, bit for bit, and is checked on the way. */
-#include "debugger/cli.h"
+#include "debugger/debug.h"
 
 #include "traces/load.h"
 
@@ -14,7 +14,8 @@ struct replay_arguments {
     unsigned map_count;
     char *rest[128]; /* options of `run` that a replay may have */
     int rest_count;
-    bool quiet, help;
+    bool quiet, help, debug;
+    struct debug_options debugger;
 };
 
 static void help(FILE *out)
@@ -23,6 +24,7 @@ static void help(FILE *out)
                   "usage: vitrine replay FILE [options]\n"
                   "Run a recorded machine again and check it against the recorded state hashes.\n\n"
                   "  --file OLD=NEW      a recorded file is at NEW now; repeatable\n"
+                  "  --debug             under the debugger; with the debugger's own options, as `vitrine debug --help`\n"
                   "  --quiet             do not show what the guest prints\n"
                   "  --record FILE       record the replay, with --trace CLASSES more than the first time\n"
                   "  --hash, --log CLASSES, -D FILE, --epoch N, --tlb-entries N, --engine E\n"
@@ -56,6 +58,10 @@ static bool parse(struct replay_arguments *a, int argc, char **argv, struct erro
         if (strcmp(name, "help") == 0 || strcmp(name, "h") == 0) {
             a->help = true;
             return true;
+        }
+        if (strcmp(name, "debug") == 0) {
+            a->debug = true;
+            continue;
         }
         bool has_value = strcmp(name, "hash") != 0 && strcmp(name, "quiet") != 0;
         if (has_value && i + 1 == argc) {
@@ -124,6 +130,10 @@ static int replay(struct run_options *o, struct machine *m, const struct loaded_
         (void)record_finish(m, &r, false, &err);
         return EXIT_STATUS_INTERRUPTED;
     }
+    if (o->debug != NULL && r.reason == STOP_QUIT) {
+        (void)record_finish(m, &r, false, &err);
+        return EXIT_STATUS_OK;
+    }
     bool same = check_end(m, l, &r, &err);
     struct run_result end = same && l->has_stop
                                 ? (struct run_result){.reason = l->reason, .code = l->code}
@@ -154,6 +164,7 @@ static bool set_up(struct run_options *o, struct replay_arguments *a, const stru
     if (a->quiet) {
         options_quiet(o);
     }
+    o->debug = a->debug ? &a->debugger : NULL;
     return true;
 }
 
@@ -164,7 +175,15 @@ int cli_replay(int argc, char **argv)
     struct loaded_recording l = {0};
     struct run_options o;
     int status;
-    if (!parse(&a, argc, argv, &err)) {
+    bool debugged = false;
+    for (int i = 0; i < argc; i++) {
+        debugged |= strcmp(argv[i], "--debug") == 0 || strcmp(argv[i], "-debug") == 0;
+    }
+    if ((debugged && !debug_options_take(&a.debugger, &argc, argv, &err)) || !parse(&a, argc, argv, &err)) {
+        return cli_fail(&err);
+    }
+    a.help |= a.debugger.help;
+    if (!a.help && !debug_open(&a.debugger, &err)) {
         return cli_fail(&err);
     }
     if (a.help) {
@@ -181,5 +200,6 @@ int cli_replay(int argc, char **argv)
     }
     options_free(&o);
     recording_free(&l);
+    debug_close(&a.debugger);
     return status;
 }

@@ -66,11 +66,12 @@ static bool take_saved_options(struct run_options *o, const char *path, struct e
     return ok;
 }
 
-int cli_run(int argc, char **argv, bool as_qemu)
+static int run(int argc, char **argv, bool as_qemu, const struct debug_options *debug)
 {
     struct error err = {0};
     struct run_options o;
     options_init(&o, as_qemu);
+    o.debug = debug;
     int status;
     if (!take_saved_options(&o, find_load(argc, argv), &err) || !options_parse(&o, argc, argv, &err)) {
         status = cli_fail(&err);
@@ -85,4 +86,14 @@ int cli_run(int argc, char **argv, bool as_qemu)
     }
     options_free(&o);
     return status;
+}
+
+int cli_run(int argc, char **argv, bool as_qemu)
+{
+    return run(argc, argv, as_qemu, NULL);
+}
+
+int cli_run_debugged(int argc, char **argv, const struct debug_options *debug)
+{
+    return run(argc, argv, false, debug);
 }

@@ -2,11 +2,10 @@
 /* The line to GDB: a TCP socket, packets with checksums, bytes as hexadecimal text. While the machine runs, a byte
  * that comes makes the run loop come back (SIGIO). [GDB "Remote Protocol"] */
 #include "debugger/gdb_priv.h"
+#include "debugger/socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -55,29 +54,9 @@ bool gdb_line_stirred(struct gdb *g)
 
 bool gdb_listen(struct gdb *g, const char *where, struct error *err)
 {
-    char host[256] = "127.0.0.1";
-    const char *text = strncmp(where, "tcp:", 4) == 0 ? where + 4 : where;
-    const char *colon = strrchr(text, ':');
-    const char *port = colon != NULL ? colon + 1 : text;
-    if (colon != NULL && colon != text) {
-        (void)snprintf(host, sizeof host, "%.*s", (int)(colon - text), text);
-    }
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found = NULL;
-    if (*port == '\0' || getaddrinfo(host, port, &hints, &found) != 0) {
-        return error_set(err, EXIT_STATUS_USAGE, "--gdb %s: want HOST:PORT, for example 127.0.0.1:1234", where);
-    }
-    int one = 1;
-    int fd = socket(found->ai_family, SOCK_STREAM, 0);
-    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    bool ok = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, 1) == 0;
-    freeaddrinfo(found);
-    if (!ok) {
-        int why = errno;
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return error_set(err, EXIT_STATUS_USAGE, "--gdb %s: %s; choose another port", where, strerror(why));
+    int fd = socket_listen("gdb", where, err);
+    if (fd < 0) {
+        return false;
     }
     g->listener = fd;
     watch_fd(g, fd);
@@ -123,8 +102,12 @@ void gdb_hang_up(struct gdb *g)
         (void)close(g->fd);
         g->fd = -1;
     }
-    stops_clear(g->m);
-    g->point_count = 0;
+    while (g->point_count > 0) {
+        (void)stops_remove(g->m, &g->points[--g->point_count].point);
+    }
+    if (g->shell != NULL) {
+        shell_forget_points(g->shell);
+    }
 }
 
 /* The next byte; -1: closed, -2: interrupted, -3: none, and not waited for. */

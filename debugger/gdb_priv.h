@@ -3,6 +3,7 @@
 #define VITRINE_DEBUGGER_GDB_PRIV_H
 
 #include "debugger/gdb.h"
+#include "debugger/shell/shell.h"
 #include "machine/stops.h"
 
 #define GDB_PACKET 16384 /* bytes of text in a packet */
@@ -17,6 +18,7 @@ struct gdb_point {
 
 struct gdb {
     struct machine *m;
+    struct shell *shell; /* for `monitor` */
     int listener, fd; /* -1: none */
     bool may_write;
     bool stopped;  /* the machine stands still until GDB says go */

@@ -343,17 +343,58 @@ static void transfer(struct gdb *g, const char *p, const char *text)
     g->reply_size = n + 1;
 }
 
+/* What is RAM and what is ROM; GDB leaves the rest alone unless it is told otherwise. */
+static char *memory_map(const struct gdb *g)
+{
+    const struct phys *phys = &g->m->phys;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (f == NULL) {
+        return NULL;
+    }
+    (void)fprintf(f, "<?xml version=\"1.0\"?><!DOCTYPE memory-map PUBLIC \"+//IDN gnu.org//DTD GDB Memory Map V1.0//EN\" "
+                     "\"http://sourceware.org/gdb/gdb-memory-map.dtd\"><memory-map>");
+    if (g->physical) {
+        for (unsigned i = 0; i < phys->span_count; i++) {
+            const struct phys_span *span = &phys->spans[i];
+            if (span->region != NULL && span->region->kind != REGION_MMIO) {
+                (void)fprintf(f, "<memory type=\"%s\" start=\"0x%llx\" length=\"0x%llx\"/>",
+                              span->region->kind == REGION_RAM ? "ram" : "rom", (unsigned long long)span->first,
+                              (unsigned long long)(span->last - span->first + 1));
+            }
+        }
+    } else { /* linear addresses: tables may put anything anywhere */
+        (void)fprintf(f, "<memory type=\"ram\" start=\"0x0\" length=\"0x8000000000000000\"/>"
+                         "<memory type=\"ram\" start=\"0x8000000000000000\" length=\"0x7fffffffffffffff\"/>");
+    }
+    (void)fprintf(f, "</memory-map>");
+    return fclose(f) == 0 ? text : NULL;
+}
+
+static void transfer_text(struct gdb *g, const char *p, char *xml)
+{
+    transfer(g, p, xml != NULL ? xml : "");
+    free(xml);
+}
+
 static void query(struct gdb *g, const char *p)
 {
     if (begins(p, "qSupported")) {
-        gdb_putf(g, "PacketSize=%x;qXfer:features:read+;swbreak+;hwbreak+;vContSupported+;QStartNoAckMode+;"
+        gdb_putf(g, "PacketSize=%x;qXfer:features:read+;qXfer:memory-map:read+;swbreak+;hwbreak+;vContSupported+;QStartNoAckMode+;"
                     "ReverseStep+;ReverseContinue+", GDB_PACKET);
     } else if (begins(p, "QStartNoAckMode")) {
         gdb_put(g, "OK"); /* answer() makes it so behind this */
     } else if (begins(p, "qXfer:features:read:target.xml:")) {
-        char *xml = gdb_target_xml();
-        transfer(g, p + strlen("qXfer:features:read:target.xml:"), xml != NULL ? xml : "");
-        free(xml);
+        transfer_text(g, p + strlen("qXfer:features:read:target.xml:"), gdb_target_xml());
+    } else if (begins(p, "qXfer:memory-map:read::")) {
+        transfer_text(g, p + strlen("qXfer:memory-map:read::"), memory_map(g));
+    } else if (strcmp(p, "qqemu.sstepbits") == 0) {
+        gdb_put(g, "ENABLE=1,NOIRQ=2,NOTIMER=4"); /* QEMU's names; steps are as they are */
+    } else if (strcmp(p, "qqemu.sstep") == 0) {
+        gdb_put(g, "0x1");
+    } else if (begins(p, "Qqemu.sstep=")) {
+        gdb_put(g, p[strlen("Qqemu.sstep=")] == '1' ? "OK" : "E22");
     } else if (begins(p, "qfThreadInfo")) {
         for (unsigned i = 0; i < g->m->set.count; i++) {
             gdb_putf(g, "%c%x", i == 0 ? 'm' : ',', i + 1);
@@ -470,6 +511,7 @@ struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_w
     }
     *g = (struct gdb){.m = m, .listener = -1, .fd = -1, .may_write = may_write, .stopped = wait};
     (void)snprintf(g->last_stop, sizeof g->last_stop, "T05thread:1;");
+    g->shell = shell_new(m, may_write);
     if (!gdb_listen(g, where, err) || !travel_start(m, &(struct travel_options){0}, err)) {
         gdb_close(g);
         return NULL;
@@ -483,6 +525,7 @@ void gdb_close(struct gdb *g)
     if (g->listener >= 0) {
         (void)close(g->listener);
     }
+    shell_free(g->shell);
     free(g);
 }
 
@@ -552,6 +595,9 @@ struct run_result gdb_run(struct gdb *g)
         } else if (r.reason == STOP_INTERRUPTED) {
             if (!look_at_line(g)) {
                 return r;
+            }
+            if (!g->stopped) {
+                stops_go_on(m);
             }
         } else if (r.reason != STOP_BREAK) {
             bool own = r.reason == STOP_QUIT || r.reason == STOP_ERROR || r.reason == STOP_DIFFERS;

@@ -24,10 +24,12 @@ static int run(int argc, char **argv)
 
 static const struct command commands[] = {
     {"run", run, "boot a machine            (vitrine run --help)"},
+    {"debug", cli_debug, "the same under a debugger (vitrine debug --help)"},
     {"replay", cli_replay, "run a recorded machine    (vitrine replay --help)"},
     {"trace", cli_trace, "look into a recording     (vitrine trace --help)"},
     {"stack", cli_stack, "machines that ship with it (vitrine stack --help)"},
     {"cpu", cli_cpu, "list CPU models, features (vitrine cpu --help)"},
+    {"completion", cli_completion, "what bash, zsh or fish need to complete all this"},
 };
 
 void cli_print_version(bool as_qemu)
@@ -35,11 +37,21 @@ void cli_print_version(bool as_qemu)
     (void)printf("%svitrine %s\n", as_qemu ? "QEMU's options, taken by " : "", VITRINE_VERSION);
 }
 
+bool cli_command(unsigned n, const char **name, const char **help)
+{
+    if (n >= ARRAY_LEN(commands)) {
+        return false;
+    }
+    *name = commands[n].name;
+    *help = commands[n].help;
+    return true;
+}
+
 static int help(void)
 {
     (void)printf("usage: vitrine COMMAND [arguments]\n\n");
     for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
-        (void)printf("  %-7s%s\n", commands[i].name, commands[i].help);
+        (void)printf("  %-11s%s\n", commands[i].name, commands[i].help);
     }
     (void)printf("\nvitrine --version says which one this is.\n");
     return EXIT_STATUS_OK;

@@ -63,6 +63,17 @@ void options_help(FILE *out)
     (void)fprintf(out, "\n");
 }
 
+bool options_row(unsigned n, const char **names, const char **arg, const char **help)
+{
+    if (n >= ARRAY_LEN(rows)) {
+        return false;
+    }
+    *names = rows[n].names;
+    *arg = rows[n].arg;
+    *help = rows[n].help;
+    return true;
+}
+
 static const struct option_row *find_row(const char *name)
 {
     size_t len = strlen(name);

@@ -2,6 +2,7 @@
 /* One run of one machine in this process, live or replayed: signals, consoles, log, exit status. */
 #include "debugger/cli.h"
 
+#include "debugger/debug.h"
 #include "debugger/gdb.h"
 #include "machine/boot/boot.h"
 #include "machine/watching.h"
@@ -61,8 +62,15 @@ static bool open_log(struct run_options *o, struct machine *m, struct error *err
 }
 
 /* Run it to its end, if asked for under GDB. */
-static bool run_debugged(struct run_options *o, struct machine *m, struct run_result *result, struct error *err)
+static bool run_debugged(struct run_options *o, struct machine *m, bool live, struct run_result *result,
+                         struct error *err)
 {
+    if (o->debug != NULL) {
+        if (o->gdb != NULL) {
+            return error_set(err, EXIT_STATUS_USAGE, "debug --gdb: run --gdb, whose `monitor` takes the shell's commands");
+        }
+        return debug_run(o->debug, m, live && o->record == NULL, result, err);
+    }
     if (o->gdb == NULL) {
         if (o->gdb_wait) {
             return error_set(err, EXIT_STATUS_USAGE, "-S stands still until GDB says go: say where with --gdb or -s");
@@ -82,7 +90,7 @@ static bool run_debugged(struct run_options *o, struct machine *m, struct run_re
 bool session_run(struct run_options *o, struct machine *m, bool live, struct run_result *result,
                  struct error *err)
 {
-    struct outside_options options = {.live = live, .quiet = o->as_qemu, .pace = o->pace};
+    struct outside_options options = {.live = live, .quiet = o->as_qemu || o->debug != NULL, .pace = o->pace};
     if (!open_log(o, m, err) || !outside_attach(m, &options, err)) {
         outside_detach(m);
         return false;
@@ -91,7 +99,7 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
         watching_start(m, o->on_violation);
     }
     catch_signals(m);
-    if (!run_debugged(o, m, result, err)) {
+    if (!run_debugged(o, m, live, result, err)) {
         outside_detach(m);
         return false;
     }
@@ -176,7 +184,7 @@ static void choose_input(const struct run_options *o, struct console_config *c, 
     } else if (c->kind == CONSOLE_STDIO && !*stdio) {
         /* A script answers instead of a pipe; a person may type beside it. */
         *stdio = true;
-        c->input = (enum console_input)outside_stdin_kind(o->as_qemu);
+        c->input = o->debug != NULL ? CONSOLE_INPUT_NONE : (enum console_input)outside_stdin_kind(o->as_qemu);
         if (o->script != NULL && c->input == CONSOLE_INPUT_PIPE) {
             c->input = CONSOLE_INPUT_NONE;
         }

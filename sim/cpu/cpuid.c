@@ -141,7 +141,7 @@ static struct cpuid_regs leaf_a(const struct cpu *cpu)
     }
     return (struct cpuid_regs){
         .eax = PMU_INTEL_VERSION | PMU_INTEL_GP << 8 | PMU_WIDTH << 16 | 7u << 24,
-        .ebx = 0x78,
+        .ebx = 0x18, /* no events of the last-level cache */
         .edx = PMU_INTEL_FIXED | PMU_WIDTH << 5,
     };
 }

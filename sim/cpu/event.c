@@ -442,6 +442,7 @@ static void deliver_event(struct cpu *cpu)
             if (lbr) {
                 debug_record_interrupt(cpu, &from);
             }
+            debug_count_delivery(cpu, ev.kind);
             break;
         }
         if (cpu->event.kind == EVENT_VMEXIT) { /* a second-level fault while delivering */

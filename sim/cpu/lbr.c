@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Recording of branches. [SDM3 "Last Branch, Interrupt, and Exception Recording"], [APM2
+/* Recording and counting of branches. [SDM3 "Last Branch, Interrupt, and Exception Recording"], [APM2
  * "Control-Transfer Recording MSRs"]
  *
- * While DEBUGCTL.LBR is set the processor goes step by step (cpu_update_mode), so that nothing is paid
+ * While DEBUGCTL.LBR is set or a performance counter counts branches the processor goes step by step (cpu_update_mode), so that nothing is paid
  * otherwise. Intel: a stack of 32 records as of Ice Lake, filtered by MSR_LBR_SELECT, with a mode that
  * follows calls and returns; addresses are linear. The cycle counts are those of the performance
- * counters; no branch is ever mispredicted. AMD: one pair of registers for branches; an exception or
+ * counters. A conditional branch is mispredicted when static prediction fails: backward is taken, forward
+ * is not; nothing else ever is. AMD: one pair of registers for branches; an exception or
  * interrupt moves it to another.
  *
  * Left out: branch trace stores and messages, transactional memory's flags. */
@@ -16,6 +17,7 @@
 #include "cpu/pmu.h"
 
 #define LBR_DEPTH 32u
+#define LBR_INFO_MISPRED BIT(63)
 
 /* MSR_LBR_SELECT: what is left out. */
 #define SELECT_CPL_EQ_0 BIT(0)
@@ -81,7 +83,7 @@ static bool is_filtered(const struct cpu *cpu, enum branch_kind kind)
     return (select & (level | BIT(kind))) != 0;
 }
 
-static void push_record(struct cpu *cpu, enum branch_kind kind, u64 from, u64 to)
+static void push_record(struct cpu *cpu, enum branch_kind kind, bool missed, u64 from, u64 to)
 {
     struct msr_store *s = &cpu->arch.store;
     bool follows = (s->lbr_select[0] & SELECT_CALLSTACK) != 0;
@@ -101,43 +103,60 @@ static void push_record(struct cpu *cpu, enum branch_kind kind, u64 from, u64 to
     s->lbr_tos[0] = top;
     s->lbr_from[top] = from;
     s->lbr_to[top] = to;
-    s->lbr_info[top] = cycles < 0xffff ? cycles : 0xffff;
+    s->lbr_info[top] = (cycles < 0xffff ? cycles : 0xffff) | (missed ? LBR_INFO_MISPRED : 0);
 }
 
 /* ---- Both ---- */
 
-static void record(struct cpu *cpu, enum branch_kind kind, const struct branch_from *from)
+static void record(struct cpu *cpu, enum branch_kind kind, bool missed, const struct branch_from *from)
 {
     bool intel = cpu_is_intel(cpu);
     u64 to = intel ? linear_ip(cpu) : cpu->arch.rip;
     cpu->arch.last_branch_from = intel ? from->lin : from->rip;
     cpu->arch.last_branch_to = to;
     if (intel) {
-        push_record(cpu, kind, from->lin, to);
+        push_record(cpu, kind, missed, from->lin, to);
     }
 }
 
 bool debug_note_branch(struct cpu *cpu, const struct insn *in, const struct branch_from *from)
 {
     enum branch_kind kind = kind_of(in);
-    if (kind == BRANCH_NONE || (kind == BRANCH_JCC && cpu->arch.rip == from->rip + in->len)) {
+    if (kind == BRANCH_NONE) {
+        return false;
+    }
+    bool taken = kind != BRANCH_JCC || cpu->arch.rip != from->rip + in->len;
+    bool missed = kind == BRANCH_JCC && taken != ((i64)in->imm < 0);
+    if (cpu->arch.store.pmu_branching[0] != 0) {
+        cpu->arch.store.branches[0]++;
+        cpu->arch.store.mispredicted[0] += missed;
+    }
+    if (!taken) {
         return false;
     }
     if (debug_lbr_on(cpu)) {
         /* A CALL to what follows it only asks where it is. */
         bool follows = (cpu->arch.store.lbr_select[0] & SELECT_CALLSTACK) != 0;
         if (!(follows && kind == BRANCH_REL_CALL && cpu->arch.rip == from->rip + in->len)) {
-            record(cpu, kind, from);
+            record(cpu, kind, missed, from);
         }
     }
     return true;
+}
+
+void debug_count_delivery(struct cpu *cpu, enum event_kind kind)
+{
+    bool software = kind == EVENT_SOFT_INT || kind == EVENT_INT3 || kind == EVENT_ICEBP;
+    if (cpu->arch.store.pmu_branching[0] != 0 && (software || !cpu_is_intel(cpu))) {
+        cpu->arch.store.branches[0]++;
+    }
 }
 
 void debug_record_interrupt(struct cpu *cpu, const struct branch_from *from)
 {
     cpu->arch.last_int_from = cpu->arch.last_branch_from;
     cpu->arch.last_int_to = cpu->arch.last_branch_to;
-    record(cpu, BRANCH_FAR, from);
+    record(cpu, BRANCH_FAR, false, from);
 }
 
 /* [SDM3 "Freezing LBR and Performance Counters on PMI"], as version 2 of the counters has it. The slow

@@ -232,6 +232,13 @@ cpu_rc lin_translate_page(struct cpu *cpu, u64 lin, unsigned access, u64 *frame,
     if (translate(cpu, lin, access, &p) != CPU_OK) {
         return CPU_EXIT;
     }
+    if (in_guest(cpu) && p.host == NULL && (access & ACCESS_EXEC) != 0 && virt_is_apic_page(cpu, p.spa)) {
+        u64 none = 0;
+        bool done = false;
+        if (virt_apic_access(cpu, p.spa, lin, access, &none, 1, &done) != CPU_OK) {
+            return CPU_EXIT;
+        }
+    }
     *frame = p.frame;
     *host = p.host;
     *spa = p.spa;
@@ -404,7 +411,16 @@ cpu_rc lin_access_write(struct cpu *cpu, u64 lin, const void *data, unsigned siz
 cpu_rc lin_probe(struct cpu *cpu, u64 lin, unsigned size, unsigned access)
 {
     struct span s;
-    return open_span(cpu, lin, size, access, &s);
+    if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
+        u64 none = 0;
+        bool done = false;
+        unsigned both = (access & ACCESS_WRITE) != 0 ? access | ACCESS_READ : access; /* no effect yet */
+        return virt_apic_access(cpu, s.piece[0].spa, lin, both, &none, size, &done);
+    }
+    return CPU_OK;
 }
 
 cpu_rc lin_read_slow(struct cpu *cpu, u64 lin, unsigned size, u64 *out)
@@ -520,8 +536,17 @@ cpu_rc mem_rmw_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, st
         return CPU_EXIT;
     }
     *old = 0;
-    read_span(cpu, &s, lin, old);
     *rmw = (struct mem_rmw){.host = NULL, .lin = lin, .size = size};
+    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
+        bool done = false;
+        if (virt_apic_access(cpu, s.piece[0].spa, lin, ACCESS_READ | ACCESS_WRITE, old, size, &done) != CPU_OK) {
+            return CPU_EXIT;
+        }
+        if (done) {
+            return CPU_OK;
+        }
+    }
+    read_span(cpu, &s, lin, old);
     return CPU_OK;
 }
 
@@ -530,7 +555,11 @@ void mem_rmw_store_slow(struct cpu *cpu, const struct mem_rmw *rmw, u64 value)
     struct span s;
     /* The rights were taken by mem_rmw_slow and nothing ran in between. */
     cpu_rc rc = open_span(cpu, rmw->lin, rmw->size, ACCESS_WRITE, &s);
-    if (rc == CPU_OK) {
+    bool done = false;
+    if (rc == CPU_OK && in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
+        rc = virt_apic_access(cpu, s.piece[0].spa, rmw->lin, ACCESS_WRITE, &value, rmw->size, &done);
+    }
+    if (rc == CPU_OK && !done) {
         write_span(cpu, &s, rmw->lin, &value);
     }
     if (UNLIKELY(cpu->d.data_breaks)) {

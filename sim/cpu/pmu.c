@@ -2,8 +2,9 @@
 /* Performance counters. [SDM3 "Architectural Performance Monitoring"], [APM2 "Performance
  * Monitoring Counters"]
  *
- * Two sources: instructions retired, and unhalted cycles, which are instructions times TSC rate
- * over instruction rate (a halted processor retires nothing). Other events count nothing.
+ * Instructions retired; unhalted cycles, which are instructions times TSC rate over instruction rate (a
+ * halted processor retires nothing); branches retired and mispredicted, for which the processor goes
+ * step by step (lbr.c) while a counter wants them. Other events count nothing.
  *
  * A running counter holds its value minus the source, so that counting costs nothing. Freeze turns
  * all into plain values, thaw back; controls change between the two. Overflows are noted whenever
@@ -13,7 +14,7 @@
  * CMASK compares with what a single cycle brings: one cycle, at most one instruction.
  *
  * Left out: edge detect, INV with CMASK 1 on instructions (stalled cycles), AnyThread, guest/host filters, events of
- * caches and branches (CPUID leaf 0Ah says so). */
+ * caches (CPUID leaf 0Ah says so). */
 #include "cpu/pmu.h"
 
 #include "base/bits.h"
@@ -35,7 +36,7 @@
 #define FIXED_USR 2u
 #define FIXED_PMI 8u
 
-enum source { SOURCE_NONE, SOURCE_INSTRUCTIONS, SOURCE_CYCLES };
+enum source { SOURCE_NONE, SOURCE_INSTRUCTIONS, SOURCE_CYCLES, SOURCE_BRANCHES, SOURCE_MISPREDICTED };
 
 struct pmu {
     struct cpu *cpu;
@@ -63,6 +64,10 @@ static u64 source_now(const struct cpu *cpu, enum source s)
         return retired(cpu);
     case SOURCE_CYCLES:
         return pmu_unhalted_cycles(cpu);
+    case SOURCE_BRANCHES:
+        return cpu->arch.store.branches[0];
+    case SOURCE_MISPREDICTED:
+        return cpu->arch.store.mispredicted[0];
     case SOURCE_NONE:
         break;
     }
@@ -89,9 +94,27 @@ static enum source plain_event(const struct cpu *cpu, u64 evtsel)
         return SOURCE_INSTRUCTIONS;
     }
     if (cpu_is_intel(cpu)) {
-        return event == 0x3c && umask <= 1 ? SOURCE_CYCLES : SOURCE_NONE;
+        switch (event) {
+        case 0x3c:
+            return umask <= 1 ? SOURCE_CYCLES : SOURCE_NONE;
+        case 0xc4:
+            return umask == 0 ? SOURCE_BRANCHES : SOURCE_NONE;
+        case 0xc5:
+            return umask == 0 ? SOURCE_MISPREDICTED : SOURCE_NONE;
+        default:
+            return SOURCE_NONE;
+        }
     }
-    return event == 0x76 && (evtsel >> 32 & 0xf) == 0 ? SOURCE_CYCLES : SOURCE_NONE;
+    switch (event | (evtsel >> 24 & 0xf00)) {
+    case 0x76:
+        return SOURCE_CYCLES;
+    case 0xc2:
+        return SOURCE_BRANCHES;
+    case 0xc3:
+        return SOURCE_MISPREDICTED;
+    default:
+        return SOURCE_NONE;
+    }
 }
 
 /* [SDM3 "IA32_PERFEVTSELx MSRs"] with a counter mask, cycles are counted in which the event happened at
@@ -210,12 +233,13 @@ static u64 ns_until(const struct cpu *cpu, enum source s, u64 events)
 void pmu_thaw(struct cpu *cpu)
 {
     u64 nearest = ~(u64)0;
-    bool filtered = false;
+    bool filtered = false, branching = false;
     cpu->arch.store.pmu_user[0] = cpu_cpl(cpu) == 3;
     for (unsigned n = 0; n < counters(cpu); n++) {
         unsigned counter = nth_counter(cpu, n);
         struct control c = control_of(cpu, counter);
         filtered |= c.source != SOURCE_NONE && c.os != c.user;
+        branching |= c.source == SOURCE_BRANCHES || c.source == SOURCE_MISPREDICTED;
         enum source s = running_source(cpu, &c);
         u64 *field = counter_field(cpu, counter);
         if (s != SOURCE_NONE && (c.pmi || cpu_is_intel(cpu))) {
@@ -225,6 +249,10 @@ void pmu_thaw(struct cpu *cpu)
         *field -= source_now(cpu, s);
     }
     cpu->arch.store.pmu_filtered[0] = filtered;
+    if ((cpu->arch.store.pmu_branching[0] != 0) != branching) { /* no change of CPL comes here */
+        cpu->arch.store.pmu_branching[0] = branching;
+        cpu_update_mode(cpu);
+    }
     if (cpu->pmu == NULL) {
         return;
     }

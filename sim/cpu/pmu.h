@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Performance counters: instructions retired and unhalted cycles. Part of the processor. */
+/* Performance counters: instructions, unhalted cycles, branches. Part of the processor. */
 #ifndef VITRINE_CPU_PMU_H
 #define VITRINE_CPU_PMU_H
 

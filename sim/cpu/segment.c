@@ -5,7 +5,7 @@
  * [APM2 "Segment Registers in 64-Bit Mode"].
  *
  * Real mode changes selector and base only: limit and size stay what protected mode left ("big real
- * mode"); a segment that was null becomes an ordinary 64 KiB one. */
+ * mode"), and CS stays code if it was code; a segment that was null becomes an ordinary 64 KiB one. */
 #include "cpu/segment.h"
 
 #include "base/assert.h"
@@ -145,7 +145,13 @@ void seg_store_real(struct cpu *cpu, unsigned seg, u16 sel)
     }
     s->sel = sel;
     s->base = (u64)sel << 4;
-    s->attr = (s->attr & (SEG_G | SEG_DB | SEG_AVL)) | REAL_ATTR;
+    u32 kept = s->attr & (SEG_G | SEG_DB | SEG_AVL);
+    if (seg == SEG_CS && (s->attr & SEG_TYPE_CODE) != 0) {
+        /* A program that goes back to protected mode without a far jump runs on: Xen's emulator of a
+         * guest's INS then fetches it by a CS that has to be code. */
+        kept |= s->attr & SEG_TYPE;
+    }
+    s->attr = kept | REAL_ATTR;
 }
 
 void seg_store_v86(struct cpu *cpu, unsigned seg, u16 sel)

@@ -102,7 +102,7 @@ bool virt_cr_allowed(const struct cpu *cpu, unsigned cr, u64 value);
 /* A walk failed in the second level: make the exit (EPT violation or misconfiguration, #NPF), or #VE. */
 cpu_rc virt_nested_fault(struct cpu *cpu, u64 lin, unsigned access, const struct walk_result *res) MUST_USE;
 /* Guest accesses to the APIC-access page and virtual-APIC page: sim/cpu/vmx decides; *done: the access was
- * virtualized. */
+ * virtualized. ACCESS_READ with ACCESS_WRITE: the read of a read-modify-write, whose write cannot fail after it. */
 cpu_rc virt_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64 *value, unsigned size,
                         bool *done) MUST_USE;
 /* Which page (bit 0 set) needs it, 0: none; with AVIC, at which guest-physical address it appears. */

@@ -116,15 +116,19 @@ static void on_a20(void *self, bool enabled)
     phys_set_a20(&m->phys, enabled);
 }
 
+/* To the processor that wrote, as QEMU's board has it unless the firmware negotiates a broadcast by
+ * fw_cfg (SeaBIOS does not: it moves only its own SMBASE, and a second processor that took the SMI
+ * after its SIPI would run what the first one's handler left at 38000h). */
 static void on_smi(void *self, u8 command)
 {
     struct machine *m = self;
+    struct cpu *cpu = m->clock.running != NULL ? m->clock.running_cpu : NULL;
     UNUSED(command);
-    for (unsigned i = 0; i < m->set.count; i++) {
-        m->set.cpu[i]->arch.smi_pending = true;
-        m->set.cpu[i]->d.pending = true;
+    if (cpu != NULL) {
+        cpu->arch.smi_pending = true;
+        cpu->d.pending = true;
+        machine_end_slice(m);
     }
-    machine_end_slice(m);
 }
 
 static void on_debug_exit(void *self, u32 value)

@@ -243,6 +243,7 @@ struct machine {
     /* Recording and replaying: machine/evidence.h. */
     struct travel *travel; /* machine/travel.h; NULL: one cannot go back */
     struct stops *stops;   /* machine/stops.h; NULL: none was ever set */
+    u64 seen;              /* how many events somebody has noted who looks on (trace_look); goes back with the machine */
     u64 stop_at;           /* position at which machine_run returns; ~0: none */
     u64 next_mark; /* position of the next state hash; ~0: none */
     const struct machine_recording *recording;

@@ -18,17 +18,28 @@ struct stops {
     enum stops_mode mode;
     struct stop_hit hit;
     u64 skip; /* breakpoints at this position are stepped over; ~0: none */
-    bool stepping;
+    bool stepping, going_on;
     unsigned step_cpu;
     bool scanning, found;
     u64 scan_end;
+    struct stops_filter filter;
 };
 
 /* ---- Hits ---- */
 
+static bool is_range(const struct stop_point *p)
+{
+    return p->kind == POINT_WRITE || p->kind == POINT_READ || p->kind == POINT_ACCESS;
+}
+
 static void meet(struct machine *m, const struct stop_hit *hit)
 {
     struct stops *s = m->stops;
+    if (s->filter.wanted != NULL && !is_range(&hit->point) && hit->point.kind != POINT_STEP &&
+        (s->scanning ? hit->position < s->scan_end : s->mode == STOPS_ARMED) &&
+        !s->filter.wanted(s->filter.self, hit)) {
+        return;
+    }
     if (s->scanning) {
         if (hit->position < s->scan_end) {
             s->found = true;
@@ -163,11 +174,6 @@ static void on_moment(void *self, struct cpu *cpu, enum cpu_moment moment, u64 d
 
 /* ---- The set of points ---- */
 
-static bool is_range(const struct stop_point *p)
-{
-    return p->kind == POINT_WRITE || p->kind == POINT_READ || p->kind == POINT_ACCESS;
-}
-
 static bool is_code_kind(const struct stop_point *p)
 {
     return p->kind == POINT_CODE || p->kind == POINT_CODE_PHYSICAL;
@@ -215,7 +221,7 @@ static void set_hooks(struct machine *m)
     for (unsigned i = 0; i < s->count; i++) {
         code |= is_code_kind(&s->points[i]);
         range |= is_range(&s->points[i]);
-        moment |= !is_code_kind(&s->points[i]) && !is_range(&s->points[i]);
+        moment |= s->points[i].kind >= POINT_EXCEPTION && s->points[i].kind <= POINT_ENTRY_FAILURE;
     }
     m->set.stops = (struct cpu_stops){.is_code = code ? is_code : NULL,
                                       .before = code ? before : NULL,
@@ -252,19 +258,33 @@ static void changed(struct machine *m, const struct stop_point *p)
     }
 }
 
+static struct stops *make(struct machine *m)
+{
+    if (m->stops == NULL) {
+        m->stops = calloc(1, sizeof *m->stops);
+        sim_assert(m->stops != NULL);
+        m->stops->skip = ~(u64)0;
+    }
+    return m->stops;
+}
+
+void stops_set_filter(struct machine *m, const struct stops_filter *filter)
+{
+    make(m)->filter = *filter;
+}
+
+void stops_meet(struct machine *m, const struct stop_hit *hit)
+{
+    (void)make(m);
+    meet(m, hit);
+}
+
 bool stops_add(struct machine *m, const struct stop_point *point, struct error *err)
 {
     if (!check_point(m, point, err)) {
         return false;
     }
-    if (m->stops == NULL) {
-        m->stops = calloc(1, sizeof *m->stops);
-        if (m->stops == NULL) {
-            return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
-        }
-        m->stops->skip = ~(u64)0;
-    }
-    struct stops *s = m->stops;
+    struct stops *s = make(m);
     if (s->count == STOPS_MAX) {
         return error_set(err, EXIT_STATUS_USAGE, "no more than %u stop points", STOPS_MAX);
     }
@@ -317,10 +337,7 @@ void stops_free(struct machine *m)
 
 void stops_step(struct machine *m, unsigned cpu)
 {
-    if (m->stops == NULL) {
-        m->stops = calloc(1, sizeof *m->stops);
-        sim_assert(m->stops != NULL);
-    }
+    (void)make(m);
     m->stops->stepping = cpu < m->set.count;
     m->stops->step_cpu = cpu;
 }
@@ -369,8 +386,19 @@ bool stops_end_scan(struct machine *m, struct stop_hit *hit)
 
 void stops_resume(struct machine *m)
 {
+    struct stops *s = m->stops;
+    if (s != NULL && !s->going_on) {
+        s->skip = clock_position(&m->clock).n;
+    }
+    if (s != NULL) {
+        s->going_on = false;
+    }
+}
+
+void stops_go_on(struct machine *m)
+{
     if (m->stops != NULL) {
-        m->stops->skip = clock_position(&m->clock).n;
+        m->stops->going_on = true;
     }
 }
 

@@ -24,7 +24,8 @@ enum stop_point_kind {
     POINT_VM_EXIT,
     POINT_VM_ENTRY,
     POINT_ENTRY_FAILURE,
-    POINT_STEP, /* only in hits */
+    POINT_EVENT, /* whoever looks at events (trace_look) says that one is met: stops_meet() */
+    POINT_STEP,  /* only in hits */
 };
 
 #define POINT_ANY (~(u64)0)
@@ -41,6 +42,7 @@ struct stop_hit {
     u64 position; /* of the instruction that met it */
     u64 detail;   /* watched ranges: the physical address accessed; moments: vector or reason */
     bool write;
+    u64 seen; /* an event that was noted: machine->seen behind it; 0: none */
 };
 
 /* False with a line in *err: not RAM, or too many. Points are counted: added twice, removed twice. */
@@ -54,6 +56,16 @@ void stops_free(struct machine *m);
 void stops_step(struct machine *m, unsigned cpu);
 /* What the last STOP_BREAK was about. */
 const struct stop_hit *stops_hit(const struct machine *m);
+
+/* Is a breakpoint or a moment that was met really wanted? Asked as it happens, so that going back needs no second
+ * look. Watched ranges are not asked for: their new value is not there yet. */
+struct stops_filter {
+    bool (*wanted)(void *self, const struct stop_hit *hit);
+    void *self;
+};
+void stops_set_filter(struct machine *m, const struct stops_filter *filter);
+/* From a look at events: this one is what the debugger waits for. */
+void stops_meet(struct machine *m, const struct stop_hit *hit);
 
 /* A linear address as a processor's tables have it now, without setting anything. False: not mapped. */
 bool stops_translate(const struct machine *m, unsigned cpu, u64 lin, spa_t *spa);
@@ -69,6 +81,9 @@ void stops_set_hit(struct machine *m, const struct stop_hit *hit);
 /* A state was loaded: mark the watched pages again. */
 void stops_rearm(struct machine *m);
 void stops_resume(struct machine *m);
+/* The next machine_run() goes on with the last one, which ended for nothing that was to be told: breakpoints where
+ * it stands have not been met yet. */
+void stops_go_on(struct machine *m);
 u64 stops_budget(const struct machine *m, unsigned cpu, u64 budget);
 void stops_after_slice(struct machine *m, unsigned cpu, u64 used);
 

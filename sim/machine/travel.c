@@ -16,6 +16,7 @@ static const u64 finer[] = {1000000, 50000, 2000};
 struct checkpoint {
     u64 position;
     struct gate_place gate;
+    u64 seen; /* machine->seen */
     u8 *state; /* of all but memory */
     size_t size;
     struct page_log pages; /* as they were here, of those written before the next checkpoint */
@@ -125,6 +126,7 @@ static void take_checkpoint(struct machine *m)
     machine_state(m, &io);
     c->position = clock_position(&m->clock).n;
     c->gate = gate_place(&m->gate);
+    c->seen = m->seen;
     c->state = io.data;
     c->size = io.len;
     t->points[t->count++] = c;
@@ -152,11 +154,13 @@ static void rewind_to(struct machine *m, unsigned i)
     note_front(m);
     if (!t->in_past) {
         t->in_past = true;
-        t->trace_classes = m->trace.classes;
+        t->trace_classes = m->trace.recorded;
         t->log_classes = m->log.classes;
-        m->trace.classes = m->log.classes = 0;
+        trace_set_recorded(&m->trace, 0);
+        m->log.classes = 0;
     }
     gate_rewind(&m->gate, &c->gate);
+    m->seen = c->seen;
     m->phys.page_log = NULL;
     for (unsigned k = t->count; k-- > i;) {
         page_log_undo(&t->points[k]->pages, &m->phys);
@@ -260,7 +264,7 @@ void travel_at_gate_point(struct machine *m)
     if (t->in_past && (position > t->front_position || (position == t->front_position &&
                                                         clock_now(&m->clock).ns >= t->front_time))) {
         t->in_past = false;
-        m->trace.classes = t->trace_classes;
+        trace_set_recorded(&m->trace, t->trace_classes);
         m->log.classes = t->log_classes;
     }
     if (!t->in_past) {
@@ -330,14 +334,15 @@ struct run_result travel_step_back(struct machine *m)
     return r;
 }
 
-/* ---- The last write ---- */
+/* ---- Writes in the past ---- */
 
+/* Looks for writes to a range between two checkpoints. */
 struct watch {
     struct machine *m;
     u64 frame, offset, size;
-    bool found;
-    u64 position; /* of the last one */
-    u64 end;      /* writes from here on do not count */
+    u64 end; /* writes from here on do not count */
+    struct travel_write *list;
+    size_t count, cap;
     /* Whose the trap was: stop points. */
     void (*before)(void *self, u64 frame, u64 offset, u64 size);
     void *before_self;
@@ -347,11 +352,24 @@ struct watch {
 static void on_write(void *self, u64 frame, u64 offset, u64 size)
 {
     struct watch *w = self;
-    u64 position = clock_position(&w->m->clock).n;
-    if (frame == w->frame && offset < w->offset + w->size && w->offset < offset + size && position < w->end) {
-        w->found = true;
-        w->position = position;
+    const struct clock *clock = &w->m->clock;
+    u64 position = clock_position(clock).n;
+    if (frame != w->frame || offset >= w->offset + w->size || w->offset >= offset + size || position >= w->end) {
+        return;
     }
+    if (w->count == w->cap) {
+        w->cap = 2 * w->cap + 16;
+        w->list = realloc(w->list, w->cap * sizeof *w->list);
+        sim_assert(w->list != NULL);
+    }
+    const struct cpu *cpu = clock->running != NULL ? clock->running_cpu : NULL;
+    struct travel_write *t = &w->list[w->count++];
+    *t = (struct travel_write){.position = position,
+                               .rip = cpu != NULL ? cpu->arch.rip : 0,
+                               .cpu = cpu != NULL ? cpu->index : 0,
+                               .device = cpu == NULL};
+    memcpy(t->before, phys_frame_host(&w->m->phys, frame) + w->offset,
+           w->size < sizeof t->before ? w->size : sizeof t->before);
 }
 
 static void set_watch(struct machine *m, struct watch *w, bool on)
@@ -368,7 +386,7 @@ static void set_watch(struct machine *m, struct watch *w, bool on)
     tlb_withdraw_write(&m->set, w->frame);
 }
 
-struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size)
+struct run_result travel_writes(struct machine *m, spa_t spa, u64 size, travel_tell *tell, void *self)
 {
     struct travel *t = m->travel;
     u64 start = clock_position(&m->clock).n;
@@ -381,24 +399,56 @@ struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size)
         return (struct run_result){.reason = STOP_ERROR};
     }
     u64 end = start;
-    for (unsigned i = t->count; i-- > 0 && !w.found;) {
+    bool more = true;
+    for (unsigned i = t->count; i-- > 0 && more;) {
         u64 from = t->points[i]->position;
         if (page_log_has(&t->points[i]->pages, (u32)w.frame)) {
             rewind_to(m, i);
+            w.count = 0;
             set_watch(m, &w, true);
             struct run_result r = forward_to(m, end);
             set_watch(m, &w, false);
             if (r.reason != STOP_POSITION) {
+                free(w.list);
                 return r;
             }
+            for (size_t k = w.count; k-- > 0 && more;) {
+                more = tell(self, &w.list[k]);
+            }
         }
-        end = from;
+        w.end = end = from;
     }
-    struct run_result there = travel_to(m, w.found ? w.position : start);
-    return w.found || there.reason != STOP_POSITION ? there : (struct run_result){.reason = STOP_NONE};
+    free(w.list);
+    return travel_to(m, start);
+}
+
+static bool note_last(void *self, const struct travel_write *w)
+{
+    *(struct travel_write *)self = *w;
+    return false;
+}
+
+struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size)
+{
+    struct travel_write last = {.position = ~(u64)0};
+    struct run_result r = travel_writes(m, spa, size, note_last, &last);
+    if (r.reason != STOP_POSITION) {
+        return r;
+    }
+    return last.position != ~(u64)0 ? travel_to(m, last.position) : (struct run_result){.reason = STOP_NONE};
 }
 
 /* ---- The last stop point ---- */
+
+struct run_result travel_before_hit(struct machine *m, const struct stop_hit *hit)
+{
+    struct run_result r = travel_to(m, hit->position);
+    if (r.reason == STOP_POSITION && hit->seen != 0 && m->seen >= hit->seen) {
+        r = travel_step_back(m); /* a VM exit counts behind the instruction that made it */
+    }
+    stops_set_hit(m, hit);
+    return r;
+}
 
 struct run_result travel_back_to_stop(struct machine *m)
 {
@@ -420,12 +470,9 @@ struct run_result travel_back_to_stop(struct machine *m)
         }
         end = from;
     }
-    struct run_result there = travel_to(m, found ? hit.position : start);
+    struct run_result there = found ? travel_before_hit(m, &hit) : travel_to(m, start);
     if (there.reason != STOP_POSITION) {
         return there;
-    }
-    if (found) {
-        stops_set_hit(m, &hit);
     }
     return (struct run_result){.reason = found ? STOP_BREAK : STOP_NONE};
 }

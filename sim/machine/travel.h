@@ -37,10 +37,25 @@ struct run_result travel_step_back(struct machine *m);
  * one page. STOP_NONE when nobody did since the first checkpoint; the machine is then where it was. */
 struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size);
 
+/* Tell of the last writes to a range of one page before now, the last one first: as many as `tell` wants. It is
+ * called during runs through the past, before the bytes change, and must only look. Then the machine is where it
+ * was. */
+struct travel_write {
+    u64 position, rip;
+    unsigned cpu;
+    bool device;
+    u8 before[16]; /* the range's bytes, as far as they fit */
+};
+typedef bool travel_tell(void *self, const struct travel_write *w);
+struct run_result travel_writes(struct machine *m, spa_t spa, u64 size, travel_tell *tell, void *self);
+
 /* Go to just before what last met a stop point (machine/stops.h) before now: a breakpoint's instruction, the
  * instruction that touched a watched range, or before a moment. stops_hit() says what. STOP_NONE when nothing
  * did since the first checkpoint; the machine is then where it was. */
 struct run_result travel_back_to_stop(struct machine *m);
+/* Go to just before a hit that is known. */
+struct stop_hit;
+struct run_result travel_before_hit(struct machine *m, const struct stop_hit *hit);
 
 /* Position of the first checkpoint, how many there are, and the bytes they take. */
 struct travel_figures {

@@ -58,8 +58,17 @@ struct trace_guest {
     u32 interfaces; /* by TRACE_INTERFACE bits: what CPUID told this guest */
 };
 
+/* Somebody who looks at events as they happen, whether they are recorded or not (the debugger). */
+struct trace_look {
+    u32 classes;
+    void (*event)(void *self, u32 event, u32 cpu, u32 argc, const u64 *args, const void *data, u32 size);
+    void *self;
+};
+
 struct trace {
-    u32 classes; /* bit per trace_class; 0: nothing is recorded */
+    u32 classes;  /* bit per trace_class: recorded or looked at; 0: nothing happens */
+    u32 recorded; /* ... that go to the file */
+    struct trace_look look;
     const struct clock *clock;
     int fd;           /* -1: none */
     u8 *records;      /* of the chunk being filled */
@@ -89,6 +98,10 @@ static inline u32 trace_running(const struct trace *t)
 }
 
 void trace_init(struct trace *t, const struct clock *clock);
+/* Which classes go to the file from here on. */
+void trace_set_recorded(struct trace *t, u32 classes);
+/* event NULL: nobody looks on any more. */
+void trace_set_look(struct trace *t, const struct trace_look *look);
 /* Start a recording: the file's header and a first chunk that holds `config`, a text. Takes the
  * file descriptor. */
 bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struct error *err);

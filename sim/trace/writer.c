@@ -69,10 +69,22 @@ void trace_init(struct trace *t, const struct clock *clock)
     *t = (struct trace){.clock = clock, .fd = -1, .running = TRACE_NO_CPU};
 }
 
+void trace_set_recorded(struct trace *t, u32 classes)
+{
+    t->recorded = classes;
+    t->classes = classes | t->look.classes;
+}
+
+void trace_set_look(struct trace *t, const struct trace_look *look)
+{
+    t->look = *look;
+    t->classes = t->recorded | t->look.classes;
+}
+
 static void give_up(struct trace *t, const char *why)
 {
     (void)error_set(&t->error, EXIT_STATUS_BAD_FILE, "the recording ends early: %s", why);
-    t->classes = 0;
+    trace_set_recorded(t, 0);
 }
 
 static bool put(struct trace *t, const void *data, size_t n)
@@ -158,7 +170,7 @@ bool trace_start(struct trace *t, int fd, u32 classes, const char *config, struc
     memcpy(header, TRACE_MAGIC, 8);
     store_le32(header + TRACE_HEADER_VERSION, TRACE_VERSION);
     store_le64(header + TRACE_HEADER_HASH, hash_bytes(0, header, TRACE_HEADER_HASH));
-    t->classes = classes | TRACE_ALWAYS;
+    trace_set_recorded(t, classes | TRACE_ALWAYS);
     if (put(t, header, sizeof header)) {
         put_chunk(t, TRACE_CHUNK_CONFIG, config, strlen(config), 0);
         put_events(t);
@@ -185,14 +197,21 @@ bool trace_finish(struct trace *t, struct error *err)
     free(t->records);
     t->records = NULL;
     t->fd = -1;
-    t->classes = 0;
+    trace_set_recorded(t, 0);
     return t->error.status == EXIT_STATUS_OK || error_set(err, t->error.status, "%s", t->error.text);
 }
 
 void trace_emit(struct trace *t, enum trace_event event, u32 cpu, u32 argc, const u64 *args,
                 const void *data, u32 size)
 {
+    u32 class = (u32)1 << trace_event_info[event].class;
     size = size < TRACE_MAX_PAYLOAD ? size : TRACE_MAX_PAYLOAD;
+    if ((t->look.classes & class) != 0) {
+        t->look.event(t->look.self, event, cpu, argc, args, data, size);
+    }
+    if ((t->recorded & class) == 0) {
+        return;
+    }
     size_t padded = (size + TRACE_RECORD_SIZE - 1) / TRACE_RECORD_SIZE * TRACE_RECORD_SIZE;
     if (t->used + TRACE_RECORD_SIZE + padded > TRACE_CHUNK_BYTES) {
         trace_flush(t);

@@ -5,29 +5,36 @@ epochs; the replay of that recording with other sizes again, by the translator w
 equal, and the texts asked for must appear (or not).
 
 usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
-                     [--once] -- RUN_ARGUMENTS
+                     [--once] [--long] -- RUN_ARGUMENTS
+With --long the recorded run is by the translator too, with translation caches that it is not slow by.
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import os
 import platform
 import re
+import resource
 import subprocess
 import sys
 import tempfile
+import time
 
 RECORDED = ["--tlb-entries", "16", "--epoch", "77000000"]
 REPLAYED = ["--tlb-entries", "512"]
-if platform.machine() in ("x86_64", "AMD64"):
-    REPLAYED += ["--engine", "jit", "--jit-threshold", "2"]
+TRANSLATED = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
+if TRANSLATED:
+    REPLAYED += [*TRANSLATED, "--jit-threshold", "2"]
 
 
 def run(vitrine, arguments, seconds):
     command = [vitrine, *arguments, "--hash"]
+    start, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds)
     except subprocess.TimeoutExpired as e:
         sys.stdout.buffer.write((e.stdout or b"")[-3000:])
         sys.exit(f"FAIL: no end after {seconds} s: {' '.join(command)}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+    print(f"{arguments[0]}: {time.monotonic() - start:.0f} s, {used:.0f} s of processor", flush=True)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -40,6 +47,7 @@ def main():
     ap.add_argument("--status", type=int, default=0)
     ap.add_argument("--timeout", type=float, default=1200)
     ap.add_argument("--once", action="store_true")
+    ap.add_argument("--long", action="store_true")
     ap.add_argument("arguments", nargs=argparse.REMAINDER)
     a = ap.parse_args()
     arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
@@ -60,7 +68,8 @@ def main():
     if not a.once and not problems:
         with tempfile.TemporaryDirectory() as folder:
             trace = os.path.join(folder, "trace")
-            for name, again in (("recorded run", ["run", *arguments, *RECORDED, "--record", trace]),
+            recorded = [*RECORDED, "--tlb-entries", "256", *TRANSLATED] if a.long else RECORDED
+            for name, again in (("recorded run", ["run", *arguments, *recorded, "--record", trace]),
                                 ("replay", ["replay", trace, *REPLAYED])):
                 status2, out2, err2 = run(a.vitrine, again, a.timeout)
                 if (status2, out2) != (status, out):

@@ -42,21 +42,24 @@ if [ -n "${4:-}" ]; then
     cp "$4" "$out/share/share_vmm"
     MODULES=$out/modules-kvm EXTRA=$out/share "$here/make_initrd.sh" "$out/share.cpio" "$here/share_commands"
 fi
-# A guest that is a hypervisor, with Debian's QEMU and a guest of its own.
+# A guest that is a hypervisor, with Debian's QEMU and a guest of its own that is the same kernel.
 if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd
-    rm -rf "$out/inner" "$out/outer"
-    mkdir -p "$out/inner" "$out/outer"
-    cp "$3" "$out/inner/small_vmm"
-    MODULES=$out/modules-kvm EXTRA=$out/inner \
-        "$here/make_initrd.sh" "$out/outer/inner.cpio" "$here/nested_inner_commands"
-    cp "$3" "$out/outer/small_vmm"
-    cp -L "$in/vmlinuz-cloud" "$out/outer/vmlinuz"
-    "$here/pick_program.sh" "$in/qemu/root" usr/bin/qemu-system-x86_64 "$out/outer/qemu"
-    for f in bios-microvm.bin bios-256k.bin kvmvapic.bin linuxboot_dma.bin; do
-        cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
+    for kernel in vmlinuz-cloud vmlinuz; do
+        name=nested${kernel#vmlinuz}
+        "$here/pick_modules.py" "$(modules_of "$in/$kernel")" "$out/modules-kvm" kvm_intel kvm_amd
+        rm -rf "$out/inner" "$out/outer"
+        mkdir -p "$out/inner" "$out/outer"
+        cp "$3" "$out/inner/small_vmm"
+        MODULES=$out/modules-kvm EXTRA=$out/inner \
+            "$here/make_initrd.sh" "$out/outer/inner.cpio" "$here/nested_inner_commands"
+        cp "$3" "$out/outer/small_vmm"
+        cp -L "$in/$kernel" "$out/outer/vmlinuz"
+        "$here/pick_program.sh" "$in/qemu/root" usr/bin/qemu-system-x86_64 "$out/outer/qemu"
+        for f in bios-microvm.bin bios-256k.bin kvmvapic.bin linuxboot_dma.bin; do
+            cp -L "$(find "$in/qemu/root/usr/share" -name $f | head -n 1)" "$out/outer/qemu/"
+        done
+        MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/$name.cpio" "$here/nested_commands"
     done
-    MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/nested.cpio" "$here/nested_commands"
 fi
 # Xen, with a dom0 of the stock kernel that creates guests of each kind from the cloud kernel.
 if [ -e "$in/xen/complete" ]; then
@@ -67,7 +70,7 @@ if [ -e "$in/xen/complete" ]; then
     "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-xen" \
         xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs
     rm -rf "$out/xen"
-    mkdir -p "$out/xen/tools" "$out/xen/qemu" "$out/xen/seabios"
+    mkdir -p "$out/xen/tools" "$out/xen/qemu/keymaps" "$out/xen/seabios"
     for program in xl xenstored xenconsoled xen-init-dom0; do
         "$here/pick_program.sh" "$xen" "${tools}bin/$program" "$out/xen/tools"
     done
@@ -75,9 +78,10 @@ if [ -e "$in/xen/complete" ]; then
     cp -r "$xen/${tools}boot" "$out/xen/boot"
     basename "$tools" > "$out/xen/name"
     cp -L "$xen/usr/share/seabios/bios-256k.bin" "$out/xen/seabios/"
-    for f in kvmvapic.bin linuxboot_dma.bin; do
+    for f in kvmvapic.bin linuxboot.bin; do # Xen has no DMA of the configuration device
         cp -L "$xen/usr/share/qemu/$f" "$out/xen/qemu/"
     done
+    cp -L "$xen/usr/share/qemu/keymaps/en-us" "$out/xen/qemu/keymaps/" # wanted even for no display
     cp -L "$in/vmlinuz-cloud" "$out/xen/vmlinuz"
     "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
     MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen.cpio.gz" "$here/xen_commands"

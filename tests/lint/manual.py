@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 
-OF_COMMANDS = {"file", "quiet", "help"}  # options of other commands than run and trace
+OF_COMMANDS = {"file", "quiet", "help", "debug", "x", "ex", "batch", "nx", "commands", "dap"}  # options of other commands than run and trace
 ALWAYS = {"input", "mark", "console", "cpu"}  # classes of events that need not be asked for
 
 

@@ -26,15 +26,21 @@ static inline u64 get(unsigned offset, unsigned bytes)
     return load_le(ram(AT_VMCB + offset), bytes);
 }
 
+/* The host; the processor and its model stand. */
+static inline void start_svm(void)
+{
+    cpu_reset(CPU, CPU_RESET_POWER);
+    go_long(0);
+    R.cpu.arch.efer |= EFER_SVME;
+    R.cpu.arch.vm_hsave_pa = AT_HSAVE;
+}
+
 static inline void start(void)
 {
     struct error err = {0};
     rig_start();
     ck_assert_msg(cpu_model_parse(&R.model, "amd", &err), "%s", err.text);
-    cpu_reset(CPU, CPU_RESET_POWER);
-    go_long(0);
-    R.cpu.arch.efer |= EFER_SVME;
-    R.cpu.arch.vm_hsave_pa = AT_HSAVE;
+    start_svm();
     R.log.classes = 1u << LOG_SVM;
     R.log.out = open_memstream(&log_text, &log_len);
 }

@@ -143,6 +143,20 @@ START_TEST(test_boot__pause_gives_the_turn_away)
 }
 END_TEST
 
+/* An SMI by port B2h is the writing processor's. */
+START_TEST(test_boot__smi_is_the_writers)
+{
+    static const u8 smi[] = {0x66, 0xba, 0x30, 0x06, 0xb8, 0x21, 0, 0, 0, 0xef, /* SMI_EN: GBL, APMC */
+                             0xe6, 0xb2, 0xf4};
+    make_image(smi, sizeof smi);
+    struct machine *m = boot(2, 5);
+    ck_assert_int_eq((int)machine_run(m).reason, STOP_LIMIT);
+    ck_assert(m->cpus[0].arch.in_smm || m->cpus[0].arch.smi_pending);
+    ck_assert(!m->cpus[1].arch.in_smm && !m->cpus[1].arch.smi_pending);
+    machine_free(m);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("boot");
@@ -151,6 +165,7 @@ int main(void)
     tcase_add_test(c, test_boot__what_firmware_leaves);
     tcase_add_test(c, test_boot__waking_vector);
     tcase_add_test(c, test_boot__pause_gives_the_turn_away);
+    tcase_add_test(c, test_boot__smi_is_the_writers);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -229,6 +229,34 @@ START_TEST(test_debug__freeze_on_pmi)
 }
 END_TEST
 
+/* Branches of every kind count, taken or not; a backward one that falls through was predicted wrong. */
+START_TEST(test_debug__counts_branches)
+{
+    static const u8 loop[] = {0xb9, 2, 0, 0, 0, /* 00 mov ecx, 2 */
+                              0xe2, 0xfe,       /* 05 loop 05 */
+                              0x74, 0x10,       /* 07 jz, ZF = 0 */
+                              0xeb, 0x00,       /* 09 jmp 0b */
+                              0x90, 0x90};
+    go_long(0);
+    code((const char *)loop, sizeof loop);
+    flags_sync(CPU);
+    cpu_set_rflags(CPU, RFLAGS_IF);
+    R.cpu.pmu = pmu_new(CPU);
+    wrmsr(MSR_IA32_PERFEVTSEL0, 0x4300c4);
+    wrmsr(MSR_IA32_PERFEVTSEL0 + 1, 0x4300c5);
+    wrmsr(MSR_IA32_PERF_GLOBAL_CTRL, 3);
+    steps(6);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_CODE + 12);
+    ck_assert_uint_eq(rdmsr(MSR_IA32_PMC0), 4);
+    ck_assert_uint_eq(rdmsr(MSR_IA32_PMC0 + 1), 1);
+    ck_assert(R.cpu.d.slow_step);
+    wrmsr(MSR_IA32_PERF_GLOBAL_CTRL, 0);
+    ck_assert(!R.cpu.d.slow_step);
+    pmu_free(R.cpu.pmu);
+    R.cpu.pmu = NULL;
+}
+END_TEST
+
 /* ---- Task switches ---- */
 
 enum { TSS2_SEL = FRESH, AT_TSS2 = 0x3200, AT_SHADOW = 0x10000, AT_SHADOW2 = 0x11000, AT_PAGES = 0x180000 };
@@ -332,6 +360,7 @@ int main(void)
     tcase_add_test(c, test_debug__rf_between_repetitions);
     tcase_add_test(c, test_debug__breakpoint_on_repetition);
     tcase_add_test(c, test_debug__freeze_on_pmi);
+    tcase_add_test(c, test_debug__counts_branches);
     tcase_add_test(c, test_debug__task_switch_takes_shadow_stack);
     tcase_add_test(c, test_debug__task_return_is_compared);
     tcase_add_test(c, test_debug__task_switch_refuses);

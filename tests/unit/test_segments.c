@@ -12,6 +12,19 @@ START_TEST(test_segments__real_mode_keeps_limit)
 }
 END_TEST
 
+/* A far transfer in real mode leaves code what protected mode loaded as code, and the reset's CS data. */
+START_TEST(test_segments__real_mode_keeps_code)
+{
+    ck_assert_uint_eq(R.cpu.arch.seg[SEG_CS].attr & 0xff, 0x93);
+    seg_store_cs_real(CPU, 0xc000);
+    ck_assert_uint_eq(R.cpu.arch.seg[SEG_CS].attr & 0xff, 0x93);
+    R.cpu.arch.seg[SEG_CS].attr = 0x9b;
+    seg_store_cs_real(CPU, 0xf000);
+    ck_assert_uint_eq(R.cpu.arch.seg[SEG_CS].attr, 0x9b);
+    ck_assert_uint_eq(R.cpu.arch.seg[SEG_CS].base, 0xf0000);
+}
+END_TEST
+
 START_TEST(test_segments__v86_is_64k_dpl3)
 {
     go_protected(3);
@@ -134,6 +147,7 @@ int main(void)
     TCase *tc = tcase_create("segments");
     tcase_add_checked_fixture(tc, rig_start, rig_stop);
     tcase_add_test(tc, test_segments__real_mode_keeps_limit);
+    tcase_add_test(tc, test_segments__real_mode_keeps_code);
     tcase_add_test(tc, test_segments__v86_is_64k_dpl3);
     tcase_add_test(tc, test_segments__data_checks);
     tcase_add_test(tc, test_segments__stack_checks);

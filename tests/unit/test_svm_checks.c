@@ -1,89 +1,33 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* VMRUN's checks: for each row of vmrun_checks.def a good VMCB is broken in one place, and VMEXIT_INVALID names just
- * that row and field. A row without its entry here does not compile. [APM2 "Canonicalization and Consistency Checks"] */
-#include "svm_rig.h"
-
-/* What breaks each rule: values written over the good VMCB. `more` changes the host. */
-struct broken {
-    struct {
-        unsigned offset, bytes;
-        u64 value;
-    } field[5];
-    void (*more)(void);
-};
-
-static void host_without_paging(void)
-{
-    go_protected(0);
-    R.cpu.arch.efer = EFER_SVME;
-    cpu_update_mode(CPU);
-}
-
-static void without_long_mode(void)
-{
-    R.model.features[CPU_FEATURE_LM / 64] &= ~BIT(CPU_FEATURE_LM % 64);
-}
-
-static void with_shadow_stacks(void)
-{
-    R.model.features[CPU_FEATURE_CET_SS / 64] |= BIT(CPU_FEATURE_CET_SS % 64);
-}
-
-static void bad_pointers(void)
-{
-    store_le64(ram(AT_PDPT), 3);
-}
-
-#define INJECT(type, vector) (SVM_EVENT_V | (type) << SVM_EVENT_TYPE_SHIFT | (vector))
-#define AVIC_ON {VMCB_int_ctl, 4, V_AVIC_ENABLE}
-#define TOO_FAR 0x000ffffffffff000u
-
-static const struct broken
-    efer_svme = {{{VMCB_efer, 8, EFER_LME | EFER_LMA}}, NULL},
-    cr0_cd_nw = {{{VMCB_cr0, 8, CR0_PE | CR0_PG | CR0_NW}}, NULL},
-    cr0_high = {{{VMCB_cr0, 8, CR0_PE | CR0_PG | BIT(32)}}, NULL},
-    cr3_mbz = {{{VMCB_cr3, 8, BIT(63)}}, NULL},
-    cr4_mbz = {{{VMCB_cr4, 8, CR4_PAE | BIT(15)}}, NULL},
-    dr6_high = {{{VMCB_dr6, 8, BIT(32)}}, NULL},
-    dr7_high = {{{VMCB_dr7, 8, BIT(63)}}, NULL},
-    efer_mbz = {{{VMCB_efer, 8, EFER_LME | EFER_LMA | EFER_SVME | BIT(9)}}, NULL},
-    efer_no_long_mode = {{{VMCB_efer, 8, EFER_LME | EFER_SVME}}, without_long_mode},
-    long_mode_pae = {{{VMCB_cr4, 8, 0}}, NULL},
-    long_mode_pe = {{{VMCB_cr0, 8, CR0_PG}}, NULL},
-    long_mode_cs = {{{VMCB_cs + 2, 2, 0xe9b}}, NULL},
-    vmrun_intercept = {{{VMCB_intercept_2, 4, 2}}, NULL},
-    iopm = {{{VMCB_iopm_base_pa, 8, TOO_FAR}}, NULL},
-    msrpm = {{{VMCB_msrpm_base_pa, 8, TOO_FAR}}, NULL},
-    event_type = {{{VMCB_eventinj, 8, INJECT(1u, 0x20)}}, NULL},
-    event_vector = {{{VMCB_eventinj, 8, INJECT(SVM_EVENT_EXCEPTION, VEC_NMI)}}, NULL},
-    event_mode = {{{VMCB_eventinj, 8, INJECT(SVM_EVENT_EXCEPTION, VEC_BR)}}, NULL},
-    asid = {{{VMCB_guest_asid, 4, 0}}, NULL},
-    s_cet = {{{VMCB_s_cet, 8, 0x40}}, with_shadow_stacks},
-    cet_wp = {{{VMCB_cr4, 8, CR4_PAE | CR4_CET}, {VMCB_cr0, 8, CR0_PE | CR0_PG}}, with_shadow_stacks},
-    tlb_control = {{{VMCB_tlb_control, 1, 2}}, NULL},
-    np_host_paging = {{{VMCB_nested_ctl, 8, NESTED_CTL_NP}}, host_without_paging},
-    n_cr3 = {{{VMCB_n_cr3, 8, BIT(63)}}, NULL},
-    g_pat = {{{VMCB_g_pat, 8, 2}}, NULL},
-    pdpte = {{{VMCB_nested_ctl, 8, 0}, {VMCB_efer, 8, EFER_SVME}, {VMCB_cr3, 8, AT_PDPT}, {VMCB_cs + 2, 2, 0xc9b}},
-             bad_pointers},
-    vnmi_intercept = {{{VMCB_int_ctl, 4, V_NMI_ENABLE}}, NULL},
-    x2avic = {{{VMCB_int_ctl, 4, V_X2AVIC_ENABLE}}, NULL},
-    avic_nested = {{{VMCB_nested_ctl, 8, 0}, AVIC_ON}, NULL},
-    avic_backing = {{AVIC_ON, {VMCB_avic_backing_page, 8, TOO_FAR}}, NULL},
-    avic_logical = {{AVIC_ON, {VMCB_avic_logical_table, 8, TOO_FAR}}, NULL},
-    avic_physical = {{AVIC_ON, {VMCB_avic_physical_table, 8, TOO_FAR}}, NULL};
+ * that row and field. [APM2 "Canonicalization and Consistency Checks"] */
+#include "svm_broken.h"
 
 static const struct {
-    const char *id, *field;
-    const struct broken *broken;
-} rows[] = {
-#define VMRUN_CHECK(id, field, title, rule) {#id, #field, &id},
-#include "cpu/svm/vmrun_checks.def"
+    const char *name;
+    unsigned offset, bytes;
+} fields[] = {
+#define VMCB_CONTROL(offset, bytes, name, clean) {"c." #name, offset, bytes},
+#define VMCB_SAVE(offset, bytes, name, clean) {"s." #name, offset, bytes},
+#include "abi/x86/vmcb_fields.def"
+    {"cs_attr", VMCB_cs + 2, 2},
 };
+
+/* A field by the name that a rule gives it. */
+static u64 value_of(const char *name)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(fields); i++) {
+        if (strcmp(fields[i].name, name) == 0) {
+            return get(fields[i].offset, fields[i].bytes);
+        }
+    }
+    ck_abort_msg("no field %s", name);
+    return 0;
+}
 
 START_TEST(test_svm_checks__each_row_is_named)
 {
-    const struct broken *b = rows[_i].broken;
+    const struct broken *b = svm_broken[_i].broken;
     const struct svm_reason *why = &R.cpu.svm_reason;
     char want[100];
     start();
@@ -96,15 +40,50 @@ START_TEST(test_svm_checks__each_row_is_named)
     }
     vmrun();
     (void)fflush(R.log.out);
-    (void)snprintf(want, sizeof want, "VMEXIT_INVALID %s: %s = ", rows[_i].id, rows[_i].field);
-    ck_assert_msg(strstr(log_text, want) != NULL, "%s: %s", rows[_i].id, log_text);
+    (void)snprintf(want, sizeof want, "VMEXIT_INVALID %s: %s = ", svm_broken[_i].id, svm_broken[_i].field);
+    ck_assert_msg(strstr(log_text, want) != NULL, "%s: %s", svm_broken[_i].id, log_text);
     ck_assert_str_eq(why->what, "VMEXIT_INVALID");
-    ck_assert_str_eq(why->id, rows[_i].id);
-    ck_assert_str_eq(why->field, rows[_i].field);
+    ck_assert_str_eq(why->id, svm_broken[_i].id);
+    ck_assert_str_eq(why->field, svm_broken[_i].field);
+    ck_assert_uint_eq(why->value, value_of(why->field));
     ck_assert_uint_eq(get(VMCB_exitcode, 8), ~(u64)0);
     ck_assert_int_eq(R.cpu.arch.guest, GUEST_NONE);
     ck_assert(!R.cpu.arch.svm.gif);
     ck_assert_uint_eq(R.cpu.arch.rip, AT_CODE + 3);
+    stop();
+}
+END_TEST
+
+/* Every bit of every field that a rule names is flipped alone: the entry goes on, or the rule that refuses it names that
+ * field and its value. */
+START_TEST(test_svm_checks__flips_name_their_field)
+{
+    start();
+    R.log.classes = 0;
+    good_vmcb();
+    struct cpu_arch good = R.cpu.arch;
+    u8 vmcb[VMCB_BYTES];
+    memcpy(vmcb, ram(AT_VMCB), sizeof vmcb);
+    unsigned refused = 0;
+    for (unsigned f = 0; f < ARRAY_LEN(fields); f++) {
+        for (unsigned bit = 0; bit < 8 * fields[f].bytes; bit++) {
+            R.cpu.arch = good;
+            memcpy(ram(AT_VMCB), vmcb, sizeof vmcb);
+            cpu_update_mode(CPU);
+            R.cpu.svm_reason = (struct svm_reason){0};
+            put(fields[f].offset, fields[f].bytes, get(fields[f].offset, fields[f].bytes) ^ BIT(bit));
+            vmrun();
+            const struct svm_reason *why = &R.cpu.svm_reason;
+            if (why->what == NULL || strcmp(why->what, "VMEXIT_INVALID") != 0) {
+                continue;
+            }
+            refused++;
+            ck_assert_msg(strcmp(why->field, fields[f].name) == 0, "bit %u of %s: %s names %s", bit, fields[f].name, why->id,
+                          why->field);
+            ck_assert_uint_eq(why->value, value_of(why->field));
+        }
+    }
+    ck_assert_uint_gt(refused, 200);
     stop();
 }
 END_TEST
@@ -125,7 +104,8 @@ int main(void)
 {
     Suite *s = suite_create("svm_checks");
     TCase *c = tcase_create("svm_checks");
-    tcase_add_loop_test(c, test_svm_checks__each_row_is_named, 0, (int)ARRAY_LEN(rows));
+    tcase_add_loop_test(c, test_svm_checks__each_row_is_named, 0, (int)ARRAY_LEN(svm_broken));
+    tcase_add_test(c, test_svm_checks__flips_name_their_field);
     tcase_add_test(c, test_svm_checks__good_vmcb_enters);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);

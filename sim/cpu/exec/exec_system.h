@@ -127,9 +127,11 @@ struct branch_from {
     u64 rip, lin;
 };
 struct branch_from debug_branch_from(const struct cpu *cpu);
-/* An instruction completed while DEBUGCTL.LBR or BTF was set: record it if it is a branch that was taken;
- * whether it is. */
+/* An instruction completed while DEBUGCTL.LBR or BTF was set or branches are counted: count and record it
+ * if it is a branch; whether it was taken. */
 bool debug_note_branch(struct cpu *cpu, const struct insn *in, const struct branch_from *from);
+/* An event was delivered: a branch to the counters of AMD; of Intel a software interrupt only. */
+void debug_count_delivery(struct cpu *cpu, enum event_kind kind);
 /* An exception or interrupt was delivered, with LBR set. */
 void debug_record_interrupt(struct cpu *cpu, const struct branch_from *from);
 /* A performance counter that overflowed asks for an interrupt. */

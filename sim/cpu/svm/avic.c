@@ -324,6 +324,19 @@ static bool write_traps(u32 offset)
     }
 }
 
+/* Does a write of four bytes end in a fault, not after the instruction? */
+static bool write_faults(const struct cpu *cpu, u32 offset)
+{
+    switch (offset) {
+    case AVIC_TPR:
+    case AVIC_EOI:
+    case AVIC_ICR: return false;
+    case AVIC_ICR2: return x2avic_on(cpu);
+    case AVIC_SELF_IPI: return !x2avic_on(cpu);
+    default: return !write_traps(offset);
+    }
+}
+
 static bool is_readable(u32 offset)
 {
     return offset != AVIC_TIMER_CURRENT && offset >= AVIC_ID && offset < 0x400;
@@ -349,6 +362,9 @@ static cpu_rc write_register(struct cpu *cpu, u32 offset, u64 value)
 {
     u64 page = backing(cpu);
     bool x2 = x2avic_on(cpu);
+    if (write_faults(cpu, offset)) {
+        return fault(cpu, offset, true);
+    }
     switch (offset) {
     case AVIC_TPR: svm_avic_set_tpr(cpu, value); return CPU_OK;
     case AVIC_EOI: write_eoi(cpu); return CPU_OK;
@@ -361,16 +377,8 @@ static cpu_rc write_register(struct cpu *cpu, u32 offset, u64 value)
             send_ipi(cpu, (u64)reg_read(cpu, page, AVIC_ICR2) << 32 | (u32)value);
         }
         return CPU_OK;
-    case AVIC_ICR2:
-        if (x2) {
-            return fault(cpu, offset, true);
-        }
-        reg_write(cpu, page, offset, (u32)value);
-        return CPU_OK;
+    case AVIC_ICR2: reg_write(cpu, page, offset, (u32)value); return CPU_OK;
     case AVIC_SELF_IPI:
-        if (!x2) {
-            return fault(cpu, offset, true);
-        }
         if ((value & 0xff) < 16) {
             incomplete(cpu, value, IPI_INVALID_VECTOR, 0);
         } else {
@@ -378,9 +386,6 @@ static cpu_rc write_register(struct cpu *cpu, u32 offset, u64 value)
         }
         return CPU_OK;
     default:
-        if (!write_traps(offset)) {
-            return fault(cpu, offset, true);
-        }
         reg_write(cpu, page, offset, (u32)value);
         trap(cpu, SVM_EXIT_AVIC_NOACCEL, noaccel_info(offset, true), 0);
         return CPU_OK;
@@ -429,10 +434,15 @@ cpu_rc svm_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64
     UNUSED(lin);
     u32 offset = (u32)(spa.v & PAGE_MASK);
     *done = true;
-    if ((offset & 0xf) + size > 4) { /* only the first four bytes of sixteen are a register's */
-        return fault(cpu, offset, (access & ACCESS_WRITE) != 0);
+    bool write = (access & ACCESS_WRITE) != 0, both = write && (access & ACCESS_READ) != 0;
+    /* Only the first four bytes of sixteen are a register's, and no code is fetched there. */
+    if ((offset & 0xf) + size > 4 || (access & ACCESS_EXEC) != 0) {
+        return fault(cpu, offset, write);
     }
-    if ((access & ACCESS_WRITE) == 0) {
+    if (both && (size != 4 || write_faults(cpu, offset & 0xff0u))) {
+        return fault(cpu, offset, true);
+    }
+    if (!write || both) {
         u64 v = 0;
         cpu_rc rc = read_register(cpu, offset & 0xff0u, &v);
         *value = v >> (offset & 3) * 8;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Instruction intercepts. [APM2 "Instruction Intercepts"], whose table says what is checked before an
  * intercept: here, exceptions that come first make the hook pass, and the handler raises them. */
+#include "cpu/apic.h"
 #include "cpu/control.h"
 #include "cpu/decode/decode.h"
 #include "cpu/exec/exec_system.h"
@@ -145,11 +146,16 @@ cpu_rc svm_insn(struct cpu *cpu, const struct insn *in)
 /* After the write: the instruction is done, RIP behind it. */
 static cpu_rc write_trap(struct cpu *cpu, const struct insn *in, unsigned cr, u64 value, bool *done)
 {
-    cpu_rc rc = cr == 0   ? cr0_write(cpu, value)
+    cpu_rc rc = *done     ? CPU_OK
+                : cr == 0 ? cr0_write(cpu, value)
                 : cr == 3 ? cr3_write(cpu, value)
-                          : cr4_write(cpu, value);
+                : cr == 4 ? cr4_write(cpu, value)
+                          : CPU_OK;
     if (rc != CPU_OK) {
         return rc;
+    }
+    if (cr == 8 && !*done) {
+        apic_set_cr8(cpu->apic, value);
     }
     *done = true;
     cpu->arch.rip = svm_next_rip(cpu, in->len);
@@ -211,7 +217,7 @@ cpu_rc svm_cr(struct cpu *cpu, const struct insn *in, enum cr_access kind, unsig
         }
         cpu_kick(cpu);
     }
-    if ((cr == 0 || cr == 3 || cr == 4) && svm_intercepts(cpu, SVM_EXIT_CR0_WRITE_TRAP + cr)) {
+    if ((cr == 0 || cr == 3 || cr == 4 || cr == 8) && svm_intercepts(cpu, SVM_EXIT_CR0_WRITE_TRAP + cr)) {
         return write_trap(cpu, in, cr, *value, done);
     }
     return CPU_OK;

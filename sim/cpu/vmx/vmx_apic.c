@@ -344,8 +344,8 @@ cpu_rc vmx_apic_access(struct cpu *cpu, spa_t spa, u64 lin, unsigned access, u64
     if ((access & ACCESS_EXEC) != 0 || cpu->arch.vmx.delivering) {
         return access_exit(cpu, spa, lin, access);
     }
-    if (!write) {
-        if (!read_is_virtual(c, offset, size)) {
+    if (!write || (access & ACCESS_READ) != 0) {
+        if (!read_is_virtual(c, offset, size) || (write && !write_is_virtual(c, offset, size))) {
             return access_exit(cpu, spa, lin, access);
         }
         *value = phys_read_scalar(cpu->phys, SPA(c->virtual_apic + offset), size);

@@ -177,10 +177,29 @@ on_call:
     movl $0, G_EAX(%esi)
     cmpl $child, %esi
     jne run
+#ifdef BAD_FIELD /* vmx_bad.S */
+    cmpl $2, spoil_at
+    je spoil
+    incl spoil_at
+spoiled:
+#endif
     movl $adapter, %esi
     call run
     movl $child, %esi
     jmp run
+
+#ifdef BAD_FIELD
+/* RFLAGS without its bit that is always 1: the next entry of the child is refused. */
+spoil:
+    pushl %edx
+    movl $0x6820, %edx
+    xorl %eax, %eax
+bad_write:
+    vmwrite %eax, %edx
+    popl %edx
+    incl spoil_at
+    jmp spoiled
+#endif
 
     .macro call_hypervisor
     vmcall
@@ -245,6 +264,8 @@ adapter:
 current:
     .skip 4
 revision:
+    .skip 4
+spoil_at:
     .skip 4
     .balign 16
     .skip 1024
