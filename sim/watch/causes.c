@@ -167,6 +167,19 @@ static void log_call(struct watch *w, unsigned cpu, const struct watch_exit *x, 
              (unsigned long long)x->gpr[GPR_DX], (unsigned long long)x->gpr[GPR_8]);
 }
 
+void watch_count_open(struct watch *w)
+{
+    for (unsigned cpu = 0; cpu < WATCH_CPUS; cpu++) {
+        struct cpu_watch *c = &w->cpu[cpu];
+        for (unsigned i = 0; i < c->depth; i++) {
+            if (!c->calls[i].is_cpuid) {
+                count_kind(w, &c->calls[i], 0);
+            }
+        }
+        c->depth = 0;
+    }
+}
+
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
 {
     struct cpu_watch *c = &w->cpu[cpu];

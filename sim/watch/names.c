@@ -87,6 +87,7 @@ static void put_kind(FILE *out, const struct call_kind *k)
 void watch_print_calls(struct watch *w, FILE *out)
 {
     static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV};
+    watch_count_open(w);
     for (unsigned o = 0; o < ARRAY_LEN(order); o++) {
         bool any = false;
         for (u32 i = 0; i < w->kind_count; i++) {

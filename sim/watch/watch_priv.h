@@ -234,6 +234,8 @@ void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, siz
 u32 watch_partition(const struct watch *w, u32 guest);
 
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
+/* Calls that never came back, such as a shutdown. */
+void watch_count_open(struct watch *w);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
 
 #endif
