@@ -55,6 +55,19 @@ bool synic_take_flag(unsigned sint, unsigned flag)
     return (__atomic_fetch_and(byte, (u8)~bit, __ATOMIC_SEQ_CST) & bit) != 0;
 }
 
+/* Times that no clock reaches: nothing comes, and nothing breaks. */
+static void test_far_times(void)
+{
+    static const u64 counts[] = {~0ull, 1ull << 63, 0xffffffffffffff00ull, 1ull << 61};
+    for (u32 i = 0; i < 2 * ARRAY_LEN(counts); i++) {
+        u64 kind = i % 2 != 0 ? HV_STIMER_PERIODIC : 0;
+        wrmsr(HV_MSR_STIMER0_CONFIG + 2, HV_STIMER_ENABLE | HV_STIMER_DIRECT | kind | (u64)(VECTOR + 4) << HV_STIMER_VECTOR_SHIFT);
+        wrmsr(HV_MSR_STIMER0_CONFIG + 3, counts[i / 2]);
+        check("a timer for the end of time is set", rdmsr(HV_MSR_STIMER0_CONFIG + 3), counts[i / 2]);
+    }
+    wrmsr(HV_MSR_STIMER0_CONFIG + 2, 0);
+}
+
 void guest_main(u32 magic, u32 info)
 {
     serial_init();
@@ -62,6 +75,7 @@ void guest_main(u32 magic, u32 info)
     boot_parse(magic, info);
     hypercall_init();
     synic_init();
+    test_far_times();
     test_control_word();
     test_life();
     test_memory();

@@ -256,6 +256,79 @@ static void test_assert(void)
     check("assert", hypercall(HV_CALL_AssertVirtualInterrupt), HV_SUCCESS);
 }
 
+#define SECOND_CODE 0x12000u
+#define SECOND_RESULT 0x13000u
+
+static void write_segment(u64 gpa, u16 selector, u16 attributes)
+{
+    write_gpa(gpa, 0);
+    u64 limit = (attributes & 0x8000) != 0 ? 0xffffffff : 0x67;
+    write_gpa(gpa + 8, limit | (u64)selector << 32 | (u64)attributes << 48);
+}
+
+/* The child starts its second VP itself, and what it may not say. */
+static void test_start(void)
+{
+    static const u8 code[] = {0x48, 0xc7, 0x04, 0x25, 0x00, 0x30, 0x01, 0x00, 0x77, 0, 0, 0, 0xf4, 0xeb, 0xfd, 0x90};
+    const u64 context = CHILD_BUFFER + 16;
+    *(struct hv_create_vp_input *)(void *)hypercall_input = (struct hv_create_vp_input){.partition = child, .vp = 1};
+    check("a second VP", hypercall(HV_CALL_CreateVp), HV_SUCCESS);
+    const struct register_write go = {HV_REG_EXPLICIT_SUSPEND, {.low = 0}};
+    check("it waits for its start", set_registers(child, 1, &go, 1), HV_SUCCESS);
+    for (u64 i = 0; i < sizeof code; i += 8) {
+        u64 word;
+        memcpy(&word, code + i, 8);
+        write_gpa(SECOND_CODE + i, word);
+    }
+    for (u64 i = 0; i < 240; i += 8) {
+        write_gpa(CHILD_BUFFER + i, 0);
+    }
+    write_gpa(CHILD_BUFFER, HV_PARTITION_SELF);
+    write_gpa(CHILD_BUFFER + 8, 1);
+    write_gpa(context, SECOND_CODE);
+    write_gpa(context + 8, CHILD_STACK);
+    write_gpa(context + 16, 2);
+    write_segment(context + 24, 8, 0xa09b);
+    for (u64 i = 1; i < 6; i++) {
+        write_segment(context + 24 + 16 * i, 0x10, 0xc093);
+    }
+    write_segment(context + 24 + 16 * 6, 0, 0x8b);
+    write_segment(context + 24 + 16 * 7, 0, 0x82);
+    write_gpa(context + 184, EFER_LME | EFER_LMA);
+    write_gpa(context + 192, CR0_PE | CR0_ET | CR0_NE | CR0_PG);
+    write_gpa(context + 200, CHILD_TABLES);
+    write_gpa(context + 208, CR4_PAE);
+    write_gpa(context + 216, 0x0007040600070406ull);
+    const u64 start = HV_CALL_StartVirtualProcessor;
+    check("VTL 2, which it has not", child_calls(HV_CALL_EnableVpVtl, CHILD_BUFFER, 0), HV_ACCESS_DENIED);
+    write_gpa(CHILD_BUFFER + 8, 0);
+    check("start oneself", child_calls(start, CHILD_BUFFER, 0), HV_INVALID_PARAMETER);
+    write_gpa(CHILD_BUFFER + 8, 9);
+    check("start a VP that is not there", child_calls(start, CHILD_BUFFER, 0), HV_INVALID_VP_INDEX);
+    write_gpa(CHILD_BUFFER + 8, 1 | 2ull << 32);
+    check("start in a higher level", child_calls(start, CHILD_BUFFER, 0), HV_ACCESS_DENIED);
+    write_gpa(CHILD_BUFFER + 8, 1);
+    write_gpa(context + 208, CR4_PAE | 1u << 13);
+    check("start with VMX on", child_calls(start, CHILD_BUFFER, 0), HV_INVALID_PARAMETER);
+    write_gpa(context + 208, CR4_PAE);
+    write_gpa(CHILD_BUFFER, 1);
+    check("start another partition's", child_calls(start, CHILD_BUFFER, 0), HV_ACCESS_DENIED);
+    write_gpa(CHILD_BUFFER, HV_PARTITION_SELF);
+    check("start", child_calls(start, CHILD_BUFFER, 0), HV_SUCCESS);
+    check("start what runs", child_calls(start, CHILD_BUFFER, 0), HV_INVALID_VP_STATE);
+    for (u32 i = 0; i < 1000 && read_gpa(SECOND_RESULT) == 0; i++) {
+        (void)child_calls(HV_CALL_NotifyLongSpinWait | HV_CONTROL_FAST, 0, 0);
+    }
+    check("it ran", read_gpa(SECOND_RESULT), 0x77);
+    write_gpa(CHILD_BUFFER + 8, 0);
+    write_gpa(CHILD_BUFFER + 16, 1);
+    const u64 index = HV_CALL_GetVpIndexFromApicId | 1ull << HV_CONTROL_REPS_SHIFT;
+    check("VP of local APIC 1", child_calls(index, CHILD_BUFFER, CHILD_BUFFER + 0x800), 1ull << HV_CONTROL_REPS_SHIFT);
+    check("is 1", read_gpa(CHILD_BUFFER + 0x800) & 0xffffffff, 1);
+    write_gpa(CHILD_BUFFER + 16, 9);
+    check("of local APIC 9", child_calls(index, CHILD_BUFFER, CHILD_BUFFER + 0x800), HV_INVALID_PARAMETER);
+}
+
 void test_running(void)
 {
     prepare();
@@ -268,4 +341,5 @@ void test_running(void)
     test_messages();
     test_signals();
     test_assert();
+    test_start();
 }

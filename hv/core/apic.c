@@ -162,7 +162,7 @@ u64 time_reference(void)
 
 u64 time_tsc_of(u64 reference)
 {
-    return tsc_start + mul_div_u64(reference, tsc_hz, 10000000);
+    return add_saturating(tsc_start, mul_div_u64(reference, tsc_hz, 10000000));
 }
 
 void time_delay_us(u64 us)

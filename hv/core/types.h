@@ -26,13 +26,20 @@ static inline u64 align_up(u64 x, u64 to) { return (x + to - 1) & ~(to - 1); }
 static inline u64 align_down(u64 x, u64 to) { return x & ~(to - 1); }
 static inline u64 min_u64(u64 a, u64 b) { return a < b ? a : b; }
 
-/* a * b / c with a product of 128 bits; the quotient must fit. */
+/* a * b / c with a product of 128 bits; all ones when the quotient does not fit. */
 static inline u64 mul_div_u64(u64 a, u64 b, u64 c)
 {
     u64 lo, hi;
-    __asm__("mulq %3; divq %4" : "=&a"(lo), "=&d"(hi) : "0"(a), "rm"(b), "r"(c) : "cc");
+    __asm__("mulq %3" : "=a"(lo), "=d"(hi) : "0"(a), "rm"(b) : "cc");
+    if (hi >= c) {
+        return ~0ull;
+    }
+    __asm__("divq %2" : "+a"(lo), "+d"(hi) : "r"(c) : "cc");
     return lo;
 }
+
+/* Times come from guests: what is beyond all of them stays so. */
+static inline u64 add_saturating(u64 a, u64 b) { return a + b < a ? ~0ull : a + b; }
 
 /* hv's memory is mapped one to one: a system-physical address is a pointer. */
 static inline void *spa_to_ptr(u64 spa) { return (void *)(uintptr_t)spa; }

@@ -122,7 +122,7 @@ static void timer_arm(struct vp *vp, struct stimer *t)
     }
     t->due = 0;
     if ((t->config & HV_STIMER_ENABLE) != 0 && t->count != 0) {
-        t->due = (t->config & HV_STIMER_PERIODIC) != 0 ? partition_time(vp->partition) + t->count : t->count;
+        t->due = (t->config & HV_STIMER_PERIODIC) != 0 ? add_saturating(partition_time(vp->partition), t->count) : t->count;
     }
 }
 
@@ -131,8 +131,8 @@ static void timer_fire(struct vp *vp, unsigned index, u64 now)
     struct stimer *t = &vp->synic.timer[index];
     u64 expired = t->due;
     if ((t->config & HV_STIMER_PERIODIC) != 0) {
-        t->due += t->count;
-        t->due = t->due <= now ? now + t->count : t->due;
+        t->due = add_saturating(t->due, t->count);
+        t->due = t->due <= now ? add_saturating(now, t->count) : t->due;
     } else {
         t->due = 0;
         t->config &= ~HV_STIMER_ENABLE;
@@ -163,7 +163,7 @@ u64 stimer_poll(struct vp *vp)
             next = t->due;
         }
     }
-    return next != 0 ? time_tsc_of(next + vp->partition->created) + 1 : 0;
+    return next != 0 ? add_saturating(time_tsc_of(add_saturating(next, vp->partition->created)), 1) : 0;
 }
 
 bool synic_read(struct vp *vp, u32 msr, u64 *value)

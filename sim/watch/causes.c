@@ -158,6 +158,28 @@ static void count_kind(struct watch *w, const struct open_call *call, u64 counts
     k->alone += alone ? 1 : 0;
 }
 
+static void log_call(struct watch *w, unsigned cpu, const struct watch_exit *x, enum watch_abi abi, u64 number, u64 command)
+{
+    char name[80];
+    watch_call_name(abi, number, command, name, sizeof name);
+    log_line(w->log, LOG_WATCH, "cpu%u guest %u %s %s at %#llx cpl %u (%llx, %llx, %llx)", cpu, w->cpu[cpu].guest,
+             watch_abi_name(abi), name, (unsigned long long)x->rip, x->cpl, (unsigned long long)x->gpr[GPR_CX],
+             (unsigned long long)x->gpr[GPR_DX], (unsigned long long)x->gpr[GPR_8]);
+}
+
+void watch_count_open(struct watch *w)
+{
+    for (unsigned cpu = 0; cpu < WATCH_CPUS; cpu++) {
+        struct cpu_watch *c = &w->cpu[cpu];
+        for (unsigned i = 0; i < c->depth; i++) {
+            if (!c->calls[i].is_cpuid) {
+                count_kind(w, &c->calls[i], 0);
+            }
+        }
+        c->depth = 0;
+    }
+}
+
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
 {
     struct cpu_watch *c = &w->cpu[cpu];
@@ -180,6 +202,7 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
         g->hypercalls++; /* the other level runs: it is no call that comes back */
         trace_guest_call(w->trace, cpu, c->guest | (u64)WATCH_ABI_HYPERV << 32 | (u64)x->cpl << 40,
                          number_of(WATCH_ABI_HYPERV, x), x->gpr[GPR_AX], 0, x->rip);
+        log_call(w, cpu, x, WATCH_ABI_HYPERV, number_of(WATCH_ABI_HYPERV, x), 0);
         return;
     }
     if (c->depth == ARRAY_LEN(c->calls)) { /* the oldest never came back */
@@ -206,10 +229,7 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     c->depth++;
     trace_guest_call(w->trace, cpu, c->guest | (u64)call->abi << 32 | (u64)x->cpl << 40, call->number,
                     arg[0], arg[1], x->rip);
-    log_line(w->log, LOG_WATCH, "cpu%u guest %u %s hypercall %llu (%llx, %llx, %llx) at %#llx cpl %u", cpu,
-             c->guest, watch_abi_name(call->abi), (unsigned long long)call->number,
-             (unsigned long long)arg[0], (unsigned long long)arg[1], (unsigned long long)arg[2],
-             (unsigned long long)x->rip, x->cpl);
+    log_call(w, cpu, x, call->abi, call->number, arg[0]);
 }
 
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
@@ -231,6 +251,8 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
         struct watch_moment m;
         w->host.now(w->host.self, &m);
         count_kind(w, &call, m.position - call.position);
+        log_line(w->log, LOG_WATCH, "cpu%u guest %u returns %llx after %llu counts, %u calls made for it", cpu, c->guest,
+                 (unsigned long long)gpr[GPR_AX], (unsigned long long)(m.position - call.position), call.children);
         trace_guest_call_done(w->trace, cpu, c->guest, call.number, gpr[GPR_AX], m.position - call.position,
                              call.children);
         return;

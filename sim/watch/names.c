@@ -61,18 +61,25 @@ static void put_made(FILE *out, u32 key)
     }
 }
 
+void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size)
+{
+    bool xen = abi == WATCH_ABI_XEN;
+    const char *name = number > 0xffff ? NULL : xen ? FIND(xen_names, (u32)number, 0)
+                                        : abi == WATCH_ABI_HYPERV ? FIND(hyperv_names, (u32)number, 0) : NULL;
+    const char *which = xen ? FIND(xen_commands, (u32)number, (u32)command) : NULL;
+    if (name == NULL) {
+        (void)snprintf(out, size, "call %llu", (unsigned long long)number);
+    } else if (which != NULL) {
+        (void)snprintf(out, size, "%s %s", name, which);
+    } else {
+        (void)snprintf(out, size, "%s", name);
+    }
+}
+
 static void put_kind(FILE *out, const struct call_kind *k)
 {
-    const char *name = k->abi == WATCH_ABI_XEN ? FIND(xen_names, k->number, 0) : FIND(hyperv_names, k->number, 0);
-    const char *command = k->abi == WATCH_ABI_XEN ? FIND(xen_commands, k->number, k->command) : NULL;
     char text[80];
-    if (command != NULL) {
-        (void)snprintf(text, sizeof text, "%s %s", name != NULL ? name : "?", command);
-    } else if (name == NULL) {
-        (void)snprintf(text, sizeof text, "call %u", k->number);
-    } else {
-        (void)snprintf(text, sizeof text, k->command != 0 ? "%s %u" : "%s", name, k->command);
-    }
+    watch_call_name((enum watch_abi)k->abi, k->number, k->command, text, sizeof text);
     (void)fprintf(out, "%8llu %8llu  %s", (unsigned long long)k->count,
                   (unsigned long long)(k->count != 0 ? k->counts / k->count : 0), text);
 }
@@ -80,6 +87,7 @@ static void put_kind(FILE *out, const struct call_kind *k)
 void watch_print_calls(struct watch *w, FILE *out)
 {
     static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV};
+    watch_count_open(w);
     for (unsigned o = 0; o < ARRAY_LEN(order); o++) {
         bool any = false;
         for (u32 i = 0; i < w->kind_count; i++) {

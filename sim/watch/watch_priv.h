@@ -223,12 +223,19 @@ void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct wat
 bool watch_is_related(const struct watch *w, u32 guest_a, u32 guest_b);
 u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 rights, bool device);
 
+/* ---- names.c ---- */
+
+/* In the words of the interface's documents. */
+void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size);
+
 /* ---- causes.c ---- */
 
 /* The guest that a trust level belongs to, or itself. */
 u32 watch_partition(const struct watch *w, u32 guest);
 
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
+/* Calls that never came back, such as a shutdown. */
+void watch_count_open(struct watch *w);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
 
 #endif

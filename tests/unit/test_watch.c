@@ -423,6 +423,49 @@ START_TEST(causes__hypercalls)
 }
 END_TEST
 
+static void hand_over(struct rig *r, const u64 left[16], u64 control, u64 tables, const u64 entered[16])
+{
+    struct watch_exit x = {.cause = WATCH_CAUSE_HYPERCALL, .gpr = left, .code64 = true};
+    struct watch_entry e = {.kind = WATCH_VMX,
+                            .control = control,
+                            .nested = true,
+                            .tables = {.format = WATCH_EPT, .levels = 4, .table = tables + 4 * PAGE_SIZE},
+                            .gpr = entered};
+    watch_left(r->w, 0, &x);
+    r->position++;
+    watch_entered(r->w, 0, &e);
+}
+
+/* A virtual processor that begins with the registers of one that left by a hypercall, all but RAX, RCX and RSP, is a lower
+ * trust level of that one's guest: what they share is no violation. Registers that are merely fresh, or one that differs, are no evidence. */
+START_TEST(levels__trust)
+{
+    for (unsigned kind = 0; kind < 3; kind++) {
+        struct rig *r = rig();
+        u64 left[16] = {0}, entered[16] = {0};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        map(r, A_TABLES, 0, MEMORY, 3, 0);
+        map(r, B_TABLES, 0, MEMORY, 3, 0);
+        for (unsigned i = 8; i < 16 && kind != 1; i++) {
+            left[i] = entered[i] = 0x1000u + i;
+        }
+        left[0] = 7; /* RAX, RCX and RSP are the switch's own */
+        left[1] = 0x12;
+        left[4] = 0x8000;
+        entered[12] += kind == 2 ? 1 : 0;
+        enter(r, 0, 0x1000, A_TABLES);
+        hand_over(r, left, 0x2000, B_TABLES, entered);
+        ck_assert_uint_eq(watch_guest_count(r->w), 2);
+        ck_assert_uint_eq(watch_guest(r->w, 2)->level_of, kind == 0 ? 1 : 0);
+        leave(r, 0, WATCH_CAUSE_OTHER);
+        enter(r, 0, 0x1000, A_TABLES);
+        ck_assert_uint_eq(r->violations, kind == 0 ? 0 : 1);
+        rig_free(r);
+    }
+}
+END_TEST
+
 /* Tables that lead to themselves, to nowhere, everywhere to the same: bounded, and nothing breaks. */
 START_TEST(tables__hostile)
 {
@@ -457,6 +500,7 @@ int main(void)
     tcase_add_test(t, levels__guest_of_guest);
     tcase_add_test(t, devices__foreign);
     tcase_add_test(t, causes__hypercalls);
+    tcase_add_test(t, levels__trust);
     tcase_add_test(t, tables__hostile);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);
