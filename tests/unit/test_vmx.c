@@ -78,6 +78,19 @@ START_TEST(test_vmx__each_check_names_itself)
 }
 END_TEST
 
+/* [SDM3 "Checks on Guest RIP, RFLAGS, and SSP"]: neither RIP nor SSP need be canonical. */
+START_TEST(test_vmx__rip_and_ssp_just_beyond)
+{
+    start(LONG);
+    u64 beyond = BIT(model_linear_bits(&R.model) - 1);
+    put(VMCS_GUEST_SSP, beyond);
+    put(VMCS_GUEST_RIP, beyond);
+    (void)launch();
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    stop();
+}
+END_TEST
+
 START_TEST(test_vmx__no_check_is_untested)
 {
     const char *id = table[_i].id;
@@ -312,6 +325,7 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(vmx_broken));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_test(tc, test_vmx__rip_and_ssp_just_beyond);
     tcase_add_test(tc, test_vmx__vmfail_says_why);
     tcase_add_loop_test(tc, test_vmx__capability_off, 0, CPU_FEATURE_COUNT);
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
