@@ -152,6 +152,7 @@ static void open_svm(void)
     put_gates();
     put_kind();
     memcpy(ram(AT_CODE), "\x0f\x01\xd8\xeb\xfe", 5);
+    memcpy(ram(AT_SMM), "\x0f\xaa", 2);
     memcpy(ram(AT_GUEST_HANDLER), "\x0f\x01\xd9\xeb\xfb", 5);
     machine_watch();
     machine_save();
@@ -295,11 +296,11 @@ static void run(const struct scenario *s, enum guide how)
         } else if (s == NULL && one_in(3)) {
             happenings[below(ARRAY_LEN(happenings))]();
         }
-        for (unsigned i = 0; i < 24 && R.cpu.arch.guest == GUEST_SVM; i++) {
+        for (unsigned i = 0; i < 24 && (R.cpu.arch.guest == GUEST_SVM || R.cpu.arch.in_smm); i++) {
             machine_run(1);
         }
     }
-    if (R.cpu.arch.guest == GUEST_NONE) {
+    if (R.cpu.arch.guest == GUEST_NONE && !R.cpu.arch.in_smm) {
         count_exit(how, injected);
     }
     if (whole && how == GUIDE_EXACT && get(VMCB_exitcode, 8) != s->exitcode && s->exitcode != SVM_EXIT_EXCP21) {

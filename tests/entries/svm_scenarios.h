@@ -8,7 +8,7 @@
 
 #include "tests/unit/svm_broken.h"
 
-enum { AT_GUEST = AT_HANDLER, AT_GUEST_HANDLER = 0x7000, AT_GUEST_IDT = 0xa000, AT_DATA = 0x60000, AT_BACKING = 0x62000,
+enum { AT_GUEST = AT_HANDLER, AT_GUEST_HANDLER = 0x7000, AT_GUEST_IDT = 0xa000, AT_DATA = 0x60000, AT_SMM = 0x38000, AT_BACKING = 0x62000,
        AT_LOGICAL = 0x63000, AT_PHYSICAL = 0x64000, AT_BAR = 0x65000, AT_NOTHING = 0x3fe000 };
 
 enum kind {
@@ -140,6 +140,7 @@ static const struct scenario scenarios[] = {
     /* Events */
     ROW(INTR, NESTED, "\x90\x90", NULL, interrupt, {0, 0, 0}),
     ROW(NMI, NESTED, "\x90\x90", NULL, nmi, {0, 0, 0}),
+    ROW(VMMCALL, NESTED, "\x90\x90", NULL, smi, {0, 0, 0}), /* to SMM and back */
     ROW(SMI, NESTED, "\x90\x90", NULL, smi, {0, 0, 0}),
     ROW(INIT, NESTED, "\x90\x90", NULL, init, {0, 0, 0}),
     ROW(VINTR, NESTED, "\x90\x90", NULL, NULL, {VMCB_int_ctl, 4, V_IRQ | V_IGN_TPR}),

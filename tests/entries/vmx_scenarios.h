@@ -9,7 +9,7 @@
 #include "tests/unit/vmx_broken.h"
 
 enum { AT_GUEST = 0x6000, AT_GUEST_HANDLER = 0x7000, AT_RESUME = 0x7800, AT_GUEST_IDT = 0xa000, AT_PML = 0x5a000,
-       AT_APIC = 0x5b000, AT_VE = 0x5d000, AT_DATA = 0x60000, AT_PD32 = 0x119000, AT_SPP = 0x120000, AT_EPT_PT = 0x124000 };
+       AT_APIC = 0x5b000, AT_VE = 0x5d000, AT_DATA = 0x60000, AT_SMM = 0x38000, AT_PD32 = 0x119000, AT_SPP = 0x120000, AT_EPT_PT = 0x124000 };
 
 struct scenario {
     u32 reason;  /* basic exit reason; of a host's program: VM-instruction error; of an abort: its indicator */
@@ -121,6 +121,7 @@ static const struct scenario scenarios[] = {
     GUEST(EXTERNAL_INTERRUPT, LONG, "\x90", NULL, interrupt, {0}),
     GUEST(EXTERNAL_INTERRUPT, LONG, "\x90", NULL, interrupt, CUT(EXIT_CONTROLS, EXITC_ACK_INT)),
     GUEST(INIT, LONG, "\x90", NULL, init, {0}),
+    GUEST(CPUID, LONG, "\x90\x90", NULL, smi, {0}), /* to SMM and back */
     GUEST(SIPI, LONG, "\x90", NULL, sipi, SET(GUEST_ACTIVITY, VMCS_WAIT_SIPI)),
     GUEST(INTERRUPT_WINDOW, LONG, "\x90", NULL, NULL, ADD(PRIMARY_CONTROLS, PROC_INT_WINDOW)),
     GUEST(NMI_WINDOW, LONG, "\x90", NULL, NULL, ADD(PRIMARY_CONTROLS, PROC_NMI_WINDOW)),

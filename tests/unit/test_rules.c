@@ -73,7 +73,8 @@ START_TEST(test_rules__mwait_with_ecx_1)
 }
 END_TEST
 
-/* EBX is what XCR0 asks for now, ECX what it could ask for. [APM3 "CPUID Fn0000_000D_EAX_x0"] */
+/* EBX is what XCR0 asks for now, ECX what it could ask for: in 64-bit mode and as a PVH guest begins, in 32-bit mode
+ * without paging. [APM3 "CPUID Fn0000_000D_EAX_x0"] */
 START_TEST(test_rules__xsave_sizes)
 {
     static const struct {
@@ -82,14 +83,20 @@ START_TEST(test_rules__xsave_sizes)
     } rows[] = {{1, 0x240}, {3, 0x240}, {7, 0x340}};
     rig_start();
     amd();
-    go_long(0);
+    if (_i == 0) {
+        go_long(0);
+    } else {
+        go_protected(0);
+    }
     R.cpu.arch.cr4 |= CR4_OSXSAVE | CR4_OSFXSR;
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
-        R.cpu.arch.xcr0 = rows[i].xcr0;
         R.cpu.arch.rip = AT_CODE;
+        R.cpu.arch.gpr[RAX] = rows[i].xcr0;
         cpu_update_mode(CPU);
-        code("\xb8\x0d\x00\x00\x00\x31\xc9\x0f\xa2", 9);
-        run(3);
+        /* XOR ECX, ECX; XOR EDX, EDX; XSETBV; MOV EAX, 0Dh; CPUID */
+        code("\x31\xc9\x31\xd2\x0f\x01\xd1\xb8\x0d\x00\x00\x00\x0f\xa2", 14);
+        run(5);
+        ck_assert_uint_eq(R.cpu.arch.xcr0, rows[i].xcr0);
         ck_assert_uint_eq(R.cpu.arch.gpr[RBX], rows[i].size);
         ck_assert_uint_ge(R.cpu.arch.gpr[RCX], 0x340);
     }
@@ -230,7 +237,7 @@ int main(void)
     TCase *c = tcase_create("rules");
     tcase_add_test(c, test_rules__iret_to_user_with_smap);
     tcase_add_test(c, test_rules__mwait_with_ecx_1);
-    tcase_add_test(c, test_rules__xsave_sizes);
+    tcase_add_loop_test(c, test_rules__xsave_sizes, 0, 2);
     tcase_add_test(c, test_rules__perf_global_ctrl_is_present);
     tcase_add_test(c, test_rules__mov_to_cs_in_real_mode);
     tcase_add_loop_test(c, test_rules__wrmsr_of_a_base_that_is_not_canonical, 0, (int)ARRAY_LEN(base_msrs));

@@ -171,6 +171,28 @@ START_TEST(test_svm__vm_cr)
 }
 END_TEST
 
+/* An SMI that is not intercepted: SMM is outside the guest, RSM goes back into it. [APM2 "SMM Support"] */
+START_TEST(test_svm__smi_leaves_the_guest)
+{
+    start();
+    good_vmcb();
+    memcpy(ram(0x38000), "\x0f\xa2\x0f\xaa", 4); /* CPUID, RSM */
+    put_code(AT_HANDLER, "\xeb\xfe", 2);
+    vmrun();
+    R.cpu.arch.smi_pending = true;
+    cpu_kick(CPU);
+    (void)cpu_run(CPU, 1);
+    ck_assert(R.cpu.arch.in_smm);
+    ck_assert_int_eq(R.cpu.arch.guest, GUEST_NONE);
+    (void)cpu_run(CPU, 1);
+    (void)cpu_run(CPU, 1);
+    ck_assert(!R.cpu.arch.in_smm);
+    ck_assert_int_eq(R.cpu.arch.guest, GUEST_SVM);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_HANDLER);
+    stop();
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("svm");
@@ -182,6 +204,7 @@ int main(void)
     tcase_add_test(c, test_svm__ferr_freeze);
     tcase_add_test(c, test_svm__vm_cr);
     tcase_add_test(c, test_svm__nested_page_fault);
+    tcase_add_test(c, test_svm__smi_leaves_the_guest);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

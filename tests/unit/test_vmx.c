@@ -78,6 +78,19 @@ START_TEST(test_vmx__each_check_names_itself)
 }
 END_TEST
 
+/* [SDM3 "Checks on Guest RIP, RFLAGS, and SSP"]: neither RIP nor SSP need be canonical. */
+START_TEST(test_vmx__rip_and_ssp_just_beyond)
+{
+    start(LONG);
+    u64 beyond = BIT(model_linear_bits(&R.model) - 1);
+    put(VMCS_GUEST_SSP, beyond);
+    put(VMCS_GUEST_RIP, beyond);
+    (void)launch();
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    stop();
+}
+END_TEST
+
 START_TEST(test_vmx__no_check_is_untested)
 {
     const char *id = table[_i].id;
@@ -176,6 +189,57 @@ START_TEST(test_vmx__tsc_deadline_ignores_the_offset)
 }
 END_TEST
 
+/* [SDM3 "Default Treatment of SMI Delivery"]: SMM is outside VMX operation; RSM goes back into the guest. */
+START_TEST(test_vmx__smi_leaves_the_guest)
+{
+    start(LONG);
+    memcpy(ram(0x38000), "\x0f\xa2\x0f\xaa", 4); /* CPUID, RSM */
+    ck_assert_int_eq(launch(), CPU_OK);
+    R.cpu.arch.smi_pending = true;
+    cpu_kick(CPU);
+    (void)cpu_run(CPU, 1);
+    ck_assert(R.cpu.arch.in_smm && !R.cpu.arch.vmx.on);
+    ck_assert_int_eq(R.cpu.arch.guest, GUEST_NONE);
+    ck_assert_uint_eq(R.cpu.arch.cr4, 0);
+    (void)cpu_run(CPU, 1);
+    (void)cpu_run(CPU, 1);
+    ck_assert(!R.cpu.arch.in_smm && R.cpu.arch.vmx.on);
+    ck_assert_int_eq(R.cpu.arch.guest, GUEST_VMX);
+    ck_assert_uint_eq(R.cpu.arch.rip, AT_CODE);
+    ck_assert_uint_eq(R.cpu.arch.cr4 & CR4_VMXE, CR4_VMXE);
+    stop();
+}
+END_TEST
+
+/* [SDM3 "Virtualizing APIC Accesses"]: a read-modify-write reads and writes the virtual register, or exits before
+ * either; fetches always exit. */
+START_TEST(test_vmx__apic_page_read_modify_write)
+{
+    enum { PAGE = 0x5b000 };
+    u64 old = 0;
+    struct mem_rmw rmw;
+    start(LONG);
+    put(VMCS_SECONDARY_CONTROLS, get(VMCS_SECONDARY_CONTROLS) | PROC2_APIC_ACCESSES);
+    put(VMCS_APIC_ACCESS_ADDRESS, PAGE);
+    store_le32(ram(AT_MAPS + 0x3080), 0x30);
+    ck_assert_int_eq(launch(), CPU_OK);
+    ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+    ck_assert_int_eq(mem_rmw(CPU, SEG_DS, PAGE + 0x80, 4, &rmw, &old), CPU_OK);
+    ck_assert_uint_eq(old, 0x30);
+    mem_rmw_store(CPU, &rmw, 4, 0x50);
+    ck_assert_uint_eq(load_le32(ram(AT_MAPS + 0x3080)), 0x50);
+    ck_assert_uint_eq(load_le32(ram(PAGE + 0x80)), 0);
+    ck_assert_int_eq(mem_rmw(CPU, SEG_DS, PAGE + 0x20, 4, &rmw, &old), CPU_EXIT);
+    ck_assert_uint_eq(R.cpu.exit.reason, EXIT_APIC_ACCESS);
+    ck_assert_uint_eq(R.cpu.exit.qualification, 0x20 | 1 << 12);
+    R.cpu.arch.rip = PAGE;
+    ck_assert_ptr_null(block_find(CPU));
+    ck_assert_uint_eq(R.cpu.exit.qualification, 2 << 12);
+    R.cpu.event.kind = EVENT_NONE;
+    stop();
+}
+END_TEST
+
 /* [SDM3 "Sub-Page Write Permissions"]: 128 bytes each; what leads there may be missing or wrong. */
 START_TEST(test_vmx__sub_pages)
 {
@@ -261,9 +325,12 @@ int main(void)
     tcase_add_loop_test(tc, test_vmx__good_vmcs_enters, 0, BASE_COUNT);
     tcase_add_loop_test(tc, test_vmx__each_check_names_itself, 0, ARRAY_LEN(vmx_broken));
     tcase_add_loop_test(tc, test_vmx__no_check_is_untested, 0, ARRAY_LEN(table));
+    tcase_add_test(tc, test_vmx__rip_and_ssp_just_beyond);
     tcase_add_test(tc, test_vmx__vmfail_says_why);
     tcase_add_loop_test(tc, test_vmx__capability_off, 0, CPU_FEATURE_COUNT);
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
+    tcase_add_test(tc, test_vmx__smi_leaves_the_guest);
+    tcase_add_test(tc, test_vmx__apic_page_read_modify_write);
     tcase_add_test(tc, test_vmx__sub_pages);
     tcase_add_test(tc, test_vmx__virtual_ipi);
     suite_add_tcase(suite, tc);

@@ -7,11 +7,11 @@
 #include "cpu/vmx/entry_checks.h"
 #include "cpu/vmx/vmx_insn.h"
 
-/* Bits above the linear-address width are equal; not necessarily to the highest bit below. */
-static bool rip_ok(const struct vmx_check *c, u64 rip)
+/* RIP and SSP: bits above the linear-address width are equal; not necessarily to the highest bit below. */
+static bool wide_ok(const struct vmx_check *c, u64 address)
 {
     unsigned bits = model_linear_bits(c->cpu->model);
-    i64 high = (i64)rip >> bits;
+    i64 high = (i64)address >> bits;
     return high == 0 || high == -1;
 }
 
@@ -180,7 +180,7 @@ CHECK_FN(GUEST_RIP_32)
 
 CHECK_FN(GUEST_RIP_64)
 {
-    return !(c->wide && (c->seg[SEG_CS].attr & SEG_L) != 0) || rip_ok(c, check_field(c, VMCS_GUEST_RIP));
+    return !(c->wide && (c->seg[SEG_CS].attr & SEG_L) != 0) || wide_ok(c, check_field(c, VMCS_GUEST_RIP));
 }
 
 CHECK_FN(GUEST_RFLAGS_RESERVED)
@@ -200,7 +200,7 @@ CHECK_FN(GUEST_RFLAGS_IF)
 
 CHECK_FN(GUEST_SSP)
 {
-    return (c->entry & ENTRYC_LOAD_CET) == 0 || ((check_field(c, VMCS_GUEST_SSP) & 3) == 0 && canonical(c, check_field(c, VMCS_GUEST_SSP)));
+    return (c->entry & ENTRYC_LOAD_CET) == 0 || ((check_field(c, VMCS_GUEST_SSP) & 3) == 0 && wide_ok(c, check_field(c, VMCS_GUEST_SSP)));
 }
 
 CHECK_FN(GUEST_32_SSP)

@@ -111,10 +111,10 @@ cpu_rc exec_vmxon(struct cpu *cpu, const struct insn *in)
         return CPU_OK;
     }
     const u64 enabled = FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX;
-    if (cpu_cpl(cpu) != 0 || !vmx_cr_allowed(cpu, 0, cpu->arch.cr0) ||
+    if (cpu_cpl(cpu) != 0 || cpu->arch.in_smm || !vmx_cr_allowed(cpu, 0, cpu->arch.cr0) ||
         !vmx_cr_allowed(cpu, 4, cpu->arch.cr4) || cpu->phys->a20_mask != ~(u64)0 ||
         (cpu->arch.feature_control & enabled) != enabled) {
-        return raise_gp(cpu, 0, "VMXON: CPL, fixed bits of CR0 or CR4, A20 or IA32_FEATURE_CONTROL");
+        return raise_gp(cpu, 0, "VMXON: CPL, SMM, fixed bits of CR0 or CR4, A20 or IA32_FEATURE_CONTROL");
     }
     u64 pointer;
     TRY(read_pointer(cpu, in, &pointer));
