@@ -553,6 +553,10 @@ void cmd_goto(struct shell *s, const char *args)
         refuse(s, "the machine ends at %" PRIu64, s->end_position);
         return;
     }
+    if (s->nested && position > f.front) {
+        refuse(s, "the machine has been to %" PRIu64 "; GDB makes it run on", f.front);
+        return;
+    }
     struct run_result r = travel_to(s->m, position);
     if (arrived(s, r, stops_next_cpu(s->m))) {
         show_place(s);
