@@ -75,10 +75,10 @@ struct stack *stack_load(const char *path, struct error *err)
         return NULL;
     }
     cyaml_err_t status = cyaml_load_file(path, &config, &stack_schema, (cyaml_data_t **)&s, NULL);
-    if (status != CYAML_OK) {
+    if (status != CYAML_OK || s == NULL) {
         const char *text = strncmp(c.text, "Load: ", 6) == 0 ? c.text + 6 : c.text;
         (void)error_set(err, EXIT_STATUS_BAD_FILE, "%s is no stack file: %s", path,
-                        text[0] != 0 ? text : cyaml_strerror(status));
+                        text[0] != 0 ? text : (status != CYAML_OK ? cyaml_strerror(status) : "it is empty"));
         return NULL;
     }
     return s;

@@ -15,6 +15,7 @@ struct gate {
 
 static struct gate idt[VECTORS];
 static interrupt_handler handlers[VECTORS];
+bool (*exception_hook)(struct interrupt_frame *f);
 
 void interrupt_init(void)
 {
@@ -39,6 +40,9 @@ void interrupt_set(u8 vector, interrupt_handler handler) { handlers[vector] = ha
 
 void interrupt_entry(struct interrupt_frame *f)
 {
+    if (f->vector < 32 && exception_hook != NULL && exception_hook(f)) {
+        return;
+    }
     if (f->vector < 32) {
         u64 cr2;
         __asm__("mov %%cr2, %0" : "=r"(cr2));

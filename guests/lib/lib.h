@@ -78,6 +78,8 @@ struct interrupt_frame {
     u64 vector, error, rip, cs, rflags, rsp, ss;
 };
 void interrupt_entry(struct interrupt_frame *f);
+/* Exceptions come here first. True: go on, at f->rip. */
+extern bool (*exception_hook)(struct interrupt_frame *f);
 void guest_main(u32 magic, u32 info);
 
 #endif

@@ -21,7 +21,7 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 10 /* with the end of the list */
+#define COMMANDS 11 /* with the end of the list */
 static const struct command commands[COMMANDS];
 
 static void show_console(struct vm *vm);
@@ -147,6 +147,18 @@ static void cmd_vm_stop(char **words, u32 count)
     }
 }
 
+/* Words as if they were typed at its console, and Enter. */
+static void cmd_vm_type(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    for (u32 i = 3; vm != NULL && i < count; i++) {
+        for (const char *s = words[i]; *s != 0; s++) {
+            (void)uart_type(vm, (u8)*s);
+        }
+        (void)uart_type(vm, i + 1 < count ? ' ' : '\r');
+    }
+}
+
 static void cmd_vm_shutdown(char **words, u32 count)
 {
     struct vm *vm = named(words, count);
@@ -184,6 +196,7 @@ static const struct command commands[COMMANDS] = {
     {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
+    {"vm", "type", cmd_vm_type, "NAME WORDS: types them at its console"},
     {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
     {"memory", NULL, cmd_memory, "what is free"},

@@ -101,6 +101,22 @@ bool linux_load(struct vm *vm, struct register_write *list, u32 *count);
 #define ACPI_AT 0xe0000u
 void acpi_build(struct vm *vm);
 
+/* elf.c */
+struct elf_image {
+    const u8 *data;
+    u64 size;
+    u64 low, high; /* guest-physical */
+    u64 entry, pvh_entry; /* the latter by Xen's note, 0 none */
+};
+bool elf_is(const struct module *m, u8 elf_class);
+bool elf_load(struct vm *vm, const struct module *m, struct elf_image *i);
+/* 32-bit protected mode without paging, flat segments; how many. */
+u32 protected_registers(struct register_write *list, u64 entry, u64 rax, u64 rbx);
+
+/* multiboot.c */
+bool multiboot_is_kernel(const struct module *m);
+bool multiboot_load(struct vm *vm, struct register_write *list, u32 *count);
+
 /* pvh.c: an ELF image by the PVH entry; upper: the registers of VTL 2, none without an adapter */
 bool pvh_is_kernel(const struct module *m);
 bool pvh_load(struct vm *vm, struct register_write *list, u32 *count, struct register_write *upper, u32 *upper_count);

@@ -157,18 +157,25 @@ static bool create_partition(struct vm *vm)
     return true;
 }
 
+static bool load(struct vm *vm, struct register_write *list, u32 *count, struct register_write *upper, u32 *upper_count)
+{
+    if (pvh_is_kernel(vm->kernel)) {
+        return pvh_load(vm, list, count, upper, upper_count);
+    }
+    return multiboot_is_kernel(vm->kernel) ? multiboot_load(vm, list, count) : linux_load(vm, list, count);
+}
+
 bool vm_start(struct vm *vm)
 {
     static struct register_write list[64], upper[64];
     u32 count = 0;
     u32 upper_count = 0;
-    bool pvh = pvh_is_kernel(vm->kernel);
     vm->state = VM_OFF; /* what follows is undone by vm_destroy */
     vm->partition = 0;
     memset(&vm->uart, 0, sizeof vm->uart);
     vm->has_console = false;
     vm->held_count = 0;
-    if (!take_pages(vm) || !(pvh ? pvh_load(vm, list, &count, upper, &upper_count) : linux_load(vm, list, &count)) ||
+    if (!take_pages(vm) || !load(vm, list, &count, upper, &upper_count) ||
         !create_partition(vm) || !map_pages(vm) ||
         failed(vm, "set registers", set_registers(vm->partition, 0, list, count)) ||
         (upper_count > 0 &&

@@ -8,7 +8,7 @@
 #include "hv/mem/page.h"
 #include "hv/synic/port.h"
 
-#define PARTITION_MAX 16
+#define PARTITION_MAX 64
 #define VP_MAX 16
 
 struct vp;

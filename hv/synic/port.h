@@ -5,8 +5,8 @@
 
 #include "hv/synic/synic.h"
 
-#define PORT_MAX 32
-#define CONNECTION_MAX 32
+#define PORT_MAX 64
+#define CONNECTION_MAX 64
 #define PORT_BUFFERS 14 /* what one page holds; the TLFS says 16 */
 
 enum port_kind { PORT_FREE, PORT_MESSAGE = 1, PORT_EVENT = 2 };

@@ -179,11 +179,11 @@ bool ept_translate(struct phys *phys, const struct walk_nested *n, u64 gpa, unsi
             res->nested_rights = 0;
             return refuse(res, true, why);
         }
-        bool above_writable = (rights & EPT_W) != 0;
         rights &= entry;
         if (leaf) {
             res->nested_rights = (rights & 7) | ((rights & EPT_XU) != 0 ? 8u : 0u);
-            bool subpages = (n->flags & EPT_FLAG_SPP) != 0 && level == 1 && (entry & EPT_SPP) != 0 && above_writable &&
+            /* UNCLEAR: any entry of the walk may be the one that forbids writes, as in Bochs. */
+            bool subpages = (n->flags & EPT_FLAG_SPP) != 0 && level == 1 && (entry & EPT_SPP) != 0 &&
                             (rights & (EPT_R | EPT_W)) == EPT_R && !res->nested_on_table &&
                             (access & (WALK_WRITE | WALK_SHADOW)) == WALK_WRITE;
             if (subpages) {

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Figures, not tests: integer MIPS of a small loop and the CPU seconds of a stock boot, Vitrine against
+"""Figures, not tests: integer MIPS of a small loop, the CPU seconds of a stock boot, and the cost of an exit from a guest of
+KVM in the stock kernel, Vitrine against
 qemu-system-x86_64 -accel tcg (where it is installed) and, for the loop, the host itself. Runs are interleaved, so
 that a busy host hits all alike; medians are shown. CPU seconds are the child's user and system time.
 
-usage: bench.py [--build DIR] [--pairs N] [--no-boot]"""
+usage: bench.py [--build DIR] [--pairs N] [--no-boot] [--only loop|boot|exits]"""
 import argparse
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -17,6 +19,7 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCE = os.path.join(ROOT, "tests/guests/tiny/bench.S")
 PER_LOOP = 16
+LIMIT = 124  # the limit of --max-instructions
 
 
 def assemble(folder, name, loops):
@@ -45,7 +48,7 @@ def cpu_seconds(command, expect=None):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if done.returncode != 0 or (expect and expect not in done.stdout):
+    if done.returncode not in (0, LIMIT) or (expect and expect not in done.stdout):
         sys.exit(f"bench: failed ({done.returncode}): {' '.join(command)}\n{done.stderr.decode('latin1')[-500:]}")
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -97,21 +100,76 @@ def boot(vitrine, qemu, folder, pairs):
         print(f"  {name:10} {seconds:7.1f} CPU seconds")
 
 
+def position(done):
+    found = re.search(r"position (\d+)", (done.stdout + done.stderr).decode("latin1"))
+    return int(found.group(1)) if found else 0
+
+
+def exits(build, vitrine, qemu, folder, pairs):
+    """CPUID in a guest of KVM: out of it, through the kernel, back. From a machine saved when it is warm, where
+    that can be."""
+    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
+    modules = os.path.join(build, "tests/guests/media/modules-kvm")
+    if not os.path.exists(kernel) or not os.path.exists(modules):
+        print("exits: no kernel or no modules; scripts/fetch-inputs and the test guest.media make them")
+        return
+    extra = os.path.join(folder, "extra")
+    os.mkdir(extra)
+    shutil.copy(os.path.join(build, "tests/guests/small_vmm"), extra)
+    initrd = os.path.join(folder, "exits.cpio")
+    subprocess.run([os.path.join(ROOT, "tests/guests/make_initrd.sh"), initrd, os.path.join(ROOT, "tests/bench/exits_commands")],
+                   check=True, env={**os.environ, "MODULES": modules, "EXTRA": extra})
+    few, many = 1000, 51000
+    boot_with = lambda n: ["-kernel", kernel, "-initrd", initrd, "-append", f"console=ttyS0 quiet exits={few},{n}", "-m", "256M"]
+    commands, counts = {}, {}
+    for cpu in ("intel", "amd"):
+        # Vitrine is saved when it is warm, and measured from there to the second guest's end.
+        saved = os.path.join(folder, f"{cpu}.save")
+        run = lambda engine, *more: [vitrine, "run", "--engine", engine, "--hash", *more]
+        subprocess.run(run("jit", "--cpu", cpu, *boot_with(many), "--stop-on", "@@ VMM exits ok", "--save", saved),
+                       stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        whole = ["--load", saved, "--stop-on", "@@ VMM exits ok"]
+        out = subprocess.run(run("jit", *whole), stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        end = position(out)
+        start = position(subprocess.run(run("jit", "--load", saved, "--max-instructions", "1"), stdin=subprocess.DEVNULL,
+                                        capture_output=True, check=False))
+        counts[cpu] = (end - start) / many
+        for engine in ("interp", "jit"):
+            commands[f"{engine} {cpu} large"] = run(engine, *whole)
+            commands[f"{engine} {cpu} small"] = run(engine, "--load", saved, "--max-instructions", "1")
+    if qemu:
+        tcg = [qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max,+svm", "-nographic", "-no-reboot", "-net", "none"]
+        commands["qemu tcg svm large"] = [*tcg, *boot_with(4 * many)]
+        commands["qemu tcg svm small"] = [*tcg, *boot_with(few)]
+    times = interleave(commands, pairs)
+    print("CPUID in a guest of KVM (stock kernel), an exit and the way back:")
+    for name in ("interp intel", "jit intel", "interp amd", "jit amd", "qemu tcg svm"):
+        if name + " large" in times:
+            n = 4 * many - few if name.startswith("qemu") else many
+            ns = 1e9 * (times[name + " large"] - times[name + " small"]) / n
+            cpu = name.split()[-1]
+            print(f"  {name:14} {ns:9.0f} ns" + (f"   {counts[cpu]:8.0f} instructions" if cpu in counts else ""))
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     ap.add_argument("--build", default=os.path.join(ROOT, "build/release"))
     ap.add_argument("--pairs", type=int, default=5)
     ap.add_argument("--boot-pairs", type=int, default=3)
     ap.add_argument("--no-boot", action="store_true")
+    ap.add_argument("--only", choices=("loop", "boot", "exits"))
     a = ap.parse_args()
     vitrine = os.path.join(a.build, "debugger/vitrine")
     qemu = shutil.which("qemu-system-x86_64")
     if not qemu:
         print("note: no qemu-system-x86_64 here; only Vitrine and the host are measured")
     with tempfile.TemporaryDirectory() as folder:
-        loop(vitrine, qemu, folder, a.pairs)
-        if not a.no_boot:
+        if a.only in (None, "loop"):
+            loop(vitrine, qemu, folder, a.pairs)
+        if a.only == "boot" or (a.only is None and not a.no_boot):
             boot(vitrine, qemu, folder, a.boot_pairs)
+        if a.only == "exits" or (a.only is None and not a.no_boot):
+            exits(a.build, vitrine, qemu, folder, a.boot_pairs)
 
 
 main()

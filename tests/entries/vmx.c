@@ -180,29 +180,6 @@ static void put_tables(void)
     }
 }
 
-static const struct {
-    u32 field, msr; /* capability: allowed settings of the first 32 or of 64 bits */
-} controls[] = {
-    {VMCS_PIN_CONTROLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS},     {VMCS_PRIMARY_CONTROLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS},
-    {VMCS_SECONDARY_CONTROLS, MSR_IA32_VMX_PROCBASED_CTLS2}, {VMCS_EXIT_CONTROLS, MSR_IA32_VMX_TRUE_EXIT_CTLS},
-    {VMCS_ENTRY_CONTROLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS},     {VMCS_TERTIARY_CONTROLS, MSR_IA32_VMX_PROCBASED_CTLS3},
-};
-
-/* Bits that may be 1. */
-static u64 allowed(unsigned i)
-{
-    u64 cap = vmx_capability(CPU, controls[i].msr);
-    return controls[i].msr == MSR_IA32_VMX_PROCBASED_CTLS3 ? cap : cap >> 32;
-}
-
-/* Without what this model does not have. */
-static void fit_controls(void)
-{
-    for (unsigned i = 0; i < ARRAY_LEN(controls); i++) {
-        put(controls[i].field, get(controls[i].field) & allowed(i));
-    }
-}
-
 static void open_vmx(void)
 {
     name_the_impossible();
@@ -245,11 +222,11 @@ static const u32 fields[] = {
 static void mutate(unsigned n)
 {
     for (; n > 0; n--) {
-        unsigned i = below(ARRAY_LEN(controls));
+        unsigned i = below(ARRAY_LEN(vmx_controls_of));
         u32 field = fields[below(ARRAY_LEN(fields))];
         if (one_in(2)) {
-            u64 flips = one_in(16) ? ~(u64)0 : allowed(i);
-            put(controls[i].field, get(controls[i].field) ^ (flips & BIT(below(64))));
+            u64 flips = one_in(16) ? ~(u64)0 : vmx_allowed(i);
+            put(vmx_controls_of[i].field, get(vmx_controls_of[i].field) ^ (flips & BIT(below(64))));
         } else {
             put(field, odd_value(get(field)));
         }

@@ -4,28 +4,12 @@
  * results must survive save and restore. */
 #include "tests/harness/amdvi_rig.h"
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+#include "fuzz_input.h"
 
-struct input {
-    const u8 *p;
-    size_t n;
-};
-
-static u64 take(struct input *in, unsigned bytes)
-{
-    u64 v = 0;
-    for (unsigned i = 0; i < bytes && in->n > 0; i++, in->p++, in->n--) {
-        v |= (u64)*in->p << (8 * i);
-    }
-    return v;
-}
-
-/* An address that is likely to mean something: a table, a boundary, the unit itself, a hole. */
 static u64 take_address(struct input *in)
 {
     static const u64 bases[8] = {AR_DEVTAB, AR_COMMANDS, AR_HOST, AR_EVENTS, AR_INTTAB, AR_RAM - 64, AR_BASE, AR_GUEST};
-    u64 pick = take(in, 1);
-    return (pick & 0x80) != 0 ? take(in, 8) : bases[pick & 7] + (take(in, 1) << 4 & 0xff0);
+    return take_near(in, bases);
 }
 
 static void poke(struct amdvi_rig *r, struct input *in)
@@ -87,20 +71,6 @@ static void step(struct amdvi_rig *r, struct input *in)
     }
 }
 
-static void save_and_restore(struct amdvi_rig *r)
-{
-    struct state_io save, load;
-    u64 hash = ar_hash(r);
-    state_init_save(&save);
-    bus_state(&r->bus, &save);
-    state_init_load(&load, save.data, save.len);
-    bus_state(&r->bus, &load);
-    if (load.failed || ar_hash(r) != hash) {
-        abort();
-    }
-    state_free(&save);
-}
-
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
     struct input in = {data, size};
@@ -123,7 +93,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     for (unsigned i = 0; in.n > 0 && i < 500; i++) {
         step(r, &in);
     }
-    save_and_restore(r);
+    save_and_restore(&r->bus);
     ar_free(r);
     return 0;
 }

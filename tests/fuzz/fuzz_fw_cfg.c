@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A driver of fw_cfg that does anything: selections, reads, DMA descriptors anywhere. At the end the state
  * is saved, loaded and compared. */
+#include "fuzz_input.h"
+
 #include "devices/fw_cfg.h"
 
 #include "base/assert.h"
@@ -10,8 +12,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 #define RAM KIB(64)
 #define MAX_STEPS 200
@@ -37,20 +37,6 @@ static bool board_write(void *self, u16 requester, iova_t iova, const void *in, 
     UNUSED(requester);
     phys_write(&b->phys, SPA(iova.v), in, size);
     return iova.v < 2 * RAM;
-}
-
-struct input {
-    const u8 *data;
-    size_t size, pos;
-};
-
-static u64 take(struct input *in, unsigned bytes)
-{
-    u64 v = 0;
-    for (unsigned i = 0; i < bytes; i++) {
-        v = v << 8 | (in->pos < in->size ? in->data[in->pos++] : 0u);
-    }
-    return v;
 }
 
 static void descriptor(struct board *b, struct input *in)
@@ -124,8 +110,8 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     fw_cfg_add_file(fw, "etc/short", file, 3);
     fw_cfg_add_file(fw, "etc/empty", file, 0);
     bus_reset(&b->bus, RESET_POWER);
-    struct input in = {.data = data, .size = size};
-    for (unsigned i = 0; i < MAX_STEPS && in.pos < size; i++) {
+    struct input in = {data, size};
+    for (unsigned i = 0; i < MAX_STEPS && in.n > 0; i++) {
         step(b, &in);
     }
     save_and_load(b);

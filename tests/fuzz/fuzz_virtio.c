@@ -4,21 +4,7 @@
  * results must survive save and restore. */
 #include "tests/harness/virtio_rig.h"
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-struct input {
-    const u8 *p;
-    size_t n;
-};
-
-static u64 take(struct input *in, unsigned bytes)
-{
-    u64 v = 0;
-    for (unsigned i = 0; i < bytes && in->n > 0; i++, in->p++, in->n--) {
-        v |= (u64)*in->p << (8 * i);
-    }
-    return v;
-}
+#include "fuzz_input.h"
 
 /* Descriptors in the first entries of a queue: flags, lengths and addresses near what is used. */
 static void poke_descriptor(struct rig_driver *d, struct input *in)
@@ -80,28 +66,6 @@ static void step(struct rig_driver *d, struct input *in)
     }
 }
 
-static u64 devices_hash(struct rig *rig)
-{
-    struct state_io io;
-    state_init_hash(&io);
-    bus_state(&rig->bus, &io);
-    return io.hash;
-}
-
-static void save_and_restore(struct rig *rig)
-{
-    struct state_io save, load;
-    u64 hash = devices_hash(rig);
-    state_init_save(&save);
-    bus_state(&rig->bus, &save);
-    state_init_load(&load, save.data, save.len);
-    bus_state(&rig->bus, &load);
-    if (load.failed || devices_hash(rig) != hash) {
-        abort();
-    }
-    state_free(&save);
-}
-
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
     struct input in = {data, size};
@@ -117,7 +81,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         step(&d, &in);
     }
     rig_run(rig, 1000000);
-    save_and_restore(rig);
+    save_and_restore(&rig->bus);
     rig_free(rig);
     return 0;
 }

@@ -14,7 +14,7 @@ import sys
 
 # Linux's verify_cpu() asks for these and halts; CR4.PGE it sets before it has an IDT.
 HALTED, RESET = 75, 71
-REQUIRED = {**dict.fromkeys(("fpu", "msr", "pae", "cx8", "fxsr", "sse", "sse2", "lm", "cmov"), HALTED), "pge": RESET}
+REQUIRED = {**dict.fromkeys(("fpu", "msr", "pae", "cx8", "fxsr", "sse", "sse2", "lm", "cmov", "syscall"), HALTED), "pge": RESET}
 TROUBLE = re.compile(r"BUG:|WARNING:|soft lockup|hard LOCKUP|rcu_.*stall|Oops|panic|TSC.*(unstable|failed)|"
                      r"clocksource.*unstable|unchecked MSR|invalid opcode|general protection", re.M)
 

@@ -6,7 +6,7 @@ equal, and the texts asked for must appear (or not).
 
 usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
                      [--once] [--long] -- RUN_ARGUMENTS
-With --long the recorded run is by the translator too.
+With --long the recorded run is by the translator too, with translation caches that it is not slow by.
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import os
@@ -68,7 +68,7 @@ def main():
     if not a.once and not problems:
         with tempfile.TemporaryDirectory() as folder:
             trace = os.path.join(folder, "trace")
-            recorded = [*RECORDED, *TRANSLATED] if a.long else RECORDED
+            recorded = [*RECORDED, "--tlb-entries", "256", *TRANSLATED] if a.long else RECORDED
             for name, again in (("recorded run", ["run", *arguments, *recorded, "--record", trace]),
                                 ("replay", ["replay", trace, *REPLAYED])):
                 status2, out2, err2 = run(a.vitrine, again, a.timeout)

@@ -7,12 +7,15 @@
  *   cpuid  CPUID a thousand times: exits that the kernel handles itself
  *   mmio   stores where no memory is: the kernel's emulator, then the program
  *   touch  first writes to fresh pages: second-level faults
- *   spin   a loop that never leaves, then HLT */
+ *   spin   a loop that never leaves, then HLT
+ *
+ * With `exits N`: a guest that executes CPUID N times, for measurements. */
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -31,6 +34,7 @@ GUEST("real", "16", "movw $0x3f8, %dx\n xorw %ax, %ax\n 1: outb %al, %dx\n incw 
 GUEST("long", "64", "movw $0x3f8, %dx\n xorl %eax, %eax\n 1: outb %al, %dx\n incl %eax\n cmpl $200, %eax\n jne 1b\n hlt");
 GUEST("cpuid", "64", "movl $1000, %edi\n 1: xorl %eax, %eax\n cpuid\n decl %edi\n jnz 1b\n movw $0x3f8, %dx\n"
                      "movl %ebx, %eax\n outb %al, %dx\n hlt");
+GUEST("exits", "64", "1: xorl %eax, %eax\n cpuid\n decq %rdi\n jnz 1b\n hlt");
 GUEST("mmio", "64", "movl $0x10000000, %edi\n xorl %eax, %eax\n 1: movl %eax, (%rdi)\n incl %eax\n"
                     "cmpl $100, %eax\n jne 1b\n hlt");
 GUEST("touch", "64", "movl $0x400000, %edi\n movl $1024, %ecx\n 1: incl (%rdi)\n addl $0x1000, %edi\n"
@@ -42,6 +46,7 @@ GUEST("spin", "64", "movl $1000000, %ecx\n 1: decl %ecx\n jnz 1b\n hlt");
 GUEST_BYTES(real);
 GUEST_BYTES(long);
 GUEST_BYTES(cpuid);
+GUEST_BYTES(exits);
 GUEST_BYTES(mmio);
 GUEST_BYTES(touch);
 GUEST_BYTES(spin);
@@ -51,15 +56,16 @@ struct guest {
     const uint8_t *code, *end;
     bool wide;
     unsigned long long exits, sum; /* what must be seen before HLT; sum 0: any */
+    unsigned long long rdi;
 };
 
 static const struct guest guests[] = {
-    {"real", guest_real, guest_real_end, false, 200, 199 * 200 / 2},
-    {"long", guest_long, guest_long_end, true, 200, 199 * 200 / 2},
-    {"cpuid", guest_cpuid, guest_cpuid_end, true, 1, 0},
-    {"mmio", guest_mmio, guest_mmio_end, true, 100, 99 * 100 / 2},
-    {"touch", guest_touch, guest_touch_end, true, 0, 0},
-    {"spin", guest_spin, guest_spin_end, true, 0, 0},
+    {"real", guest_real, guest_real_end, false, 200, 199 * 200 / 2, 0},
+    {"long", guest_long, guest_long_end, true, 200, 199 * 200 / 2, 0},
+    {"cpuid", guest_cpuid, guest_cpuid_end, true, 1, 0, 0},
+    {"mmio", guest_mmio, guest_mmio_end, true, 100, 99 * 100 / 2, 0},
+    {"touch", guest_touch, guest_touch_end, true, 0, 0, 0},
+    {"spin", guest_spin, guest_spin_end, true, 0, 0, 0},
 };
 
 static int wrong(const char *name, const char *what, unsigned long long number)
@@ -157,7 +163,7 @@ static int try_guest(int kvm, const struct guest *g)
     }
     memcpy(memory + CODE, g->code, (size_t)(g->end - g->code));
     set_mode(&s, memory, g->wide);
-    struct kvm_regs r = {.rip = CODE, .rflags = 2, .rsp = 0x8000};
+    struct kvm_regs r = {.rip = CODE, .rflags = 2, .rsp = 0x8000, .rdi = g->rdi};
     if (ioctl(cpu, KVM_SET_SREGS, &s) < 0 || ioctl(cpu, KVM_SET_REGS, &r) < 0) {
         return wrong(g->name, "registers", 0);
     }
@@ -172,11 +178,15 @@ static int try_guest(int kvm, const struct guest *g)
     return bad;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     int kvm = open("/dev/kvm", O_RDWR);
     if (kvm < 0) {
         return wrong("open", "/dev/kvm", 0);
+    }
+    if (argc == 3 && strcmp(argv[1], "exits") == 0) {
+        struct guest many = {"exits", guest_exits, guest_exits_end, true, 0, 0, strtoull(argv[2], NULL, 0)};
+        return try_guest(kvm, &many);
     }
     int bad = 0;
     for (size_t i = 0; i < sizeof guests / sizeof guests[0]; i++) {

@@ -101,6 +101,8 @@ START_TEST(test_model__refused)
     refuse("intel,+avx2,-avx", "avx2", "avx");
     refuse("base,+avx2", "avx2", "avx");
     refuse("intel,-lm,+pcid", "pcid", "lm");
+    refuse("intel,-erms,+fsrm", "fsrm", "erms");
+    refuse("intel,-syscall,+lm", "lm", "syscall");
     refuse("max,+avx512f", "avx512f", "not implemented");
     refuse("max,+svm,+vmx", "svm", "vmx");
     refuse("intel,+sse4a", "sse4a", "intel");

@@ -3,6 +3,8 @@
  * test. */
 #include "sys_rig.h"
 
+#include "cpu/msr.h"
+
 static void amd(void)
 {
     struct error err = {0};
@@ -92,6 +94,25 @@ START_TEST(test_rules__xsave_sizes)
         ck_assert_uint_ge(R.cpu.arch.gpr[RCX], 0x340);
     }
     rig_stop();
+}
+END_TEST
+
+/* IA32_PERF_GLOBAL_CTRL is there wherever CPUID offers version 2 of the performance counters. [SDM3 "Architectural
+ * Performance Monitoring Version 2"] */
+START_TEST(test_rules__perf_global_ctrl_is_present)
+{
+    static const char *const models[] = {"intel", "max"};
+    for (unsigned i = 0; i < ARRAY_LEN(models); i++) {
+        struct error err = {0};
+        u64 value = 0;
+        rig_start();
+        ck_assert(cpu_model_parse(&R.model, models[i], &err));
+        cpu_reset(CPU, CPU_RESET_POWER);
+        ck_assert_int_eq(msr_write(CPU, MSR_IA32_PERF_GLOBAL_CTRL, 3), CPU_OK);
+        ck_assert_int_eq(msr_read(CPU, MSR_IA32_PERF_GLOBAL_CTRL, &value), CPU_OK);
+        ck_assert_uint_eq(value, 3);
+        rig_stop();
+    }
 }
 END_TEST
 
@@ -210,6 +231,7 @@ int main(void)
     tcase_add_test(c, test_rules__iret_to_user_with_smap);
     tcase_add_test(c, test_rules__mwait_with_ecx_1);
     tcase_add_test(c, test_rules__xsave_sizes);
+    tcase_add_test(c, test_rules__perf_global_ctrl_is_present);
     tcase_add_test(c, test_rules__mov_to_cs_in_real_mode);
     tcase_add_loop_test(c, test_rules__wrmsr_of_a_base_that_is_not_canonical, 0, (int)ARRAY_LEN(base_msrs));
     tcase_add_loop_test(c, test_rules__not_canonical_on_the_stack, 0, (int)ARRAY_LEN(strange));

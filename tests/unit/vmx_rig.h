@@ -72,6 +72,29 @@ static inline void put_controls(enum base base)
     store_le64(ram(AT_EPT + 0x1000), 0 | EPT_LARGE | 6 << 3 | 7);
 }
 
+static const struct {
+    u32 field, msr; /* capability: allowed settings of the first 32 or of 64 bits */
+} vmx_controls_of[] = {
+    {VMCS_PIN_CONTROLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS},     {VMCS_PRIMARY_CONTROLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS},
+    {VMCS_SECONDARY_CONTROLS, MSR_IA32_VMX_PROCBASED_CTLS2}, {VMCS_EXIT_CONTROLS, MSR_IA32_VMX_TRUE_EXIT_CTLS},
+    {VMCS_ENTRY_CONTROLS, MSR_IA32_VMX_TRUE_ENTRY_CTLS},     {VMCS_TERTIARY_CONTROLS, MSR_IA32_VMX_PROCBASED_CTLS3},
+};
+
+/* Bits that may be 1. */
+static inline u64 vmx_allowed(unsigned i)
+{
+    u64 cap = vmx_capability(CPU, vmx_controls_of[i].msr);
+    return vmx_controls_of[i].msr == MSR_IA32_VMX_PROCBASED_CTLS3 ? cap : cap >> 32;
+}
+
+/* Without what this model does not have. */
+static inline void fit_controls(void)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(vmx_controls_of); i++) {
+        put(vmx_controls_of[i].field, get(vmx_controls_of[i].field) & vmx_allowed(i));
+    }
+}
+
 static inline void put_host(enum base base)
 {
     put(VMCS_HOST_CR0, CR0_PG | CR0_WP | CR0_NE | CR0_PE);
@@ -136,6 +159,7 @@ static inline void start_vmx(enum base base)
     R.cpu.arch.cr4 |= CR4_VMXE;
     R.cpu.arch.vmx = (struct vmx_arch){.on = true, .vmxon = AT_SHADOW + 0x1000, .current = AT_VMCS};
     vmcs_set_header(CPU, AT_VMCS, VMCS_AT_REVISION, VMCS_REVISION);
+    vmcs_set_header(CPU, AT_VMCS, VMCS_AT_LAUNCHED, 0);
     vmcs_set_header(CPU, AT_SHADOW, VMCS_AT_REVISION, VMCS_REVISION ^ 4);
     put_controls(base);
     put_host(base);

@@ -319,8 +319,30 @@ static enum decode_status invalid(struct insn *out, unsigned len, enum decode_st
     return status;
 }
 
+/* Instructions of Zydis' base sets that have a feature of their own. */
+static bool insn_missing(const struct decoder *d, ZydisMnemonic mnemonic)
+{
+    switch (mnemonic) {
+    case ZYDIS_MNEMONIC_CMPXCHG8B: return !model_has(d->model, CPU_FEATURE_CX8);
+    case ZYDIS_MNEMONIC_RDTSC: return !model_has(d->model, CPU_FEATURE_TSC);
+    case ZYDIS_MNEMONIC_RDMSR:
+    case ZYDIS_MNEMONIC_WRMSR: return !model_has(d->model, CPU_FEATURE_MSR);
+    case ZYDIS_MNEMONIC_SYSENTER:
+    case ZYDIS_MNEMONIC_SYSEXIT: return !model_has(d->model, CPU_FEATURE_SEP);
+    case ZYDIS_MNEMONIC_SYSCALL:
+    case ZYDIS_MNEMONIC_SYSRET: return !model_has(d->model, CPU_FEATURE_SYSCALL);
+    default: return false;
+    }
+}
+
 static bool isa_missing(const struct decoder *d, const ZydisDecodedInstruction *zi)
 {
+    if (zi->mnemonic == ZYDIS_MNEMONIC_TZCNT) {
+        return false; /* BSF where there is no BMI1 */
+    }
+    if (insn_missing(d, zi->mnemonic)) {
+        return true;
+    }
     if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ||
         zi->encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX ||
         zi->encoding == ZYDIS_INSTRUCTION_ENCODING_XOP) {
@@ -346,9 +368,24 @@ static exec_fn *pick_handler(const struct insn *out, const struct insn_row *row,
     return row->exec;
 }
 
+/* AMD's other way to write MOV CR8, of which Zydis knows nothing. [APM3 "MOV CRn"] */
+static bool is_lock_mov_cr(const struct decoder *d, const u8 *bytes, size_t avail)
+{
+    return avail > 3 && bytes[0] == 0xf0 && bytes[1] == 0x0f && (bytes[2] & 0xfd) == 0x20 &&
+           model_has(d->model, CPU_FEATURE_CR8_LEGACY);
+}
+
 enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *bytes, size_t avail,
                                struct insn *out)
 {
+    if (is_lock_mov_cr(d, bytes, avail)) {
+        enum decode_status status = decode_insn(d, mode, bytes + 1, avail - 1, out);
+        if (status == DECODE_OK) {
+            out->len++;
+            out->pfx |= PFX_LOCK;
+        }
+        return status;
+    }
     const ZydisDecoder *z = pick(d, mode);
     ZydisDecoderContext context;
     ZydisDecodedInstruction zi;
