@@ -38,19 +38,6 @@ static bool get_thread(const struct gdb *g, const char **text, unsigned *cpu)
     return true;
 }
 
-/* Whose turn comes at this position. */
-static unsigned next_cpu(const struct machine *m)
-{
-    unsigned at = m->turn_left > 0 ? m->turn : (m->turn + 1) % m->set.count;
-    for (unsigned i = 0; i < m->set.count; i++) {
-        unsigned k = (at + i) % m->set.count;
-        if (m->set.cpu[k]->arch.activity == ACTIVITY_RUNNING || m->set.cpu[k]->d.pending) {
-            return k;
-        }
-    }
-    return m->turn;
-}
-
 /* ---- Memory ---- */
 
 /* The host bytes behind an address, as far as its page goes; NULL: not mapped, or a device. */
@@ -275,19 +262,14 @@ static void report_result(struct gdb *g, struct run_result r)
     if (r.reason == STOP_BREAK) {
         report_hit(g);
     } else {
-        report(g, 5, next_cpu(g->m), r.reason == STOP_NONE || r.reason == STOP_ERROR ? "replaylog:begin;" : "");
+        report(g, 5, stops_next_cpu(g->m), r.reason == STOP_NONE || r.reason == STOP_ERROR ? "replaylog:begin;" : "");
     }
     g->m->error = (struct error){0};
 }
 
 static void step_back(struct gdb *g)
 {
-    struct run_result r;
-    unsigned cpu = g->run_cpu, tries = 0;
-    do { /* over what the others did in between */
-        r = travel_step_back(g->m);
-    } while (r.reason == STOP_POSITION && next_cpu(g->m) != cpu && tries++ < 20000);
-    report_result(g, r);
+    report_result(g, travel_step_back_cpu(g->m, g->run_cpu));
 }
 
 static void continue_back(struct gdb *g)
@@ -559,15 +541,16 @@ static bool look_at_line(struct gdb *g)
     bool stirred = gdb_line_stirred(g);
     if (g->fd < 0 && gdb_accept(g, false)) {
         g->stopped = true;
-        (void)snprintf(g->last_stop, sizeof g->last_stop, "T02thread:%x;", next_cpu(g->m) + 1);
+        (void)snprintf(g->last_stop, sizeof g->last_stop, "T02thread:%x;", stops_next_cpu(g->m) + 1);
         return true;
     }
     enum gdb_wait what = g->fd < 0 ? GDB_LINE_PACKET : gdb_poll(g);
     if (what == GDB_LINE_BREAK) {
         stops_step(g->m, STOPS_NO_CPU);
-        report(g, 2, next_cpu(g->m), "");
+        report(g, 2, stops_next_cpu(g->m), "");
     } else if (what == GDB_LINE_CLOSED) {
         gdb_hang_up(g);
+        (void)look_at_line(g); /* somebody else may be waiting already */
     } else {
         return stirred;
     }
@@ -583,9 +566,7 @@ struct run_result gdb_run(struct gdb *g)
             return (struct run_result){.reason = STOP_INTERRUPTED};
         }
         (void)gdb_line_stirred(g);
-        if (g->fd >= 0) {
-            (void)look_at_line(g); /* what came before the machine could hear it */
-        }
+        (void)look_at_line(g); /* what came before the machine could hear it */
         if (g->stopped) {
             continue;
         }

@@ -274,7 +274,7 @@ struct run_result dap_run(struct dap *d, struct machine *m, bool may_write)
     d->shell = shell_new(m, may_write);
     d->shell->interrupted = while_running;
     d->shell->interrupted_self = d;
-    d->shell->cpu = shell_next_cpu(m);
+    d->shell->cpu = stops_next_cpu(m);
     dap_watch(d, m);
     while (!d->leaving && (request = dap_receive(d, true)) != NULL) {
         m->interrupted = 0;

@@ -45,7 +45,7 @@ static void came_to_end(struct shell *s, struct run_result r)
     s->ended = s->has_end = true;
     s->end_position = shell_position(s);
     s->result = r;
-    s->cpu = shell_next_cpu(s->m);
+    s->cpu = stops_next_cpu(s->m);
     if (s->m->error.status != EXIT_STATUS_OK) {
         say(s, "%s\n", s->m->error.text);
     }
@@ -146,7 +146,7 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
             continue;
         }
         if (r.reason == STOP_INTERRUPTED) {
-            s->cpu = shell_next_cpu(s->m);
+            s->cpu = stops_next_cpu(s->m);
             say(s, "Stopped.\n");
             show_place(s);
             how = RAN_INTERRUPTED;
@@ -332,7 +332,7 @@ static bool moved(struct shell *s, struct run_result r, unsigned cpu)
     } else {
         came_to_end(s, r);
     }
-    s->cpu = shell_next_cpu(s->m);
+    s->cpu = stops_next_cpu(s->m);
     return false;
 }
 
@@ -345,12 +345,8 @@ static bool arrived(struct shell *s, struct run_result r, unsigned cpu)
 
 static bool step_back(struct shell *s)
 {
-    unsigned cpu = s->cpu, tries = 0;
-    struct run_result r;
-    do { /* over what the others did in between */
-        r = travel_step_back(s->m);
-    } while (r.reason == STOP_POSITION && shell_next_cpu(s->m) != cpu && tries++ < 20000 && s->m->interrupted == 0);
-    return arrived(s, r, shell_next_cpu(s->m));
+    struct run_result r = travel_step_back_cpu(s->m, s->cpu);
+    return arrived(s, r, r.reason == STOP_POSITION ? s->cpu : stops_next_cpu(s->m));
 }
 
 void cmd_reverse_stepi(struct shell *s, const char *args)
@@ -488,7 +484,7 @@ void cmd_reverse_continue(struct shell *s, const char *args)
         }
         if (r.reason == STOP_NONE) {
             r = travel_to(s->m, travel_figures(s->m).first);
-            if (arrived(s, r, shell_next_cpu(s->m))) {
+            if (arrived(s, r, stops_next_cpu(s->m))) {
                 s->last_stop = SHELL_STOP_BEGIN;
                 say(s, "This is where history begins.\n");
                 show_place(s);
@@ -557,8 +553,12 @@ void cmd_goto(struct shell *s, const char *args)
         refuse(s, "the machine ends at %" PRIu64, s->end_position);
         return;
     }
+    if (s->nested && position > f.front) {
+        refuse(s, "the machine has been to %" PRIu64 "; GDB makes it run on", f.front);
+        return;
+    }
     struct run_result r = travel_to(s->m, position);
-    if (arrived(s, r, shell_next_cpu(s->m))) {
+    if (arrived(s, r, stops_next_cpu(s->m))) {
         show_place(s);
     }
 }
@@ -612,7 +612,7 @@ void cmd_last_write(struct shell *s, const char *args)
         refuse(s, "nobody wrote there since history begins, at %" PRIu64, travel_figures(s->m).first);
         return;
     }
-    if (arrived(s, r, shell_next_cpu(s->m))) {
+    if (arrived(s, r, stops_next_cpu(s->m))) {
         say(s, "Before the last write to %s%" PRIx64 "%s:\n", shade(s, SHADE_ADDRESS), spa.v, shade(s, SHADE_NONE));
         show_place(s);
     }

@@ -261,18 +261,6 @@ u64 shell_position(const struct shell *s)
     return clock_position(&s->m->clock).n;
 }
 
-unsigned shell_next_cpu(const struct machine *m)
-{
-    unsigned at = m->turn_left > 0 ? m->turn : (m->turn + 1) % m->set.count;
-    for (unsigned i = 0; i < m->set.count; i++) {
-        unsigned k = (at + i) % m->set.count;
-        if (m->set.cpu[k]->arch.activity == ACTIVITY_RUNNING || m->set.cpu[k]->d.pending) {
-            return k;
-        }
-    }
-    return m->turn;
-}
-
 bool shell_execute(struct shell *s, const char *line, FILE *out, unsigned cpu)
 {
     FILE *was = s->out;
@@ -329,7 +317,7 @@ static void prompt_loop(struct shell *s)
 struct run_result shell_run(struct shell *s, const struct shell_options *o)
 {
     s->may_write = o->may_write;
-    s->cpu = shell_next_cpu(s->m);
+    s->cpu = stops_next_cpu(s->m);
     shell_input_open(s);
     if (s->terminal && !o->batch) {
         say(s, "vitrine's debugger; `help` lists the commands. The machine stands before its first instruction.\n");

@@ -157,8 +157,6 @@ unsigned shell_level(const struct shell *s);
 /* Linear address of the next instruction. */
 u64 shell_pc(const struct cpu *cpu);
 u64 shell_position(const struct shell *s);
-/* Whose turn comes now. */
-unsigned shell_next_cpu(const struct machine *m);
 
 /* ---- input.c ---- */
 char *shell_read_line(struct shell *s, const char *prompt);

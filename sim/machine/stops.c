@@ -23,6 +23,9 @@ struct stops {
     bool scanning, found;
     u64 scan_end;
     struct stops_filter filter;
+    bool scanning_cpu;
+    unsigned scan_cpu;
+    u64 scan_cpu_end;
 };
 
 /* ---- Hits ---- */
@@ -384,6 +387,32 @@ bool stops_end_scan(struct machine *m, struct stop_hit *hit)
     return found;
 }
 
+void stops_start_cpu_scan(struct machine *m, unsigned cpu)
+{
+    struct stops *s = make(m);
+    s->scanning_cpu = true;
+    s->scan_cpu = cpu;
+    s->scan_cpu_end = 0;
+}
+
+u64 stops_end_cpu_scan(struct machine *m)
+{
+    m->stops->scanning_cpu = false;
+    return m->stops->scan_cpu_end;
+}
+
+unsigned stops_next_cpu(const struct machine *m)
+{
+    unsigned at = m->turn_left > 0 ? m->turn : (m->turn + 1) % m->set.count;
+    for (unsigned i = 0; i < m->set.count; i++) {
+        unsigned k = (at + i) % m->set.count;
+        if (m->set.cpu[k]->arch.activity == ACTIVITY_RUNNING || m->set.cpu[k]->d.pending) {
+            return k;
+        }
+    }
+    return m->turn;
+}
+
 void stops_resume(struct machine *m)
 {
     struct stops *s = m->stops;
@@ -412,6 +441,9 @@ u64 stops_budget(const struct machine *m, unsigned cpu, u64 budget)
 void stops_after_slice(struct machine *m, unsigned cpu, u64 used)
 {
     struct stops *s = m->stops;
+    if (s != NULL && s->scanning_cpu && s->scan_cpu == cpu && used > 0) {
+        s->scan_cpu_end = clock_position(&m->clock).n;
+    }
     if (s == NULL || !s->stepping || s->step_cpu != cpu || used == 0 || s->mode != STOPS_ARMED || s->scanning) {
         return;
     }

@@ -70,6 +70,9 @@ void stops_meet(struct machine *m, const struct stop_hit *hit);
 /* A linear address as a processor's tables have it now, without setting anything. False: not mapped. */
 bool stops_translate(const struct machine *m, unsigned cpu, u64 lin, spa_t *spa);
 
+/* Whose turn comes at this position. */
+unsigned stops_next_cpu(const struct machine *m);
+
 /* For the run loop and travel. */
 enum stops_mode { STOPS_ARMED, STOPS_QUIET };
 /* Returns the mode before. While a scan is on, nothing stops either. */
@@ -77,6 +80,9 @@ enum stops_mode stops_set_mode(struct machine *m, enum stops_mode mode);
 /* From here on remember the last hit before position `end`. */
 void stops_start_scan(struct machine *m, u64 end);
 bool stops_end_scan(struct machine *m, struct stop_hit *hit);
+/* The same for where a processor has executed anything: the position behind it, 0: it has not. */
+void stops_start_cpu_scan(struct machine *m, unsigned cpu);
+u64 stops_end_cpu_scan(struct machine *m);
 void stops_set_hit(struct machine *m, const struct stop_hit *hit);
 /* A state was loaded: mark the watched pages again. */
 void stops_rearm(struct machine *m);

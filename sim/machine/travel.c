@@ -227,6 +227,11 @@ void travel_stop(struct machine *m)
     for (unsigned i = 0; i < t->count; i++) {
         free_checkpoint(t->points[i]);
     }
+    if (t->in_past) { /* what lay ahead is given up */
+        trace_set_recorded(&m->trace, t->trace_classes);
+        m->log.classes = t->log_classes;
+    }
+    gate_forget_kept(&m->gate);
     free(t->points);
     free(t);
     m->travel = NULL;
@@ -332,6 +337,34 @@ struct run_result travel_step_back(struct machine *m)
         back++;
     } while (r.reason == STOP_POSITION && clock_position(&m->clock).n >= now);
     return r;
+}
+
+struct run_result travel_step_back_cpu(struct machine *m, unsigned cpu)
+{
+    struct travel *t = m->travel;
+    u64 start = clock_position(&m->clock).n, end = start, found = 0;
+    struct run_result r = travel_step_back(m);
+    if (r.reason != STOP_POSITION || stops_next_cpu(m) == cpu) {
+        return r;
+    }
+    for (unsigned i = t->count; i-- > 0 && found == 0;) { /* the others were on */
+        u64 from = t->points[i]->position;
+        if (from < end) {
+            rewind_to(m, i);
+            stops_start_cpu_scan(m, cpu);
+            r = forward_to(m, end);
+            found = stops_end_cpu_scan(m);
+            if (r.reason != STOP_POSITION) {
+                return r;
+            }
+        }
+        end = from;
+    }
+    r = travel_to(m, found != 0 ? found : start);
+    if (r.reason != STOP_POSITION || found == 0) {
+        return r.reason == STOP_POSITION ? (struct run_result){.reason = STOP_NONE} : r;
+    }
+    return travel_step_back(m);
 }
 
 /* ---- Writes in the past ---- */

@@ -33,6 +33,9 @@ void travel_stop(struct machine *m);
 struct run_result travel_to(struct machine *m, u64 position);
 /* Go to the last moment whose position is less than now. */
 struct run_result travel_step_back(struct machine *m);
+/* Go to just before the last instruction of one processor. STOP_NONE when it executed none since the first
+ * checkpoint; the machine is then where it was. */
+struct run_result travel_step_back_cpu(struct machine *m, unsigned cpu);
 /* Go to just before the last instruction (or device) that wrote a byte of memory at [spa, spa + size), in
  * one page. STOP_NONE when nobody did since the first checkpoint; the machine is then where it was. */
 struct run_result travel_last_write(struct machine *m, spa_t spa, u64 size);

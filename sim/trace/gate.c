@@ -76,6 +76,21 @@ void gate_keep(struct gate *gate)
     gate->keeping = !gate->replaying; /* a recording is a log already */
 }
 
+void gate_forget_kept(struct gate *gate)
+{
+    if (!gate->keeping) {
+        return;
+    }
+    for (size_t i = 0; i < gate->kept_count; i++) {
+        free((void *)(uintptr_t)gate->kept[i].bytes);
+    }
+    gate->kept_count = 0;
+    gate->keeping = gate->replaying = gate->ended = false;
+    gate->log = NULL;
+    gate->log_count = gate->log_next = 0;
+    gate->missed = NULL;
+}
+
 /* Add an entry with the stamp of this moment. */
 static void keep(struct gate *gate, enum gate_source source, position_t position, vtime_t time,
                  const u8 *bytes, u32 size)

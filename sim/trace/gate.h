@@ -86,6 +86,8 @@ void gate_replay(struct gate *gate, const struct gate_entry *log, size_t count);
 
 /* Keep from here on what comes in live. */
 void gate_keep(struct gate *gate);
+/* From here on nothing is kept, and a kept run is live again wherever it is: what came in later never will. */
+void gate_forget_kept(struct gate *gate);
 /* Where the gate stands: which entry comes next, and which gate point was the last. */
 struct gate_place {
     size_t next;

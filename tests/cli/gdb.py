@@ -92,12 +92,12 @@ def looked_at_physically():
                         "set *(int*)0x700000 = 0x1234", "x/1xw 0x700000", "set $rbx = 77", "p $rbx", "monitor help",
                         "monitor gva2gpa 0x1000", "monitor info mtree", "monitor x/2xw 0x700000", "monitor print $rbx",
                         "monitor break interrupt", "continue", "monitor delete",
-                        "monitor goto 5000", "kill"])
+                        "monitor goto 500", "kill"])
     want("physical mode", text, r'received: "1"')
     want("written", text, r"0x700000:\s+0x00001234")
     want("register written", text, r"\[p \$rbx\]\n\$\d+ = 77")
     want("stop at an interrupt", text, r"SIGTRAP")
-    want("monitor", text, r"last-write .*gpa: 0x1000\n.*: ram.*0x700000:\t0x00001234.*= 0x4d .*cpu0 at 5000,")
+    want("monitor", text, r"last-write .*gpa: 0x1000\n.*: ram.*0x700000:\t0x00001234.*= 0x4d .*cpu0 at 500,")
 
 
 def usage():
