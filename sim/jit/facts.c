@@ -90,15 +90,20 @@ static bool has_memory(const struct insn *in)
     return in->r[0] == OPR_MEM || in->r[1] == OPR_MEM || in->r[2] == OPR_MEM;
 }
 
+bool memory_is_plain(const struct translation *t, const struct insn *in)
+{
+    unsigned seg = insn_seg(in);
+    bool flat = t->word == 8 || seg == SEG_DS || seg == SEG_SS || seg == SEG_ES;
+    return flat && insn_asize(in) == t->word && !(in->base == REG_RIP && in->index != REG_NONE);
+}
+
 /* An operand that emitters know: a register other than AH..BH, an immediate, memory with addresses of the usual
  * size; in 32-bit code in a segment that MODE_FLAT speaks of, and that can be written. */
 static bool is_plain(const struct translation *t, const struct insn *in, unsigned i)
 {
     unsigned r = in->r[i];
     if (r == OPR_MEM) {
-        unsigned seg = insn_seg(in);
-        bool flat = t->word == 8 || seg == SEG_DS || seg == SEG_SS || seg == SEG_ES;
-        return flat && insn_asize(in) == t->word && !(in->base == REG_RIP && in->index != REG_NONE);
+        return memory_is_plain(t, in);
     }
     return is_reg(r) || r == OPR_IMM || r == OPR_NONE;
 }
@@ -113,6 +118,13 @@ static bool host_has_lzcnt(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & BIT(5)) != 0;
+}
+
+/* [SDM2 "CPUID": EBX of leaf 7] */
+bool host_has_sha(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & BIT(29)) != 0;
 }
 
 static bool count_is_native(const struct translation *t, unsigned id)
@@ -215,6 +227,9 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
     const struct class_row *row = &rows[id];
     if (is_nothing(t, in)) {
         *f = (struct op_facts){.kind = OP_NOTHING};
+        return;
+    }
+    if (find_vec_facts(t, in, f)) {
         return;
     }
     if (row->kind == 0 || !is_plain(t, in, 0) || !is_plain(t, in, 1)) {

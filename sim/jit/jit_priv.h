@@ -73,7 +73,7 @@ struct jit_block {
 };
 
 struct jit_thunks {
-    const u8 *enter, *op, *out, *link, *indirect;
+    const u8 *enter, *op, *fp_on, *out, *link, *indirect;
     const u8 *begin, *end, *store, *stop; /* lockstep */
 };
 
@@ -100,6 +100,7 @@ struct jit {
     u32 block_count, block_cap, block_free;
     struct jit_stats stats;
     struct lockstep *lockstep;
+    u32 vec_features;   /* the host's, a bit for each enum vec_feature */
     bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
     bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
 };
@@ -119,6 +120,12 @@ void jit_evict_region(struct jit *j, unsigned region);
 
 /* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 unused);
+/* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the
+ * interpreter goes on at op `where` & 31. */
+unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused);
+/* Around C code: the host gets its MXCSR back, the guest its flags; was it the guest's? */
+bool jit_fp_suspend(struct cpu *cpu);
+void jit_fp_resume(struct cpu *cpu, bool was_on);
 typedef unsigned jit_enter_fn(struct cpu *cpu, const u8 *code);
 jit_enter_fn *jit_enter_of(const struct jit *j);
 
