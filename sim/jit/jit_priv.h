@@ -99,6 +99,7 @@ struct jit {
     struct jit_block *blocks;
     u32 block_count, block_cap, block_free;
     struct jit_stats stats;
+    u64 *helped_by; /* calls of handlers by mnemonic */
     struct lockstep *lockstep;
     u32 vec_features;   /* the host's, a bit for each enum vec_feature */
     bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */

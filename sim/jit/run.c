@@ -110,6 +110,7 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
     const struct insn *in = &b->ops[i];
     bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
+    j->helped_by[insn_id(in)]++;
     bool fp_on = jit_fp_suspend(cpu);
     if (UNLIKELY(j->lockstep != NULL)) {
         cpu->arch.rip = b->lin + jb->offset[i];
@@ -298,6 +299,11 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->config = *config;
     j->vec_features = config->hide_avx ? BIT32(VEC_SSE2) : vec_host_features();
     ask_for_of(j, set->cpu[0]);
+    j->helped_by = calloc(INSN_COUNT, sizeof *j->helped_by);
+    if (j->helped_by == NULL) {
+        jit_free(j);
+        return NULL;
+    }
     if (!code_memory_init(&j->memory, config->bytes)) {
         *why = "the host gives no executable memory (memfd_create and a second mapping)";
         jit_free(j);
@@ -325,6 +331,7 @@ void jit_free(struct jit *j)
     if (j != NULL) {
         code_memory_free(&j->memory);
         free(j->blocks);
+        free(j->helped_by);
         lockstep_free(j->lockstep);
         free(j);
     }
@@ -340,6 +347,25 @@ const char *jit_difference(const struct jit *j)
     return lockstep_text(j->lockstep);
 }
 
+/* The mnemonics whose handlers were called most. */
+static void log_handlers(const struct jit *j)
+{
+    u64 below = ~(u64)0;
+    for (unsigned n = 0; n < 16; n++) {
+        unsigned best = INSN_COUNT;
+        for (unsigned id = 0; id < INSN_COUNT; id++) {
+            if (j->helped_by[id] < below && (best == INSN_COUNT || j->helped_by[id] > j->helped_by[best])) {
+                best = id;
+            }
+        }
+        if (best == INSN_COUNT || j->helped_by[best] == 0) {
+            return;
+        }
+        below = j->helped_by[best];
+        log_line(j->log, LOG_JIT, "%12llu calls of the handler of %s", (unsigned long long)below, insn_rows[best].name);
+    }
+}
+
 void jit_log_stats(struct jit *j)
 {
     const struct jit_stats *s = &j->stats;
@@ -353,6 +379,7 @@ void jit_log_stats(struct jit *j)
     log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu killed, %llu regions emptied",
              (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
              (unsigned long long)s->killed, (unsigned long long)s->evictions);
+    log_handlers(j);
     if (j->lockstep != NULL) {
         log_line(j->log, LOG_JIT, "%llu instructions compared with the interpreter",
                  (unsigned long long)s->checked);
