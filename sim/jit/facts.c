@@ -54,6 +54,8 @@ static const struct class_row rows[INSN_COUNT] = {
     [INSN_ROR] = {OP_ROTATE, HS_ROR, F_CF},
     [INSN_IMUL] = {OP_IMUL, 0, F_ALL},
     [INSN_MUL] = {OP_MUL, 4, F_ALL},
+    [INSN_DIV] = {OP_DIV, 6, F_ALL},
+    [INSN_IDIV] = {OP_DIV, 7, F_ALL},
     [INSN_XCHG] = {OP_XCHG, 0, 0},
     [INSN_XADD] = {OP_XADD, 0, F_ALL},
     [INSN_CMPXCHG] = {OP_CMPXCHG, 0, F_ALL},
@@ -155,6 +157,7 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
         }
         return size >= 4 ? OP_IMUL : OP_HANDLER;
     case OP_MUL: return size >= 4 ? OP_MUL : OP_HANDLER;
+    case OP_DIV: return size >= 4 ? OP_DIV : OP_HANDLER;
     case OP_SETCC: return reg0 || mem0 ? OP_SETCC : OP_HANDLER;
     case OP_XCHG: return size >= 4 || has_memory(in) ? OP_XCHG : OP_HANDLER;
     case OP_XADD:
@@ -164,8 +167,8 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
     case OP_SCAN: return size >= 4 ? OP_SCAN : OP_HANDLER;
     case OP_COUNT: return size >= 4 && count_is_native(t, id) ? OP_COUNT : OP_HANDLER;
     case OP_BSWAP: return size >= 4 ? OP_BSWAP : OP_HANDLER;
-    case OP_PUSH: return size == t->word && (reg0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
-    case OP_POP: return size == t->word && reg0 && in->r[0] != RSP ? OP_POP : OP_HANDLER;
+    case OP_PUSH: return size == t->word && (reg0 || mem0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
+    case OP_POP: return size == t->word && reg0 ? OP_POP : OP_HANDLER;
     case OP_LEAVE: return size == t->word ? OP_LEAVE : OP_HANDLER;
     case OP_JCC: return size == t->word && in->r[0] == OPR_REL ? OP_JCC : OP_HANDLER;
     case OP_JMP:
@@ -221,6 +224,17 @@ static u32 reads_of(const struct class_row *row, unsigned kind)
     }
 }
 
+/* AH, CH, DH or BH with an immediate, or as what MOVZX reads. */
+static bool is_high_form(const struct insn *in, const struct class_row *row)
+{
+    unsigned high = row->kind == OP_MOVX ? in->r[1] : in->r[0];
+    if (high < OPR_HIGH || high >= OPR_HIGH + 4) {
+        return false;
+    }
+    return row->kind == OP_MOVX ? is_reg(in->r[0]) && in->osz >= 4
+                                : (row->kind == OP_ALU || row->kind == OP_TEST) && in->r[1] == OPR_IMM;
+}
+
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f)
 {
     unsigned id = insn_id(in);
@@ -230,6 +244,14 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
         return;
     }
     if (find_vec_facts(t, in, f)) {
+        return;
+    }
+    if (is_high_form(in, row)) {
+        f->kind = OP_HIGH;
+        f->number = row->number;
+        f->exits = false;
+        f->reads = reads_of(row, row->kind);
+        f->writes = row->writes;
         return;
     }
     if (row->kind == 0 || !is_plain(t, in, 0) || !is_plain(t, in, 1)) {
@@ -247,7 +269,7 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
     }
     f->kind = kind;
     f->number = row->number;
-    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_PUSH;
+    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_PUSH || kind == OP_DIV;
     f->reads = reads_of(row, kind);
     f->writes = kind == OP_SHIFT_CL ? 0 : row->writes; /* a count of 0 leaves them */
 }

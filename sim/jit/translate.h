@@ -124,6 +124,8 @@ enum op_kind {
     OP_SHIFT_CL,
     OP_IMUL,
     OP_MUL,    /* MUL, IMUL with one operand */
+    OP_DIV,    /* DIV, IDIV */
+    OP_HIGH,   /* AH, CH, DH, BH */
     OP_SETCC,
     OP_CMOV,
     OP_XCHG,
