@@ -114,6 +114,9 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);
  * it ran to the end. */
 unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to);
 
+/* Run translated code from RIP on. On return all of cpu->arch is exact. */
+enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code);
+
 u32 jit_block_take(struct jit *j);
 void jit_unlink_block(struct jit *j, u32 n);
 void jit_link(struct jit *j, u32 exit, u32 target);

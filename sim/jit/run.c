@@ -148,8 +148,7 @@ jit_enter_fn *jit_enter_of(const struct jit *j)
     return fn;
 }
 
-/* Run translated code from RIP on. On return all of cpu->arch is exact. */
-static enum jit_reason run_code(struct jit *j, struct cpu *cpu, const u8 *code)
+enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
 {
     struct cpu_derived *d = &cpu->d;
     i64 left = d->left;
@@ -207,7 +206,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             jit_link(j, exit, b->jit);
         }
         exit = 0;
-        switch (run_code(j, cpu, b->code)) {
+        switch (jit_run_code(j, cpu, b->code)) {
         case JIT_FAULT: return CPU_EXIT;
         case JIT_LEAVE:
             d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
