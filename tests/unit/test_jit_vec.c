@@ -119,10 +119,13 @@ static void draw_insn(struct emit *e, struct decoder *d)
     for (;;) {
         u8 bytes[16];
         struct emit one = {.at = bytes, .end = bytes + sizeof bytes};
-        switch (below(12)) {
+        switch (below(20)) {
         case 0: emit_alu(&one, below(8), 8, below(2), rm_reg(below(3))); break;
         case 1: emit_mov_store(&one, 8, below(3), rm_mem(H_RBX, (i32)below(4088))); break;
         case 2: emit_op(&one, OP_0F(0x40 | below(16)), 8, 1, rm_reg(2)); break;
+        case 3: /* LDMXCSR, STMXCSR */
+            emit_op(&one, OP_0F(0xae), 4, 2 + below(2), rm_mem(H_RBX, (i32)(8 * below(8))));
+            break;
         default: draw_vec(&one); break;
         }
         size_t size = (size_t)(one.at - bytes);
@@ -159,6 +162,9 @@ static void draw_program(struct program *p, struct decoder *d)
     for (unsigned i = 0; i < DATA_BYTES / 8; i++) {
         p->data[i] = draw_lanes();
     }
+    for (unsigned i = 0; i < 8; i++) {
+        p->data[i] = (draw() & 0xffff) | (below(4) != 0 ? MXCSR_MASKS : 0);
+    }
     p->gpr[RBX] = DATA;
     p->gpr[14] = 16 * below(4);
     p->gpr[RSP] = AT_STACK;
@@ -187,6 +193,7 @@ static void enter_mode(void)
 
 static void run_program(const struct program *p, struct outcome *out)
 {
+    mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
     phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
     phys_write(&R.phys, SPA(DATA), p->data, sizeof p->data);
     R.cpu.arch.ist_count = 0;
@@ -194,6 +201,7 @@ static void run_program(const struct program *p, struct outcome *out)
     enter_mode();
     memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
     memcpy(R.cpu.arch.vec, p->vec, sizeof p->vec);
+    R.cpu.arch.fpu = (struct fpu_state){.fcw = 0x37f};
     R.cpu.arch.mxcsr = p->mxcsr;
     cpu_set_rflags(CPU, p->rflags);
     R.cpu.arch.rip = CODE_AT;
@@ -222,6 +230,7 @@ static void show(const struct program *p, const struct outcome *want, const stru
            (unsigned long long)want->arch.rflags, (unsigned long long)got->arch.rflags, p->mxcsr, want->arch.mxcsr,
            got->arch.mxcsr, (unsigned long long)want->used, (unsigned long long)got->used,
            memcmp(want->data, got->data, DATA_BYTES));
+    printf("%u shutdowns\n", R.shutdowns);
     for (unsigned i = 0; i < 16; i++) {
         if (want->arch.gpr[i] != got->arch.gpr[i]) {
             printf("r%u %llx %llx\n", i, (unsigned long long)want->arch.gpr[i], (unsigned long long)got->arch.gpr[i]);
