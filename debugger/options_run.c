@@ -178,6 +178,14 @@ bool opt_engine(struct run_options *o, const char *v, struct error *err)
     return error_set(err, EXIT_STATUS_USAGE, "--engine %s: interp, jit or lockstep is wanted", v);
 }
 
+bool opt_jit_host(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    o->machine.jit_hide_avx = strcmp(v, "sse2") == 0;
+    return o->machine.jit_hide_avx || strcmp(v, "all") == 0 ||
+           error_set(err, EXIT_STATUS_USAGE, "--jit-host %s: all or sse2 is wanted", v);
+}
+
 bool opt_jit_threshold(struct run_options *o, const char *v, struct error *err)
 {
     u64 n = 0;

@@ -147,6 +147,7 @@ struct cpu_jit {
     struct block **jump;
     u64 tmp;
     u32 exit;  /* the exit that was taken */
+    u32 fp_on; /* the host's MXCSR is the guest's: its flags are newer than arch.mxcsr */
     i64 mark;  /* `left` up to which ist_count has been brought */
 };
 

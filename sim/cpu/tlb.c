@@ -133,7 +133,8 @@ static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, 
     tlb->clock++;
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         struct tlb_ctx *c = &tlb->ctx[i];
-        if (c->live && c->no_fast == no_fast && memcmp(&c->key, key, sizeof *key) == 0) {
+        if (c->live && c->no_fast == no_fast && c->key.bits == key->bits && c->key.root == key->root &&
+            memcmp(&c->key, key, sizeof *key) == 0) {
             c->last_used = tlb->clock;
             return c;
         }

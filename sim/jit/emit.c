@@ -90,6 +90,19 @@ void emit_op(struct emit *e, u32 op, unsigned size, unsigned reg, struct host_rm
     emit_modrm(e, reg, rm);
 }
 
+void emit_vex(struct emit *e, u32 op, bool w, bool l, unsigned second, unsigned reg, struct host_rm rm)
+{
+    unsigned map = (op >> 8) & 0xff, prefix = (op >> 16) & 0xff;
+    unsigned pp = prefix == 0x66 ? 1u : prefix == 0xf3 ? 2u : prefix == 0xf2 ? 3u : 0u;
+    unsigned b = rm.reg != H_NONE ? rm.reg : rm.base;
+    bool ext_b = b != H_NONE && b >= 8, ext_x = rm.index != H_NONE && rm.index >= 8;
+    emit_u8(e, 0xc4);
+    emit_u8(e, (reg >= 8 ? 0u : 0x80u) | (ext_x ? 0u : 0x40u) | (ext_b ? 0u : 0x20u) | map);
+    emit_u8(e, (w ? 0x80u : 0u) | (~second & 15u) << 3 | (l ? 4u : 0u) | pp);
+    emit_u8(e, op & 0xff);
+    emit_modrm(e, reg, rm);
+}
+
 void emit_op_imm8(struct emit *e, u32 op, unsigned size, unsigned reg, struct host_rm rm, unsigned imm)
 {
     emit_op(e, op, size, reg, rm);

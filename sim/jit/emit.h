@@ -20,6 +20,7 @@ enum host_reg {
 #define OP(byte) ((u32)(byte))
 #define OP_0F(byte) ((u32)0x100 | (byte))
 #define OP_0F38(byte) ((u32)0x200 | (byte))
+#define OP_0F3A(byte) ((u32)0x300 | (byte))
 #define OP_PREFIX(prefix) ((u32)(prefix) << 16)
 #define OP_RM8 ((u32)1 << 24) /* the r/m operand is a byte whatever the size: MOVZX, MOVSX, SETcc */
 
@@ -60,6 +61,9 @@ void emit_op(struct emit *e, u32 op, unsigned size, unsigned reg, struct host_rm
 /* The same with an immediate of 1 byte, or of the operand size (4 at most). */
 void emit_op_imm8(struct emit *e, u32 op, unsigned size, unsigned reg, struct host_rm rm, unsigned imm);
 void emit_op_imm(struct emit *e, u32 op, unsigned size, unsigned reg, struct host_rm rm, i32 imm);
+
+/* The VEX form of op, whose prefix and map become fields; `second` is VEX.vvvv, 0 where there is none. */
+void emit_vex(struct emit *e, u32 op, bool w, bool l, unsigned second, unsigned reg, struct host_rm rm);
 
 /* The eight operations of opcodes 00-3f, by their number. */
 enum host_alu { HA_ADD, HA_OR, HA_ADC, HA_SBB, HA_AND, HA_SUB, HA_XOR, HA_CMP };

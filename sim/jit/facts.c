@@ -54,6 +54,8 @@ static const struct class_row rows[INSN_COUNT] = {
     [INSN_ROR] = {OP_ROTATE, HS_ROR, F_CF},
     [INSN_IMUL] = {OP_IMUL, 0, F_ALL},
     [INSN_MUL] = {OP_MUL, 4, F_ALL},
+    [INSN_DIV] = {OP_DIV, 6, F_ALL},
+    [INSN_IDIV] = {OP_DIV, 7, F_ALL},
     [INSN_XCHG] = {OP_XCHG, 0, 0},
     [INSN_XADD] = {OP_XADD, 0, F_ALL},
     [INSN_CMPXCHG] = {OP_CMPXCHG, 0, F_ALL},
@@ -90,15 +92,20 @@ static bool has_memory(const struct insn *in)
     return in->r[0] == OPR_MEM || in->r[1] == OPR_MEM || in->r[2] == OPR_MEM;
 }
 
+bool memory_is_plain(const struct translation *t, const struct insn *in)
+{
+    unsigned seg = insn_seg(in);
+    bool flat = t->word == 8 || seg == SEG_DS || seg == SEG_SS || seg == SEG_ES;
+    return flat && insn_asize(in) == t->word && !(in->base == REG_RIP && in->index != REG_NONE);
+}
+
 /* An operand that emitters know: a register other than AH..BH, an immediate, memory with addresses of the usual
  * size; in 32-bit code in a segment that MODE_FLAT speaks of, and that can be written. */
 static bool is_plain(const struct translation *t, const struct insn *in, unsigned i)
 {
     unsigned r = in->r[i];
     if (r == OPR_MEM) {
-        unsigned seg = insn_seg(in);
-        bool flat = t->word == 8 || seg == SEG_DS || seg == SEG_SS || seg == SEG_ES;
-        return flat && insn_asize(in) == t->word && !(in->base == REG_RIP && in->index != REG_NONE);
+        return memory_is_plain(t, in);
     }
     return is_reg(r) || r == OPR_IMM || r == OPR_NONE;
 }
@@ -113,6 +120,13 @@ static bool host_has_lzcnt(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid(0x80000001, &a, &b, &c, &d) != 0 && (c & BIT(5)) != 0;
+}
+
+/* [SDM2 "CPUID": EBX of leaf 7] */
+bool host_has_sha(void)
+{
+    unsigned a, b, c, d;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & BIT(29)) != 0;
 }
 
 static bool count_is_native(const struct translation *t, unsigned id)
@@ -143,6 +157,7 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
         }
         return size >= 4 ? OP_IMUL : OP_HANDLER;
     case OP_MUL: return size >= 4 ? OP_MUL : OP_HANDLER;
+    case OP_DIV: return size >= 4 ? OP_DIV : OP_HANDLER;
     case OP_SETCC: return reg0 || mem0 ? OP_SETCC : OP_HANDLER;
     case OP_XCHG: return size >= 4 || has_memory(in) ? OP_XCHG : OP_HANDLER;
     case OP_XADD:
@@ -152,8 +167,8 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
     case OP_SCAN: return size >= 4 ? OP_SCAN : OP_HANDLER;
     case OP_COUNT: return size >= 4 && count_is_native(t, id) ? OP_COUNT : OP_HANDLER;
     case OP_BSWAP: return size >= 4 ? OP_BSWAP : OP_HANDLER;
-    case OP_PUSH: return size == t->word && (reg0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
-    case OP_POP: return size == t->word && reg0 && in->r[0] != RSP ? OP_POP : OP_HANDLER;
+    case OP_PUSH: return size == t->word && (reg0 || mem0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
+    case OP_POP: return size == t->word && reg0 ? OP_POP : OP_HANDLER;
     case OP_LEAVE: return size == t->word ? OP_LEAVE : OP_HANDLER;
     case OP_JCC: return size == t->word && in->r[0] == OPR_REL ? OP_JCC : OP_HANDLER;
     case OP_JMP:
@@ -209,12 +224,34 @@ static u32 reads_of(const struct class_row *row, unsigned kind)
     }
 }
 
+/* AH, CH, DH or BH with an immediate, or as what MOVZX reads. */
+static bool is_high_form(const struct insn *in, const struct class_row *row)
+{
+    unsigned high = row->kind == OP_MOVX ? in->r[1] : in->r[0];
+    if (high < OPR_HIGH || high >= OPR_HIGH + 4) {
+        return false;
+    }
+    return row->kind == OP_MOVX ? is_reg(in->r[0]) && in->osz >= 4
+                                : (row->kind == OP_ALU || row->kind == OP_TEST) && in->r[1] == OPR_IMM;
+}
+
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f)
 {
     unsigned id = insn_id(in);
     const struct class_row *row = &rows[id];
     if (is_nothing(t, in)) {
         *f = (struct op_facts){.kind = OP_NOTHING};
+        return;
+    }
+    if (find_vec_facts(t, in, f)) {
+        return;
+    }
+    if (is_high_form(in, row)) {
+        f->kind = OP_HIGH;
+        f->number = row->number;
+        f->exits = false;
+        f->reads = reads_of(row, row->kind);
+        f->writes = row->writes;
         return;
     }
     if (row->kind == 0 || !is_plain(t, in, 0) || !is_plain(t, in, 1)) {
@@ -232,7 +269,7 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
     }
     f->kind = kind;
     f->number = row->number;
-    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_PUSH;
+    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_PUSH || kind == OP_DIV;
     f->reads = reads_of(row, kind);
     f->writes = kind == OP_SHIFT_CL ? 0 : row->writes; /* a count of 0 leaves them */
 }

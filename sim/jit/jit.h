@@ -11,6 +11,7 @@ struct jit_config {
     u64 bytes;      /* of the code cache */
     u32 threshold;  /* interpreted executions after which a block is translated */
     u64 tlb_entries;
+    bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 

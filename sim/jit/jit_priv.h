@@ -73,7 +73,7 @@ struct jit_block {
 };
 
 struct jit_thunks {
-    const u8 *enter, *op, *out, *link, *indirect;
+    const u8 *enter, *op, *fp_on, *out, *link, *indirect;
     const u8 *begin, *end, *store, *stop; /* lockstep */
 };
 
@@ -99,7 +99,9 @@ struct jit {
     struct jit_block *blocks;
     u32 block_count, block_cap, block_free;
     struct jit_stats stats;
+    u64 *helped_by; /* calls of handlers by mnemonic */
     struct lockstep *lockstep;
+    u32 vec_features;   /* the host's, a bit for each enum vec_feature */
     bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
     bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
 };
@@ -112,6 +114,9 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);
  * it ran to the end. */
 unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to);
 
+/* Run translated code from RIP on. On return all of cpu->arch is exact. */
+enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code);
+
 u32 jit_block_take(struct jit *j);
 void jit_unlink_block(struct jit *j, u32 n);
 void jit_link(struct jit *j, u32 exit, u32 target);
@@ -119,6 +124,12 @@ void jit_evict_region(struct jit *j, unsigned region);
 
 /* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 unused);
+/* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the
+ * interpreter goes on at op `where` & 31. */
+unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused);
+/* Around C code: the host gets its MXCSR back, the guest its flags; was it the guest's? */
+bool jit_fp_suspend(struct cpu *cpu);
+void jit_fp_resume(struct cpu *cpu, bool was_on);
 typedef unsigned jit_enter_fn(struct cpu *cpu, const u8 *code);
 jit_enter_fn *jit_enter_of(const struct jit *j);
 

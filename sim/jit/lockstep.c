@@ -25,11 +25,13 @@
 struct store {
     u8 *host;
     u32 size;
-    u64 before, after;
+    u8 before[32], after[32];
 };
 
 struct regs {
     u64 gpr[16], rip, flags;
+    u8 vec[16][32];
+    u32 mxcsr;
 };
 
 struct lockstep {
@@ -62,6 +64,8 @@ static void take_regs(const struct cpu *cpu, struct regs *r)
     memcpy(r->gpr, cpu->arch.gpr, sizeof r->gpr);
     r->rip = cpu->arch.rip;
     r->flags = jit_pack_flags(cpu);
+    memcpy(r->vec, cpu->arch.vec, sizeof r->vec);
+    r->mxcsr = cpu->arch.mxcsr;
 }
 
 static void put_regs(struct cpu *cpu, const struct regs *r)
@@ -69,6 +73,8 @@ static void put_regs(struct cpu *cpu, const struct regs *r)
     memcpy(cpu->arch.gpr, r->gpr, sizeof r->gpr);
     cpu->arch.rip = r->rip;
     jit_unpack_flags(cpu, r->flags);
+    memcpy(cpu->arch.vec, r->vec, sizeof r->vec);
+    cpu->arch.mxcsr = r->mxcsr;
 }
 
 bool lockstep_is_searching(const struct lockstep *l)
@@ -91,8 +97,15 @@ static void take_back(struct lockstep *l)
 {
     for (unsigned i = l->stores; i-- > 0;) {
         struct store *s = &l->store[i];
-        s->after = load_le(s->host, s->size);
-        store_le(s->host, s->before, s->size);
+        memcpy(s->after, s->host, s->size);
+        memcpy(s->host, s->before, s->size);
+    }
+}
+
+static void give_back(const struct lockstep *l)
+{
+    for (unsigned i = l->stores; i-- > 0;) {
+        memcpy(l->store[i].host, l->store[i].before, l->store[i].size);
     }
 }
 
@@ -109,6 +122,16 @@ static bool interpret_stretch(struct cpu *cpu, const struct block *b, unsigned f
         }
     }
     return true;
+}
+
+static void describe_vec(unsigned g, const u8 *got, const u8 *want, char *text, size_t size)
+{
+    unsigned i = 0;
+    while (i < 24 && memcmp(got + i, want + i, 8) == 0) {
+        i += 8;
+    }
+    (void)snprintf(text, size, "YMM%u[%u:%u] is %llx, should be %llx", g, 8 * i + 63, 8 * i,
+                   (unsigned long long)load_le(got + i, 8), (unsigned long long)load_le(want + i, 8));
 }
 
 /* What `got` (translated) and the processor's state (interpreted) differ in, as text; false: nothing. */
@@ -130,6 +153,16 @@ static bool describe(struct lockstep *l, const struct cpu *cpu, const struct reg
                        (unsigned long long)got->flags & 0xffff, (unsigned long long)want.flags);
         return true;
     }
+    for (unsigned g = 0; g < 16; g++) {
+        if (memcmp(want.vec[g], got->vec[g], sizeof want.vec[g]) != 0) {
+            describe_vec(g, got->vec[g], want.vec[g], text, size);
+            return true;
+        }
+    }
+    if (want.mxcsr != got->mxcsr) {
+        (void)snprintf(text, size, "MXCSR is %x, should be %x", got->mxcsr, want.mxcsr);
+        return true;
+    }
     if (want.rip != got->rip) {
         (void)snprintf(text, size, "RIP is %llx, should be %llx", (unsigned long long)got->rip,
                        (unsigned long long)want.rip);
@@ -137,14 +170,14 @@ static bool describe(struct lockstep *l, const struct cpu *cpu, const struct reg
     }
     for (unsigned i = 0; i < l->stores; i++) {
         const struct store *s = &l->store[i];
-        u64 now = load_le(s->host, s->size);
         bool last = true; /* only the last store to an address left its value */
         for (unsigned k = i + 1; k < l->stores; k++) {
             last = last && !(l->store[k].host < s->host + s->size && s->host < l->store[k].host + l->store[k].size);
         }
-        if (last && now != s->after) {
+        if (last && memcmp(s->host, s->after, s->size) != 0) {
             (void)snprintf(text, size, "store %u of %u bytes is %llx, should be %llx", i, s->size,
-                           (unsigned long long)s->after, (unsigned long long)now);
+                           (unsigned long long)load_le(s->after, s->size < 8 ? s->size : 8),
+                           (unsigned long long)load_le(s->host, s->size < 8 ? s->size : 8));
             return true;
         }
     }
@@ -171,9 +204,7 @@ static void search(struct jit *j, struct cpu *cpu, struct block *b, unsigned to,
         put_regs(cpu, &start);
         bool ran = interpret_stretch(cpu, b, from, n);
         bool differs = reason == JIT_DIFFERS && ran && describe(l, cpu, &got, detail, sizeof detail);
-        for (unsigned i = l->stores; i-- > 0;) { /* back to the start */
-            store_le(l->store[i].host, l->store[i].before, l->store[i].size);
-        }
+        give_back(l); /* to the start */
         if (differs) {
             const u8 *bytes = phys_frame_host(cpu->phys, b->frame[0]) + (rip & PAGE_MASK);
             (void)format_insn(b->mode, bytes, b->ops[n - 1].len, rip, insn, sizeof insn);
@@ -210,9 +241,7 @@ bool lockstep_end(struct cpu *cpu, unsigned to)
     if (!ran) {
         (void)snprintf(what, sizeof what, "the interpreter faults");
     }
-    for (unsigned i = l->stores; i-- > 0;) {
-        store_le(l->store[i].host, l->store[i].before, l->store[i].size);
-    }
+    give_back(l);
     search(j, cpu, b, to, what);
     return false;
 }
@@ -220,15 +249,22 @@ bool lockstep_end(struct cpu *cpu, unsigned to)
 unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused)
 {
     UNUSED(unused);
+    bool fp_on = jit_fp_suspend(cpu);
     jit_unpack_flags(cpu, cpu->d.jit.flags);
     lockstep_begin(cpu, (u32)block, 0);
+    jit_fp_resume(cpu, fp_on);
     return JIT_GO_ON;
 }
 
 unsigned lockstep_leave_block(struct cpu *cpu, u64 to, u32 unused)
 {
     UNUSED(unused);
-    return lockstep_end(cpu, (unsigned)to) ? JIT_GO_ON : JIT_DIFFERS;
+    bool fp_on = jit_fp_suspend(cpu);
+    if (!lockstep_end(cpu, (unsigned)to)) {
+        return JIT_DIFFERS;
+    }
+    jit_fp_resume(cpu, fp_on);
+    return JIT_GO_ON;
 }
 
 unsigned lockstep_store(struct cpu *cpu, u64 host, u32 size)
@@ -236,7 +272,10 @@ unsigned lockstep_store(struct cpu *cpu, u64 host, u32 size)
     struct lockstep *l = cpu->engine.jit->lockstep;
     u8 *at = (u8 *)(uintptr_t)host;
     if (l->stores < STORES_MAX) {
-        l->store[l->stores++] = (struct store){.host = at, .size = size, .before = load_le(at, size)};
+        struct store *s = &l->store[l->stores++];
+        s->host = at;
+        s->size = size;
+        memcpy(s->before, at, size);
     }
     return JIT_GO_ON;
 }

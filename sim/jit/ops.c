@@ -259,6 +259,65 @@ static void emit_mul(struct translation *t)
     flags_set(t, undefined, undefined);
 }
 
+/* Only where the quotient is sure to fit: an upper half below the divisor; for IDIV a dividend that is a
+ * sign-extended single word, and a divisor other than 0 and -1. The handler does the rest, or faults. */
+static void emit_div(struct translation *t)
+{
+    struct emit *e = &t->e;
+    unsigned size = t->in->osz, extension = facts_of(t)->number, acc = jit_home[RAX];
+    struct host_rm rm = in_memory(t, 0) ? memory_operand(t, size, false) : reg_rm(t->in->r[0]);
+    flags_spill(t);
+    emit_mov_load(e, size, H_TMP, rm);
+    if (extension == 6) {
+        emit_alu(e, HA_CMP, size, H_RDX, rm_reg(H_TMP));
+        to_slow_path(t, emit_jcc(e, 3)); /* not below */
+    } else {
+        emit_mov_load(e, size, H_ADDR, rm_reg(acc));
+        emit_shift_imm(e, HS_SAR, size, rm_reg(H_ADDR), 8 * size - 1);
+        emit_alu(e, HA_CMP, size, H_ADDR, rm_reg(H_RDX));
+        to_slow_path(t, emit_jcc(e, 5));
+        emit_lea(e, size, H_ADDR, rm_mem(H_TMP, 1));
+        emit_alu_imm(e, HA_CMP, size, rm_reg(H_ADDR), 1);
+        to_slow_path(t, emit_jcc(e, 6)); /* not above: 0 or -1 */
+    }
+    emit_mov_load(e, 8, H_RAX, rm_reg(acc));
+    emit_op(e, OP(0xf7), size, extension, rm_reg(H_TMP));
+    emit_mov_load(e, 8, acc, rm_reg(H_RAX));
+    emit_op(e, OP(0x31), 4, H_RAX, rm_reg(H_RAX)); /* xor eax, eax: all undefined */
+    t->flags = IN_RAX;
+}
+
+/* The register goes through memory, where its second byte has an address. */
+static void emit_high(struct translation *t)
+{
+    struct emit *e = &t->e;
+    const struct insn *in = t->in;
+    bool movx = in->r[1] != OPR_IMM;
+    unsigned g = in->r[movx ? 1 : 0] - OPR_HIGH, number = facts_of(t)->number;
+    struct host_rm byte = GPR_AT(g);
+    byte.disp += 1;
+    emit_mov_store(e, 8, jit_home[g], GPR_AT(g));
+    if (movx) {
+        unsigned d = reg_for(in->r[0], H_TMP);
+        emit_op(e, OP_0F(number != 0 ? 0xbe : 0xb6) | OP_RM8, in->osz, d, byte);
+        reg_out(t, in->r[0], d);
+        return;
+    }
+    if (insn_id(in) == INSN_TEST) {
+        emit_op_imm(e, OP(0xf6), 1, 0, byte, (i32)in->imm);
+        alu_flags(t, HA_AND);
+        return;
+    }
+    if (number == HA_ADC || number == HA_SBB) {
+        flags_need(t, F_CF);
+    }
+    emit_alu_imm(e, number, 1, byte, (i32)in->imm);
+    if (number != HA_CMP) {
+        emit_mov_load(e, 8, jit_home[g], GPR_AT(g));
+    }
+    alu_flags(t, number);
+}
+
 static void emit_xadd(struct translation *t)
 {
     unsigned size = t->in->osz, g = t->in->r[1];
@@ -508,6 +567,8 @@ void emit_native(struct translation *t)
     case OP_SETCC: emit_setcc(t); break;
     case OP_CMOV: emit_cmov(t); break;
     case OP_XCHG: emit_xchg(t); break;
+    case OP_DIV: emit_div(t); break;
+    case OP_HIGH: emit_high(t); break;
     case OP_XADD: emit_xadd(t); break;
     case OP_CMPXCHG: emit_cmpxchg(t); break;
     case OP_BT: emit_bt(t); break;
@@ -515,6 +576,7 @@ void emit_native(struct translation *t)
     case OP_COUNT: emit_count(t); break;
     case OP_BSWAP: emit_bswap(t); break;
     case OP_WIDEN: emit_widen(t); break;
+    case OP_VEC: emit_vec(t); break;
     case OP_HANDLER:
     case OP_NOTHING:
     case OP_PUSH:

@@ -21,6 +21,15 @@ static void move_stack(struct translation *t, i32 by)
 
 static void emit_push(struct translation *t)
 {
+    if (t->in->r[0] == OPR_MEM) {
+        emit_mov_load(&t->e, t->word, H_TMP, memory_operand(t, t->word, false));
+        emit_mov_store(&t->e, 8, H_TMP, CPU_AT(d.jit.tmp));
+        struct host_rm top = open_push(t);
+        emit_mov_load(&t->e, 8, H_TMP, CPU_AT(d.jit.tmp));
+        emit_mov_store(&t->e, t->word, H_TMP, top);
+        move_stack(t, -(i32)t->word);
+        return;
+    }
     struct host_rm slot = open_push(t);
     if (t->in->r[0] == OPR_IMM) {
         emit_op_imm(&t->e, OP(0xc7), t->word, 0, slot, (i32)t->in->imm);
@@ -43,7 +52,9 @@ static void emit_pop(struct translation *t)
     unsigned d = reg_for(t->in->r[0], H_TMP);
     emit_mov_load(&t->e, t->word, d, rm_mem(H_ADDR, 0));
     reg_out(t, t->in->r[0], d);
-    move_stack(t, (i32)t->word);
+    if (t->in->r[0] != RSP) {
+        move_stack(t, (i32)t->word);
+    }
 }
 
 static void emit_leave(struct translation *t)

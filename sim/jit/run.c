@@ -6,9 +6,11 @@
  * behind it. A handler called from it sees what the interpreter would show: block_start, block_rip, `left`
  * and ist_count as of the block's start, RIP at the instruction. */
 #include "jit/jit_priv.h"
+#include "jit/vec.h"
 
 #include "base/assert.h"
 #include "cpu/decode/decode.h"
+#include "abi/x86/fpu.h"
 #include "cpu/flags.h"
 
 #include <stdlib.h>
@@ -50,6 +52,53 @@ static unsigned end_block(struct cpu *cpu, unsigned done, enum jit_reason reason
     return reason;
 }
 
+bool jit_fp_suspend(struct cpu *cpu)
+{
+    bool on = cpu->d.jit.fp_on != 0;
+#if defined(__x86_64__)
+    if (on) {
+        u32 csr, host = MXCSR_MASKS;
+        __asm__ volatile("stmxcsr %0" : "=m"(csr));
+        cpu->arch.mxcsr |= csr & FP_ALL;
+        cpu->d.jit.fp_on = 0;
+        if ((csr & ~(u32)FP_ALL) != host) { /* C code does not look at the flags */
+            __asm__ volatile("ldmxcsr %0" : : "m"(host));
+        }
+    }
+#endif
+    return on;
+}
+
+void jit_fp_resume(struct cpu *cpu, bool was_on)
+{
+#if defined(__x86_64__)
+    if (was_on && (~cpu->arch.mxcsr & MXCSR_MASKS) == 0) {
+        u32 csr, want = cpu->arch.mxcsr & 0xffff; /* not AMD's MM: the host may lack it, and we check alignment */
+        __asm__ volatile("stmxcsr %0" : "=m"(csr));
+        if (csr != want) {
+            __asm__ volatile("ldmxcsr %0" : : "m"(want));
+        }
+        cpu->d.jit.fp_on = 1;
+    }
+#else
+    UNUSED(cpu);
+    UNUSED(was_on);
+#endif
+}
+
+unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused)
+{
+    UNUSED(unused);
+    struct jit *j = cpu->engine.jit;
+    jit_fp_resume(cpu, true);
+    if (LIKELY(cpu->d.jit.fp_on != 0)) {
+        return JIT_GO_ON;
+    }
+    unsigned i = where & 31;
+    begin_handler(cpu, &j->blocks[where >> 5], i);
+    return end_block(cpu, i, JIT_OUT);
+}
+
 unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
 {
     UNUSED(unused);
@@ -61,6 +110,8 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
     const struct insn *in = &b->ops[i];
     bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
+    j->helped_by[insn_id(in)]++;
+    bool fp_on = jit_fp_suspend(cpu);
     if (UNLIKELY(j->lockstep != NULL)) {
         cpu->arch.rip = b->lin + jb->offset[i];
         if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, i)) {
@@ -86,6 +137,7 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
     if (UNLIKELY(j->lockstep != NULL)) {
         lockstep_begin(cpu, (u32)(where >> 5), i + 1);
     }
+    jit_fp_resume(cpu, fp_on);
     return JIT_GO_ON;
 }
 
@@ -96,8 +148,7 @@ jit_enter_fn *jit_enter_of(const struct jit *j)
     return fn;
 }
 
-/* Run translated code from RIP on. On return all of cpu->arch is exact. */
-static enum jit_reason run_code(struct jit *j, struct cpu *cpu, const u8 *code)
+enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
 {
     struct cpu_derived *d = &cpu->d;
     i64 left = d->left;
@@ -109,6 +160,7 @@ static enum jit_reason run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     j->stats.enters++;
     u64 ist = cpu->arch.ist_count;
     enum jit_reason reason = jit_enter_of(j)(cpu, code);
+    (void)jit_fp_suspend(cpu);
     if (reason != JIT_FAULT && reason != JIT_LEAVE) {
         jit_unpack_flags(cpu, d->jit.flags);
         cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
@@ -154,7 +206,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             jit_link(j, exit, b->jit);
         }
         exit = 0;
-        switch (run_code(j, cpu, b->code)) {
+        switch (jit_run_code(j, cpu, b->code)) {
         case JIT_FAULT: return CPU_EXIT;
         case JIT_LEAVE:
             d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
@@ -244,7 +296,13 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->code = code;
     j->log = log;
     j->config = *config;
+    j->vec_features = config->hide_avx ? BIT32(VEC_SSE2) : vec_host_features();
     ask_for_of(j, set->cpu[0]);
+    j->helped_by = calloc(INSN_COUNT, sizeof *j->helped_by);
+    if (j->helped_by == NULL) {
+        jit_free(j);
+        return NULL;
+    }
     if (!code_memory_init(&j->memory, config->bytes)) {
         *why = "the host gives no executable memory (memfd_create and a second mapping)";
         jit_free(j);
@@ -272,6 +330,7 @@ void jit_free(struct jit *j)
     if (j != NULL) {
         code_memory_free(&j->memory);
         free(j->blocks);
+        free(j->helped_by);
         lockstep_free(j->lockstep);
         free(j);
     }
@@ -287,6 +346,25 @@ const char *jit_difference(const struct jit *j)
     return lockstep_text(j->lockstep);
 }
 
+/* The mnemonics whose handlers were called most. */
+static void log_handlers(const struct jit *j)
+{
+    u64 below = ~(u64)0;
+    for (unsigned n = 0; n < 16; n++) {
+        unsigned best = INSN_COUNT;
+        for (unsigned id = 0; id < INSN_COUNT; id++) {
+            if (j->helped_by[id] < below && (best == INSN_COUNT || j->helped_by[id] > j->helped_by[best])) {
+                best = id;
+            }
+        }
+        if (best == INSN_COUNT || j->helped_by[best] == 0) {
+            return;
+        }
+        below = j->helped_by[best];
+        log_line(j->log, LOG_JIT, "%12llu calls of the handler of %s", (unsigned long long)below, insn_rows[best].name);
+    }
+}
+
 void jit_log_stats(struct jit *j)
 {
     const struct jit_stats *s = &j->stats;
@@ -300,6 +378,7 @@ void jit_log_stats(struct jit *j)
     log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu killed, %llu regions emptied",
              (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
              (unsigned long long)s->killed, (unsigned long long)s->evictions);
+    log_handlers(j);
     if (j->lockstep != NULL) {
         log_line(j->log, LOG_JIT, "%llu instructions compared with the interpreter",
                  (unsigned long long)s->checked);

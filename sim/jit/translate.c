@@ -13,6 +13,7 @@
 /* Host code per instruction at most, ways out included; a translation has this much room per op. */
 #define ROOM_PER_OP 320
 #define ROOM_PER_BLOCK 512
+#define ROOM_PER_VEC_OP 1024 /* stores and loads of all vector registers around its slow path */
 
 /* ---- Flags ---- */
 
@@ -150,7 +151,7 @@ static struct slow_path *slow_path(struct translation *t)
     struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
     if (s == NULL || s->op != t->i) {
         s = &t->slow[t->slow_count++];
-        *s = (struct slow_path){.op = t->i};
+        *s = (struct slow_path){.op = t->i, .before = t->vec};
     }
     return s;
 }
@@ -189,6 +190,8 @@ void check_access(struct translation *t, unsigned size, bool write)
     emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
     emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, delta)));
     if (write && t->j->lockstep != NULL) {
+        vec_flush(t);
+        t->vec.in = t->vec.in_upper = 0;
         emit_mov_const(e, H_TMP, size);
         call_thunk(t, t->j->thunk.store);
     }
@@ -270,6 +273,8 @@ static void call_handler(struct translation *t, unsigned op)
 static void emit_handler(struct translation *t)
 {
     flags_settle(t);
+    vec_flush(t);
+    t->vec = (struct vec_state){0};
     call_handler(t, t->i);
     t->flags = IN_RAX;
     if (insn_moves_rip(t->in)) {
@@ -286,6 +291,7 @@ static void emit_slow_paths(struct translation *t)
         for (unsigned n = 0; n < s->count; n++) {
             emit_patch(s->from[n], t->e.at);
         }
+        vec_store(t, &s->before);
         call_handler(t, s->op);
         if (s->back == NULL) {
             emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
@@ -293,6 +299,7 @@ static void emit_slow_paths(struct translation *t)
             leave_indirect(t);
             continue;
         }
+        vec_load(t, &s->behind);
         if ((s->flags & IN_HOST) != 0) {
             emit_u8(&t->e, 0x3c);
             emit_u8(&t->e, 0x81);
@@ -315,6 +322,26 @@ static void find_liveness(struct translation *t, unsigned from, unsigned to)
     }
 }
 
+/* Where a run of ops without a handler between them begins, flags in rax: if one of them needs it, the host's
+ * MXCSR is made the guest's. Nothing but handlers changes its masks. */
+static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
+{
+    struct emit *e = &t->e;
+    bool fp = false;
+    for (unsigned i = from; i < to && t->facts[i].kind != OP_HANDLER; i++) {
+        fp = fp || t->facts[i].fp;
+    }
+    if (fp) {
+        emit_alu_imm(e, HA_CMP, 4, CPU_AT(d.jit.fp_on), 0);
+        u8 *on = emit_jcc(e, 5);
+        emit_mov_const(e, H_ADDR, (u64)t->number << 5 | from);
+        call_thunk(t, t->j->thunk.fp_on);
+        if (!e->full) {
+            emit_patch(on, e->at);
+        }
+    }
+}
+
 static void emit_ops(struct translation *t, unsigned from, unsigned to)
 {
     struct jit_block *jb = &t->j->blocks[t->number];
@@ -324,6 +351,12 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         t->in = &t->b->ops[i];
         jb->offset[i] = (u16)(t->rip - t->b->lin);
         unsigned kind = t->facts[i].kind;
+        if (kind != OP_HANDLER && (i == from || t->facts[i - 1].kind == OP_HANDLER)) {
+            emit_fp_check(t, i, to);
+        }
+        if (kind >= OP_JCC) {
+            vec_flush(t);
+        }
         if (kind == OP_HANDLER) {
             emit_handler(t);
         } else if (kind >= OP_PUSH) {
@@ -335,10 +368,12 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         if (s != NULL && s->op == i) {
             s->back = t->ended ? NULL : t->e.at;
             s->flags = t->flags;
+            s->behind = t->vec;
         }
         t->rip += t->in->len;
     }
     if (!t->ended) {
+        vec_flush(t);
         t->i = to;
         leave_to(t, t->rip & size_mask(t->word));
     }
@@ -379,10 +414,13 @@ static bool is_taken(const struct block *b)
 }
 
 /* Room for a block of `ops`, if need be in the next region, which is emptied first. */
-static void make_room(struct jit *j, unsigned ops, struct emit *e)
+static void make_room(struct jit *j, const struct block *b, struct emit *e)
 {
     struct code_memory *m = &j->memory;
-    u64 room = ROOM_PER_BLOCK + (u64)ROOM_PER_OP * ops;
+    u64 room = ROOM_PER_BLOCK;
+    for (unsigned i = 0; i < b->count; i++) {
+        room += vec_row_of(&b->ops[i])->shape == VEC_NONE ? ROOM_PER_OP : ROOM_PER_VEC_OP;
+    }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
     if (m->at[m->current] + room > end) {
         m->current = (m->current + 1) % JIT_REGIONS;
@@ -403,7 +441,7 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
     t->rip = b->lin;
     t->word = (b->mode & MODE_SIZE) == 2 ? 8 : 4;
     t->flags = IN_RAX;
-    make_room(j, b->count, &t->e);
+    make_room(j, b, &t->e);
 }
 
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
@@ -465,5 +503,7 @@ unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigne
         return JIT_LEAVE;
     }
     cpu->d.jit.flags = jit_pack_flags(cpu);
-    return jit_enter_of(j)(cpu, j->memory.rx + (start - j->memory.rw));
+    unsigned reason = jit_enter_of(j)(cpu, j->memory.rx + (start - j->memory.rw));
+    (void)jit_fp_suspend(cpu);
+    return reason;
 }

@@ -5,6 +5,7 @@
 
 #include "cpu/exec/exec.h"
 #include "jit/jit_priv.h"
+#include "jit/vec.h"
 
 /* Where the guest's flags are. Neither: nobody will look at them. */
 enum { IN_HOST = 1, /* in the host's flags */ IN_RAX = 2 /* saved in rax */ };
@@ -17,12 +18,14 @@ struct slow_path {
     u8 *back;    /* where the next instruction begins; NULL: it goes on at arch.rip */
     unsigned op;
     unsigned flags; /* where they are at `back` */
+    struct vec_state before, behind;
 };
 
 /* What an instruction means for the flags and for exits, decided before anything is emitted. */
 struct op_facts {
     unsigned kind;   /* enum op_kind: which emitter; 0: its handler is called */
     unsigned number; /* condition code, enum host_alu, enum host_shift, opcode byte or extension */
+    bool fp;         /* needs MXCSR in the host's */
     bool exits;      /* a fault or another way out is possible: all flags must be right before it */
     u32 reads;       /* flags it needs */
     u32 writes;      /* flags it defines (undefined ones included: they become 0) */
@@ -39,6 +42,7 @@ struct translation {
     u64 rip;          /* of the instruction */
     unsigned word;    /* bytes of an address, a stack item and a branch target: 8, or 4 in flat 32-bit code */
     unsigned flags;   /* IN_HOST, IN_RAX */
+    struct vec_state vec;
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
     u32 live[BLOCK_MAX + 1]; /* flags somebody needs before op i */
@@ -120,6 +124,8 @@ enum op_kind {
     OP_SHIFT_CL,
     OP_IMUL,
     OP_MUL,    /* MUL, IMUL with one operand */
+    OP_DIV,    /* DIV, IDIV */
+    OP_HIGH,   /* AH, CH, DH, BH */
     OP_SETCC,
     OP_CMOV,
     OP_XCHG,
@@ -130,6 +136,7 @@ enum op_kind {
     OP_COUNT,  /* TZCNT, LZCNT, POPCNT */
     OP_BSWAP,
     OP_WIDEN,  /* CBW .. CQO */
+    OP_VEC,
     OP_PUSH,
     OP_POP,
     OP_LEAVE,
@@ -138,6 +145,8 @@ enum op_kind {
     OP_CALL,
     OP_RET,
 };
+/* The memory operand is one that emitters know. */
+bool memory_is_plain(const struct translation *t, const struct insn *in);
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
 void emit_native(struct translation *t);
 void emit_flow(struct translation *t); /* OP_PUSH and what follows it in the list */

@@ -189,6 +189,7 @@ static bool build_engine(struct machine *m, struct error *err)
     struct jit_config jc = {.bytes = c->jit_bytes,
                             .threshold = c->jit_threshold,
                             .tlb_entries = c->tlb_entries,
+                            .hide_avx = c->jit_hide_avx,
                             .lockstep = c->engine == ENGINE_LOCKSTEP};
     m->jit = jit_new(&m->set, &m->code, &m->log, &jc, &why);
     return m->jit != NULL || error_set(err, EXIT_STATUS_USAGE, "--engine: %s; try --engine interp", why);

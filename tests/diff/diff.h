@@ -94,7 +94,10 @@ void disassemble(const u8 *bytes, u64 rip, bool compat, char *out, size_t size);
 
 /* ---- guest.c ---- */
 #define GUESTS 2u /* 0: translations dropped before each case; 1: kept */
-bool guests_open(const char *model_text);
+/* translated: processor 1 runs what sim/jit makes of the instruction, where it takes it. */
+bool guests_open(const char *model_text, bool translated);
+/* Share of the instructions run so far that were host code, in per mille. */
+unsigned guests_translated(void);
 void guests_close(void);
 const struct decoder *guest_decoder(void);
 const struct cpu_model *guest_model(void);

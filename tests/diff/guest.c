@@ -9,9 +9,11 @@
 #include "cpu/exec/fault.h"
 #include "cpu/exec/simd.h"
 #include "cpu/tlb.h"
+#include "jit/jit_priv.h"
 #include "tests/diff/diff.h"
 
 #include <cpuid.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define RAM_BYTES MIB(2)
@@ -32,6 +34,10 @@ static struct {
     struct cpu_model model;
     struct decoder *decoder;
     u32 mode[2];
+    struct code_cache code; /* only so that the translator has one */
+    struct jit *jit;        /* of processor 1, or NULL */
+    struct block *block;
+    u64 translated, refused;
 } guests;
 
 /* ---- The model ---- */
@@ -171,7 +177,27 @@ static bool guest_open(struct guest *g, u64 tlb_entries)
     return true;
 }
 
-bool guests_open(const char *model_text)
+static bool open_translator(void)
+{
+    const struct jit_config config = {.bytes = MIB(4), .tlb_entries = 64};
+    const char *why = "out of memory";
+    guests.block = calloc(1, sizeof *guests.block + sizeof(struct insn));
+    if (guests.block != NULL && code_cache_init(&guests.code, &guests.model, MIB(1))) {
+        guests.jit = jit_new(&guests.g[1].set, &guests.code, &guests.log, &config, &why);
+    }
+    if (guests.jit == NULL) {
+        fprintf(stderr, "vt_difffuzz: no translator: %s\n", why);
+    }
+    return guests.jit != NULL;
+}
+
+unsigned guests_translated(void)
+{
+    u64 native = guests.translated - (guests.jit != NULL ? jit_stats(guests.jit)->helped : 0);
+    return guests.translated == 0 ? 0 : (unsigned)(1000 * native / (guests.translated + guests.refused));
+}
+
+bool guests_open(const char *model_text, bool translated)
 {
     struct error err = {0};
     char text[128];
@@ -183,11 +209,17 @@ bool guests_open(const char *model_text)
     }
     take_host_features(&guests.model);
     guests.decoder = decoder_new(&guests.model);
-    return guests.decoder != NULL && guest_open(&guests.g[0], 2) && guest_open(&guests.g[1], 64);
+    return guests.decoder != NULL && guest_open(&guests.g[0], 2) && guest_open(&guests.g[1], 64) &&
+           (!translated || open_translator());
 }
 
 void guests_close(void)
 {
+    if (guests.jit != NULL) {
+        jit_free(guests.jit);
+        code_cache_free(&guests.code);
+    }
+    free(guests.block);
     for (unsigned i = 0; i < GUESTS; i++) {
         struct guest *g = &guests.g[i];
         apic_free(g->cpu.apic);
@@ -313,6 +345,33 @@ static cpu_rc run_one(struct cpu *cpu, const struct insn *in, exec_fn *exec)
     return rc;
 }
 
+/* A block of the one instruction, translated, run once (REP: until it is through) and thrown away. */
+static cpu_rc run_translated(struct cpu *cpu, const struct insn *in)
+{
+    struct jit *j = guests.jit;
+    struct block *b = guests.block;
+    u64 rip = cpu->arch.rip;
+    *b = (struct block){.lin = rip, .mode = cpu->d.mode_word, .count = 1, .bytes = in->len};
+    b->flags = insn_moves_rip(in) ? BLOCK_LAST_JUMPS : 0;
+    memcpy(b->ops, in, sizeof *in);
+    if (!jit_translate(j, cpu, b)) {
+        guests.refused++;
+        return run_one(cpu, in, in->exec);
+    }
+    enum jit_reason reason;
+    do {
+        cpu->d.left = 1000;
+        guests.translated++;
+        reason = jit_run_code(j, cpu, b->code);
+    } while (reason != JIT_FAULT && reason != JIT_OUT && cpu->arch.rip == rip &&
+             insn_rows[insn_id(in)].block == BLOCK_STRING && insn_moves_rip(in));
+    jit_unlink_block(j, b->jit);
+    if (reason == JIT_OUT) { /* it may not run translated: unmasked floating-point exceptions */
+        return run_one(cpu, in, in->exec);
+    }
+    return reason == JIT_FAULT ? CPU_EXIT : CPU_OK;
+}
+
 void guest_run(unsigned g, const struct diff_case *c, exec_fn *exec, struct diff_result *r)
 {
     struct cpu *cpu = &guests.g[g].cpu;
@@ -327,7 +386,8 @@ void guest_run(unsigned g, const struct diff_case *c, exec_fn *exec, struct diff
     }
     r->outcome = (struct diff_outcome){.completed = true};
     r->end = c->start;
-    if (run_one(cpu, &c->in, exec) != CPU_OK) {
+    bool translated = g == 1 && guests.jit != NULL;
+    if ((translated ? run_translated(cpu, &c->in) : run_one(cpu, &c->in, exec)) != CPU_OK) {
         const struct event *e = &cpu->event;
         r->outcome = (struct diff_outcome){.vector = e->vector, .error = e->has_error ? e->error : 0};
         if (e->kind == EVENT_EXCEPTION && e->vector == VEC_PF) {

@@ -6,6 +6,7 @@
  *   --mnemonic NAME  only this row; --no-mutate: only proper encodings; --bits 32|64: only that mode
  *   --replay S:N     case N of seed S (with what leads to it), printed in full
  *   --max-reports N  differences shown in full (default 20); --table: counts by row
+ *   --jit            the second processor runs what sim/jit makes of the instruction
  *   --explained      show those that are explained too
  *
  * Exit status: 0 no unexplained difference, 1 some, 77 this host cannot serve. */
@@ -26,7 +27,7 @@ struct row_count {
 static struct {
     u64 seed, cases, replay;
     double seconds;
-    bool replaying, table, mutate, explained;
+    bool replaying, table, mutate, explained, jit;
     u64 max_reports;
     const char *mnemonic;
     unsigned bits; /* 0: both */
@@ -264,6 +265,10 @@ static void print_summary(double seconds)
            (unsigned long long)stats.cases, rows, (unsigned)INSN_COUNT - 1, (unsigned long long)stats.compat,
            (unsigned long long)stats.mutated, (unsigned long long)(stats.cases - stats.vectors[255]), seconds,
            (double)stats.cases / seconds);
+    if (options.jit) {
+        unsigned share = guests_translated();
+        printf("host code of the translator: %u.%u %% of the instructions of the second processor\n", share / 10, share % 10);
+    }
     printf("faults by vector:");
     for (unsigned v = 0; v < 255; v++) {
         if (stats.vectors[v] != 0) {
@@ -303,6 +308,10 @@ static bool parse_options(int argc, char **argv)
         }
         if (strcmp(name, "--explained") == 0) {
             options.explained = true;
+            continue;
+        }
+        if (strcmp(name, "--jit") == 0) {
+            options.jit = true;
             continue;
         }
         if (strcmp(name, "--no-mutate") == 0) {
@@ -350,7 +359,7 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (!parse_options(argc, argv)) {
         fprintf(stderr, "vt_difffuzz: options are --cases N, --time S, --seed N, --mnemonic NAME, --no-mutate, "
-                        "--bits 32|64, --replay SEED:N, --max-reports N, --table, --explained\n");
+                        "--bits 32|64, --replay SEED:N, --max-reports N, --table, --explained, --jit\n");
         return 64;
     }
     if (!host_open()) {
@@ -359,7 +368,7 @@ int main(int argc, char **argv)
         return 77;
     }
     struct native_fx plain = {0};
-    if (!guests_open("max") || !forms_build(&forms[0], guest_decoder(), guest_mode(false, &plain), false) ||
+    if (!guests_open("max", options.jit) || !forms_build(&forms[0], guest_decoder(), guest_mode(false, &plain), false) ||
         !forms_build(&forms[1], guest_decoder(), guest_mode(true, &plain), true) ||
         !generator_open(&g, &forms[0], &forms[1])) {
         fprintf(stderr, "vt_difffuzz: out of memory\n");

@@ -71,6 +71,30 @@ static enum host_shift draw_shift(void)
     return shifts[below(sizeof shifts)];
 }
 
+/* AH, CH, DH (BH is part of a pointer) with an immediate or read by MOVZX, MOVSX; PUSH and POP of all kinds. */
+static void draw_high(struct emit *e)
+{
+    unsigned high = 4 + below(3);
+    switch (below(4)) {
+    case 0: /* group 1 */
+        emit_u8(e, 0x80);
+        emit_u8(e, 0xc0 | (below(8)) << 3 | high);
+        emit_u8(e, (unsigned)draw() & 0xff);
+        break;
+    case 1: /* TEST */
+        emit_u8(e, 0xf6);
+        emit_u8(e, 0xc0 | high);
+        emit_u8(e, (unsigned)draw() & 0xff);
+        break;
+    case 2: /* MOVZX, MOVSX */
+        emit_u8(e, 0x0f);
+        emit_u8(e, below(2) == 0 ? 0xb6 : 0xbe);
+        emit_u8(e, 0xc0 | below(3) << 3 | high);
+        break;
+    default: emit_op(e, OP(0xff), 4, 6, draw_mem()); break; /* PUSH */
+    }
+}
+
 static void draw_insn(struct emit *e)
 {
     unsigned size = draw_size(), wide = size < 4 ? 4 : size, cc = below(16);
@@ -130,7 +154,26 @@ static void draw_insn(struct emit *e)
             emit_u8(e, 0x0f);
             emit_u8(e, 0xc8 | (draw() & 7 & ~6u));
             break;
-        default: emit_op(e, OP(0xf7), wide, 6 + below(2), rm); break; /* DIV, IDIV: #DE mostly */
+        default:
+            switch (below(4)) {
+            case 0: emit_op(e, OP(0xf7), wide, 6 + below(2), rm); break; /* DIV, IDIV: #DE mostly */
+            case 1: /* after XOR EDX, EDX, or CDQ and CQO */
+            case 2: {
+                bool sign = below(2) == 0;
+                if (!sign) {
+                    emit_alu(e, HA_XOR, 4, H_RDX, rm_reg(H_RDX));
+                } else {
+                    if (wide == 8) {
+                        emit_u8(e, 0x48);
+                    }
+                    emit_u8(e, 0x99);
+                }
+                emit_op(e, OP(0xf7), wide, sign ? 7 : 6, rm);
+                break;
+            }
+            default: draw_high(e); break;
+            }
+            break;
         }
     }
 }
