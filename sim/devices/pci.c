@@ -311,9 +311,16 @@ static void bus_device_state(void *self, struct state_io *io)
     state_bytes(io, "wire", bus->wire, sizeof bus->wire);
 }
 
+/* Functions of devices that were built before the bus (an IOMMU) outlive it. */
 static void bus_device_destroy(void *self)
 {
-    free(self);
+    struct pci_bus *bus = self;
+    for (unsigned i = 0; i < ARRAY_LEN(bus->functions); i++) {
+        if (bus->functions[i] != NULL) {
+            bus->functions[i]->bus = NULL;
+        }
+    }
+    free(bus);
 }
 
 static const struct device_ops bus_device_ops = {.type = "pci-bus",

@@ -341,9 +341,7 @@ static void amdvi_state(void *self, struct state_io *io)
 static void amdvi_destroy(void *self)
 {
     struct amdvi *a = self;
-    if (a->fn.bus != NULL) {
-        pci_function_free(&a->fn);
-    }
+    pci_function_free(&a->fn);
     free(a);
 }
 
