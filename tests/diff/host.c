@@ -24,6 +24,7 @@
 #define HWCAP2_FSGSBASE_BIT 2u
 #define ALTSTACK_BYTES 65536u
 #define CODE_PAGES 3u
+#define VSYSCALL_PAGE 0xffffffffff600000u
 
 struct diff_context {
     struct diff_state state;
@@ -245,13 +246,15 @@ u8 *host_code(u64 lin)
     }
 }
 
-/* A signal tells of the instruction's own fault, or that it completed and the next fetch failed. */
+/* A signal tells of the instruction's own fault, or that it completed and the next fetch failed. A jump
+ * into Linux' vsyscall page ends otherwise than one to nowhere: with a signal that speaks of #GP. */
 static void judge(u64 start_rip, struct diff_result *r)
 {
     u64 trapno = diff_context.fault.trapno, rip = r->end.rip;
     bool fetch = trapno == 14 && (diff_context.fault.error & 0x10) != 0 && diff_context.fault.cr2 == rip;
     bool halt = trapno == 13 && rip - CODE_EXACT < 4096;
-    if (rip != start_rip && (fetch || halt)) {
+    bool vsyscall = (rip & ~(u64)4095) == VSYSCALL_PAGE;
+    if (rip != start_rip && (fetch || halt || vsyscall)) {
         r->outcome = (struct diff_outcome){.completed = true};
         return;
     }

@@ -293,6 +293,8 @@ START_TEST(test_xsave__fault_order)
     ck_assert_int_eq(faulting_byte(xsave, 0, 512, 2), FXSAVE_MXCSR);
     ck_assert_int_eq(faulting_byte(xsave, 0, 512, 4), FXSAVE_MXCSR);
     ck_assert_int_eq(faulting_byte(xsave, 0, 512, 0), -1); /* the header alone */
+    ck_assert_int_eq(faulting_byte(handler("XSAVEC64"), 0, 512, 4), -1); /* MXCSR goes with SSE there */
+    ck_assert_int_eq(faulting_byte(handler("XSAVEC64"), 0, 512, 2), FXSAVE_MXCSR);
     ck_assert_int_eq(faulting_byte(handler("XRSTOR64"), 512, 1024, 7), 520);
 }
 END_TEST

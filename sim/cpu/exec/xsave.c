@@ -351,7 +351,7 @@ static MUST_USE cpu_rc probe_parts(const struct area *a, u64 rfbm, bool compact)
         TRY(area_probe(a, 0, FXSAVE_MXCSR, ACCESS_WRITE));
         TRY(area_probe(a, FXSAVE_ST, 128, ACCESS_WRITE));
     }
-    if ((rfbm & (XCR0_SSE | XCR0_AVX)) != 0) {
+    if ((rfbm & (compact ? XCR0_SSE : XCR0_SSE | XCR0_AVX)) != 0) { /* see xsave() */
         TRY(area_probe(a, FXSAVE_MXCSR, 8, ACCESS_WRITE));
     }
     if ((rfbm & XCR0_SSE) != 0) {
