@@ -122,7 +122,8 @@ struct cpu_arch {
     struct svm_arch svm;
 
     enum activity activity;
-    bool in_smm;
+    bool in_smm, smm_vmx_on; /* smm_: what RSM returns to */
+    enum guest_mode smm_guest;
     bool nmi_blocked, nmi_pending, smi_pending, init_pending, sipi_pending;
     u8 sipi_vector;
     bool int_shadow_sti;   /* interrupts blocked for one instruction */

@@ -118,7 +118,7 @@ static cpu_rc step_slowly(struct cpu *cpu)
         return CPU_EXIT;
     }
     bool tf = (cpu->arch.rflags & RFLAGS_TF) != 0;
-    bool branches = (cpu->arch.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) != 0 || cpu->arch.store.pmu_branching[0] != 0;
+    bool branches = (cpu->arch.debugctl & (DEBUGCTL_LBR | DEBUGCTL_BTF)) != 0 || debug_counts_branches(cpu);
     struct branch_from from = debug_branch_from(cpu);
     const struct insn op = b->ops[0];
     if (run_ops(cpu, b, 1) != CPU_OK) {

@@ -2,12 +2,12 @@
 /* Recording and counting of branches. [SDM3 "Last Branch, Interrupt, and Exception Recording"], [APM2
  * "Control-Transfer Recording MSRs"]
  *
- * While DEBUGCTL.LBR is set or a performance counter counts branches the processor goes step by step (cpu_update_mode), so that nothing is paid
- * otherwise. Intel: a stack of 32 records as of Ice Lake, filtered by MSR_LBR_SELECT, with a mode that
- * follows calls and returns; addresses are linear. The cycle counts are those of the performance
- * counters. A conditional branch is mispredicted when static prediction fails: backward is taken, forward
- * is not; nothing else ever is. AMD: one pair of registers for branches; an exception or
- * interrupt moves it to another.
+ * While DEBUGCTL.LBR is set or a performance counter counts branches the processor goes step by step
+ * (cpu_update_mode), so that nothing is paid otherwise. Intel: a stack of 32 records as of Ice Lake,
+ * filtered by MSR_LBR_SELECT, with a mode that follows calls and returns; addresses are linear. The cycle
+ * counts are those of the performance counters. A conditional branch is mispredicted when static
+ * prediction fails: backward is taken, forward is not; nothing else ever is. AMD: one pair of registers
+ * for branches; an exception or interrupt moves it to another.
  *
  * Left out: branch trace stores and messages, transactional memory's flags. */
 #include "base/bits.h"
@@ -127,7 +127,7 @@ bool debug_note_branch(struct cpu *cpu, const struct insn *in, const struct bran
     }
     bool taken = kind != BRANCH_JCC || cpu->arch.rip != from->rip + in->len;
     bool missed = kind == BRANCH_JCC && taken != ((i64)in->imm < 0);
-    if (cpu->arch.store.pmu_branching[0] != 0) {
+    if (debug_counts_branches(cpu)) {
         cpu->arch.store.branches[0]++;
         cpu->arch.store.mispredicted[0] += missed;
     }
@@ -147,7 +147,7 @@ bool debug_note_branch(struct cpu *cpu, const struct insn *in, const struct bran
 void debug_count_delivery(struct cpu *cpu, enum event_kind kind)
 {
     bool software = kind == EVENT_SOFT_INT || kind == EVENT_INT3 || kind == EVENT_ICEBP;
-    if (cpu->arch.store.pmu_branching[0] != 0 && (software || !cpu_is_intel(cpu))) {
+    if (debug_counts_branches(cpu) && (software || !cpu_is_intel(cpu))) {
         cpu->arch.store.branches[0]++;
     }
 }

@@ -225,6 +225,17 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     return CPU_OK;
 }
 
+/* An access that begins in a page by which a hypervisor virtualizes the APIC: virt_apic_access(). */
+static MUST_USE cpu_rc access_apic_page(struct cpu *cpu, const struct piece *p, u64 lin, unsigned access, u64 *value,
+                                        unsigned size, bool *done)
+{
+    *done = false;
+    if (!in_guest(cpu) || p->host != NULL || !virt_is_apic_page(cpu, p->spa)) {
+        return CPU_OK;
+    }
+    return virt_apic_access(cpu, p->spa, lin, access, value, size, done);
+}
+
 cpu_rc lin_translate_page(struct cpu *cpu, u64 lin, unsigned access, u64 *frame, u8 **host,
                           spa_t *spa)
 {
@@ -232,12 +243,10 @@ cpu_rc lin_translate_page(struct cpu *cpu, u64 lin, unsigned access, u64 *frame,
     if (translate(cpu, lin, access, &p) != CPU_OK) {
         return CPU_EXIT;
     }
-    if (in_guest(cpu) && p.host == NULL && (access & ACCESS_EXEC) != 0 && virt_is_apic_page(cpu, p.spa)) {
-        u64 none = 0;
-        bool done = false;
-        if (virt_apic_access(cpu, p.spa, lin, access, &none, 1, &done) != CPU_OK) {
-            return CPU_EXIT;
-        }
+    u64 none = 0;
+    bool done;
+    if ((access & ACCESS_EXEC) != 0 && access_apic_page(cpu, &p, lin, access, &none, 1, &done) != CPU_OK) {
+        return CPU_EXIT;
     }
     *frame = p.frame;
     *host = p.host;
@@ -364,16 +373,14 @@ cpu_rc lin_access_read(struct cpu *cpu, u64 lin, void *data, unsigned size, unsi
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
         return CPU_EXIT;
     }
-    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
-        bool done = false;
-        u64 v = 0;
-        if (virt_apic_access(cpu, s.piece[0].spa, lin, access, &v, size, &done) != CPU_OK) {
-            return CPU_EXIT;
-        }
-        if (done) {
-            store_le(data, v, size < 8 ? size : 8);
-            return CPU_OK;
-        }
+    u64 v = 0;
+    bool done;
+    if (access_apic_page(cpu, &s.piece[0], lin, access, &v, size, &done) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    if (done) {
+        store_le(data, v, size < 8 ? size : 8);
+        return CPU_OK;
     }
     read_span(cpu, &s, lin, data);
     if (UNLIKELY(cpu->d.data_breaks) && (access & ACCESS_IMPLICIT) == 0) {
@@ -391,15 +398,13 @@ cpu_rc lin_access_write(struct cpu *cpu, u64 lin, const void *data, unsigned siz
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
         return CPU_EXIT;
     }
-    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
-        bool done = false;
-        u64 v = load_le(data, size < 8 ? size : 8);
-        if (virt_apic_access(cpu, s.piece[0].spa, lin, access, &v, size, &done) != CPU_OK) {
-            return CPU_EXIT;
-        }
-        if (done) {
-            return CPU_OK;
-        }
+    u64 v = load_le(data, size < 8 ? size : 8);
+    bool done;
+    if (access_apic_page(cpu, &s.piece[0], lin, access, &v, size, &done) != CPU_OK) {
+        return CPU_EXIT;
+    }
+    if (done) {
+        return CPU_OK;
     }
     write_span(cpu, &s, lin, data);
     if (UNLIKELY(cpu->d.data_breaks) && (access & ACCESS_IMPLICIT) == 0) {
@@ -414,13 +419,10 @@ cpu_rc lin_probe(struct cpu *cpu, u64 lin, unsigned size, unsigned access)
     if (open_span(cpu, lin, size, access, &s) != CPU_OK) {
         return CPU_EXIT;
     }
-    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
-        u64 none = 0;
-        bool done = false;
-        unsigned both = (access & ACCESS_WRITE) != 0 ? access | ACCESS_READ : access; /* no effect yet */
-        return virt_apic_access(cpu, s.piece[0].spa, lin, both, &none, size, &done);
-    }
-    return CPU_OK;
+    u64 none = 0;
+    bool done;
+    unsigned both = (access & ACCESS_WRITE) != 0 ? access | ACCESS_READ : access; /* no effect yet */
+    return access_apic_page(cpu, &s.piece[0], lin, both, &none, size, &done);
 }
 
 cpu_rc lin_read_slow(struct cpu *cpu, u64 lin, unsigned size, u64 *out)
@@ -537,16 +539,13 @@ cpu_rc mem_rmw_slow(struct cpu *cpu, unsigned seg, u64 offset, unsigned size, st
     }
     *old = 0;
     *rmw = (struct mem_rmw){.host = NULL, .lin = lin, .size = size};
-    if (in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
-        bool done = false;
-        if (virt_apic_access(cpu, s.piece[0].spa, lin, ACCESS_READ | ACCESS_WRITE, old, size, &done) != CPU_OK) {
-            return CPU_EXIT;
-        }
-        if (done) {
-            return CPU_OK;
-        }
+    bool done;
+    if (access_apic_page(cpu, &s.piece[0], lin, ACCESS_READ | ACCESS_WRITE, old, size, &done) != CPU_OK) {
+        return CPU_EXIT;
     }
-    read_span(cpu, &s, lin, old);
+    if (!done) {
+        read_span(cpu, &s, lin, old);
+    }
     return CPU_OK;
 }
 
@@ -556,8 +555,8 @@ void mem_rmw_store_slow(struct cpu *cpu, const struct mem_rmw *rmw, u64 value)
     /* The rights were taken by mem_rmw_slow and nothing ran in between. */
     cpu_rc rc = open_span(cpu, rmw->lin, rmw->size, ACCESS_WRITE, &s);
     bool done = false;
-    if (rc == CPU_OK && in_guest(cpu) && s.piece[0].host == NULL && virt_is_apic_page(cpu, s.piece[0].spa)) {
-        rc = virt_apic_access(cpu, s.piece[0].spa, rmw->lin, ACCESS_WRITE, &value, rmw->size, &done);
+    if (rc == CPU_OK) {
+        rc = access_apic_page(cpu, &s.piece[0], rmw->lin, ACCESS_WRITE, &value, rmw->size, &done);
     }
     if (rc == CPU_OK && !done) {
         write_span(cpu, &s, rmw->lin, &value);

@@ -145,7 +145,7 @@ void cpu_update_mode(struct cpu *cpu)
     }
     d->data_breaks = debug_data_armed(cpu);
     d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) ||
-                   cet_is_waiting(cpu) || debug_lbr_on(cpu) || a->store.pmu_branching[0] != 0 ||
+                   cet_is_waiting(cpu) || debug_lbr_on(cpu) || debug_counts_branches(cpu) ||
                    (in_guest(cpu) && virt_steps(cpu));
     d->mode_word = mode_word(cpu);
     if (UNLIKELY(a->store.pmu_filtered[0] != 0)) {

@@ -249,7 +249,7 @@ void pmu_thaw(struct cpu *cpu)
         *field -= source_now(cpu, s);
     }
     cpu->arch.store.pmu_filtered[0] = filtered;
-    if ((cpu->arch.store.pmu_branching[0] != 0) != branching) { /* no change of CPL comes here */
+    if (debug_counts_branches(cpu) != branching) { /* no change of CPL comes here */
         cpu->arch.store.pmu_branching[0] = branching;
         cpu_update_mode(cpu);
     }

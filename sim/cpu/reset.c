@@ -52,7 +52,8 @@ static void reset_common(struct cpu *cpu)
     a->monitor_armed = false;
     a->monitor_hit = false;
     a->mwait_irq_wakes = false;
-    a->in_smm = false;
+    a->in_smm = a->smm_vmx_on = false;
+    a->smm_guest = GUEST_NONE;
     a->activity = cpu->index == 0 ? ACTIVITY_RUNNING : ACTIVITY_WAIT_SIPI;
 }
 

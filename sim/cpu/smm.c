@@ -3,8 +3,9 @@
  * Mode"]
  *
  * DEVIATION: the state-save area has the AMD64 layout for Intel models too: it is what the firmware of
- * virtual boards (SeaBIOS, OVMF) reads and writes, whatever the processor's vendor. Its field for SVM also
- * says what an Intel processor keeps inside: VMX operation, and whether a guest was interrupted.
+ * virtual boards (SeaBIOS, OVMF) reads and writes, whatever the processor's vendor. VMX operation, and which
+ * guest was interrupted, stay inside the processor on both vendors, where no handler can change them; AMD's
+ * area tells of the guest.
  *
  * Left out: I/O instruction restart, the CET fields of Intel's area, SMM-transfer monitors. */
 #include "cpu/control.h"
@@ -19,7 +20,6 @@
 #define SAVE_SIZE 0x200
 #define SMM_ENTRY 0x8000
 #define SMM_REVISION 0x00020064 /* AMD64 layout, SMBASE relocation */
-#define VMX_ON 0x100u
 
 /* Offsets in the save area. [APM2 "SMM State-Save Area"] */
 enum {
@@ -32,7 +32,7 @@ enum {
     AT_NMI_MASK = 0x0ca,
     AT_CPL = 0x0cb,
     AT_EFER = 0x0d0,
-    AT_GUEST = 0x0d8, /* bit 0: a guest was running; bit 8, ours: VMX operation */
+    AT_GUEST = 0x0d8, /* bit 0: a guest was running; never read back */
     AT_REVISION = 0x0fc,
     AT_SMBASE = 0x100,
     AT_SSP = 0x118,
@@ -88,7 +88,7 @@ static void save_state(const struct cpu *cpu, u8 *area)
     area[AT_NMI_MASK] = a->nmi_blocked;
     area[AT_CPL] = cpu->d.cpl;
     store_le64(area + AT_EFER, a->efer);
-    store_le32(area + AT_GUEST, (a->guest != GUEST_NONE ? 1u : 0u) | (a->vmx.on ? VMX_ON : 0u));
+    store_le32(area + AT_GUEST, a->guest == GUEST_SVM ? 1u : 0u);
     store_le32(area + AT_REVISION, SMM_REVISION);
     store_le32(area + AT_SMBASE, (u32)a->smbase);
     store_le64(area + AT_SSP, a->ssp);
@@ -149,17 +149,12 @@ static void load_state(struct cpu *cpu, u8 *area)
     a->activity = (area[AT_HALT] & 1) != 0 ? ACTIVITY_HLT : ACTIVITY_RUNNING;
 }
 
-/* Which guest the saved state is of. [SDM3 "Default Treatment of RSM"], [APM2 "SMM in Guests"] */
-static enum guest_mode saved_guest(const struct cpu *cpu, const u8 *area)
+/* Which guest to return to. [SDM3 "Default Treatment of RSM"], [APM2 "SMM in Guests"] A handler that took
+ * EFER.SVME away from the saved state returns to none. */
+static enum guest_mode guest_before(const struct cpu *cpu, const u8 *area)
 {
-    u32 flags = load_le32(area + AT_GUEST);
-    if ((flags & 1) == 0) {
-        return GUEST_NONE;
-    }
-    if ((flags & VMX_ON) != 0) {
-        return cpu->arch.vmx.current != VMX_NO_VMCS ? GUEST_VMX : GUEST_NONE;
-    }
-    return (load_le64(area + AT_EFER) & EFER_SVME) != 0 && cpu->arch.svm.vmcb != 0 ? GUEST_SVM : GUEST_NONE;
+    bool svme = (load_le64(area + AT_EFER) & EFER_SVME) != 0;
+    return cpu->arch.smm_guest == GUEST_SVM && !svme ? GUEST_NONE : cpu->arch.smm_guest;
 }
 
 /* ---- Entry and return ---- */
@@ -198,6 +193,8 @@ void smm_enter(struct cpu *cpu)
     save_state(cpu, area);
     phys_write(cpu->phys, SPA(cpu->arch.smbase + SAVE_AREA), area, sizeof area);
     set_smm_state(cpu);
+    cpu->arch.smm_guest = cpu->arch.guest;
+    cpu->arch.smm_vmx_on = cpu->arch.vmx.on;
     cpu->arch.guest = GUEST_NONE; /* SMM is outside VMX operation and outside every guest */
     cpu->arch.vmx.on = false;
     cpu_update_mode(cpu);
@@ -222,7 +219,7 @@ cpu_rc exec_rsm(struct cpu *cpu, const struct insn *in)
         return CPU_EXIT;
     }
     u64 cr0 = load_le64(area + AT_CR0), cr4 = load_le64(area + AT_CR4);
-    enum guest_mode guest = saved_guest(cpu, area);
+    enum guest_mode guest = guest_before(cpu, area);
     /* A guest's page-directory pointers are still the ones it was entered with. */
     bool pae = (cr0 & CR0_PG) != 0 && (cr4 & CR4_PAE) != 0 &&
                (load_le64(area + AT_EFER) & EFER_LMA) == 0 && guest == GUEST_NONE;
@@ -235,7 +232,9 @@ cpu_rc exec_rsm(struct cpu *cpu, const struct insn *in)
         memcpy(cpu->arch.pdpte, pdpte, sizeof pdpte);
     }
     cpu->arch.guest = guest;
-    cpu->arch.vmx.on = (load_le32(area + AT_GUEST) & VMX_ON) != 0;
+    cpu->arch.vmx.on = cpu->arch.smm_vmx_on;
+    cpu->arch.smm_guest = GUEST_NONE;
+    cpu->arch.smm_vmx_on = false;
     if (cpu->arch.vmx.on) {
         cpu->arch.cr4 |= CR4_VMXE;
     }

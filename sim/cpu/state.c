@@ -97,6 +97,8 @@ static void visit_activity(struct cpu_arch *a, struct state_io *io)
 {
     state_enum(io, "activity", &a->activity);
     state_bool(io, "in_smm", &a->in_smm);
+    state_bool(io, "smm_vmx_on", &a->smm_vmx_on);
+    state_enum(io, "smm_guest", &a->smm_guest);
     state_bool(io, "nmi_blocked", &a->nmi_blocked);
     state_bool(io, "nmi_pending", &a->nmi_pending);
     state_bool(io, "smi_pending", &a->smi_pending);

@@ -40,6 +40,16 @@ static const u16 feature_of_isa[ZYDIS_ISA_SET_MAX_VALUE + 1] = {
 #undef ISA_NEVER
 };
 
+/* The same of single instructions; ISA_IS_ANY: every processor has it, whatever its set says. */
+#define ISA_IS_ANY 0xfffe
+static const u16 feature_of_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
+#define MNEMONIC_ISA(mnemonic, feature) [ZYDIS_MNEMONIC_##mnemonic] = CPU_FEATURE_##feature + 1,
+#define MNEMONIC_ISA_ANY(mnemonic) [ZYDIS_MNEMONIC_##mnemonic] = ISA_IS_ANY,
+#include "cpu/decode/mnemonic_isa.def"
+#undef MNEMONIC_ISA
+#undef MNEMONIC_ISA_ANY
+};
+
 struct decoder {
     const struct cpu_model *model;
     ZydisDecoder real16, legacy16, legacy32, compat16, compat32, long64;
@@ -319,37 +329,20 @@ static enum decode_status invalid(struct insn *out, unsigned len, enum decode_st
     return status;
 }
 
-/* Instructions of Zydis' base sets that have a feature of their own. */
-static bool insn_missing(const struct decoder *d, ZydisMnemonic mnemonic)
+static bool is_missing(const struct decoder *d, u16 need)
 {
-    switch (mnemonic) {
-    case ZYDIS_MNEMONIC_CMPXCHG8B: return !model_has(d->model, CPU_FEATURE_CX8);
-    case ZYDIS_MNEMONIC_RDTSC: return !model_has(d->model, CPU_FEATURE_TSC);
-    case ZYDIS_MNEMONIC_RDMSR:
-    case ZYDIS_MNEMONIC_WRMSR: return !model_has(d->model, CPU_FEATURE_MSR);
-    case ZYDIS_MNEMONIC_SYSENTER:
-    case ZYDIS_MNEMONIC_SYSEXIT: return !model_has(d->model, CPU_FEATURE_SEP);
-    case ZYDIS_MNEMONIC_SYSCALL:
-    case ZYDIS_MNEMONIC_SYSRET: return !model_has(d->model, CPU_FEATURE_SYSCALL);
-    default: return false;
-    }
+    return need == ISA_IS_NEVER || (need != 0 && !model_has(d->model, (enum cpu_feature)(need - 1)));
 }
 
 static bool isa_missing(const struct decoder *d, const ZydisDecodedInstruction *zi)
 {
-    if (zi->mnemonic == ZYDIS_MNEMONIC_TZCNT) {
-        return false; /* BSF where there is no BMI1 */
-    }
-    if (insn_missing(d, zi->mnemonic)) {
-        return true;
-    }
     if (zi->encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX ||
         zi->encoding == ZYDIS_INSTRUCTION_ENCODING_MVEX ||
         zi->encoding == ZYDIS_INSTRUCTION_ENCODING_XOP) {
         return true;
     }
-    u16 need = feature_of_isa[zi->meta.isa_set];
-    return need == ISA_IS_NEVER || (need != 0 && !model_has(d->model, (enum cpu_feature)(need - 1)));
+    u16 need = feature_of_mnemonic[zi->mnemonic];
+    return need != ISA_IS_ANY && (is_missing(d, need) || is_missing(d, feature_of_isa[zi->meta.isa_set]));
 }
 
 /* Zydis' mnemonics that name two things. */

@@ -122,6 +122,12 @@ static inline bool debug_lbr_on(const struct cpu *cpu)
     return UNLIKELY((cpu->arch.debugctl & DEBUGCTL_LBR) != 0);
 }
 
+/* Does a performance counter count branches? */
+static inline bool debug_counts_branches(const struct cpu *cpu)
+{
+    return UNLIKELY(cpu->arch.store.pmu_branching[0] != 0);
+}
+
 /* Where a transfer of control began: taken before it. */
 struct branch_from {
     u64 rip, lin;

@@ -143,19 +143,21 @@ cpu_rc svm_insn(struct cpu *cpu, const struct insn *in)
 
 /* ---- Control and debug registers ---- */
 
+static MUST_USE cpu_rc write_cr(struct cpu *cpu, unsigned cr, u64 value)
+{
+    switch (cr) {
+    case 0: return cr0_write(cpu, value);
+    case 3: return cr3_write(cpu, value);
+    case 4: return cr4_write(cpu, value);
+    default: apic_set_cr8(cpu->apic, value); return CPU_OK;
+    }
+}
+
 /* After the write: the instruction is done, RIP behind it. */
 static cpu_rc write_trap(struct cpu *cpu, const struct insn *in, unsigned cr, u64 value, bool *done)
 {
-    cpu_rc rc = *done     ? CPU_OK
-                : cr == 0 ? cr0_write(cpu, value)
-                : cr == 3 ? cr3_write(cpu, value)
-                : cr == 4 ? cr4_write(cpu, value)
-                          : CPU_OK;
-    if (rc != CPU_OK) {
-        return rc;
-    }
-    if (cr == 8 && !*done) {
-        apic_set_cr8(cpu->apic, value);
+    if (!*done) {
+        TRY(write_cr(cpu, cr, value));
     }
     *done = true;
     cpu->arch.rip = svm_next_rip(cpu, in->len);
