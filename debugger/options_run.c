@@ -64,6 +64,21 @@ bool opt_epoch(struct run_options *o, const char *v, struct error *err)
     return options_number("epoch", v, 1000, INT64_MAX, &o->machine.epoch, err);
 }
 
+bool opt_history_memory(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    if (!options_parse_size(v, &o->machine.travel_memory) || o->machine.travel_memory < MIB(1)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--history-memory %s: a size from 1M on is wanted", v);
+    }
+    return true;
+}
+
+bool opt_history_spacing(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    return options_number("history-spacing", v, 1000, INT64_MAX, &o->machine.travel_spacing, err);
+}
+
 bool opt_stop_on(struct run_options *o, const char *v, struct error *err)
 {
     if (v[0] == '\0') {
