@@ -110,6 +110,30 @@ bool opt_save(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+/* Rising numbers. */
+bool opt_save_at(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    while (*v != '\0') {
+        char text[24];
+        u64 n;
+        size_t len = strcspn(v, ",");
+        if (o->save_at_count == MAX_SAVE_AT) {
+            return error_set(err, EXIT_STATUS_USAGE, "--save-at: no more than %u positions", MAX_SAVE_AT);
+        }
+        (void)snprintf(text, sizeof text, "%.*s", (int)len, v);
+        if (!options_number("save-at", text, 1, INT64_MAX, &n, err)) {
+            return false;
+        }
+        if (o->save_at_count > 0 && n <= o->save_at[o->save_at_count - 1]) {
+            return error_set(err, EXIT_STATUS_USAGE, "--save-at %s: each position must be greater than the one before", text);
+        }
+        o->save_at[o->save_at_count++] = n;
+        v += len + (v[len] == ',' ? 1 : 0);
+    }
+    return true;
+}
+
 /* What ended the run that was saved is no end of this one. */
 bool opt_load(struct run_options *o, const char *v, struct error *err)
 {
