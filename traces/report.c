@@ -168,8 +168,14 @@ static void put_tables(FILE *out, const struct report *p)
         const struct report_call *c = &p->calls[i];
         (void)fputs(i == 0 ? "[" : ",[", out);
         put_call_name(out, c);
-        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",\"0x%" PRIx64 "\"]", c->count, c->done,
-                      c->positions, c->most, c->most_at, c->result);
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",", c->count, c->done,
+                      c->positions, c->most, c->most_at);
+        bool is_error = (i64)c->result < 0 && (i64)c->result >= -4095;
+        if (is_error) {
+            (void)fprintf(out, "\"%" PRIi64 "\"]", (i64)c->result);
+        } else {
+            (void)fprintf(out, "\"0x%" PRIx64 "\"]", c->result);
+        }
     }
     (void)fputs("],\n\"children\":[", out);
     for (unsigned i = 0; i < p->child_count; i++) {

@@ -267,6 +267,12 @@ static void add_child(struct report *p, unsigned parent, unsigned child, u64 at)
         (struct report_child){.parent = parent, .child = child, .count = 1, .first_at = at};
 }
 
+/* Hyper-V's calls by which a virtual processor changes its trust level wait for no answer. */
+static bool only_switches(const struct report_call *c)
+{
+    return c->interface == TRACE_INTERFACE_HYPERV && (c->number == 0x11 || c->number == 0x12);
+}
+
 static void take_call(struct report *p, const struct trace_record *r)
 {
     unsigned n = find_vcpu(p, r->args[2]), call = find_call(p, r), waits = NO_VCPU;
@@ -275,7 +281,7 @@ static void take_call(struct report *p, const struct trace_record *r)
             waits = i;
         }
     }
-    if (waits != NO_VCPU) {
+    if (waits != NO_VCPU && !only_switches(&p->calls[p->vcpus[waits].call]) && !only_switches(&p->calls[call])) {
         add_child(p, p->vcpus[waits].call, call, r->position.n);
     }
     p->calls[call].count++;
