@@ -11,6 +11,7 @@ import http.server
 import os
 import random
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -40,6 +41,23 @@ def loopback_name():
         return "host.vitrine"
 
 
+def frames_differ(vitrine, trace):
+    """Does tshark, where it is installed, read the frames that were recorded?"""
+    if not shutil.which("tshark"):
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        capture = os.path.join(folder, "net.pcapng")
+        subprocess.run([vitrine, "trace", "export", "--format", "pcapng", trace, "-o", capture], check=True, capture_output=True)
+        recorded = subprocess.run([vitrine, "trace", "dump", "--event", "net_frame", trace], check=True, capture_output=True).stdout
+        read = subprocess.run(["tshark", "-n", "-r", capture, "-T", "fields", "-e", "frame.number", "-e", "_ws.malformed", "-e", "dns.qry.name"],
+                              capture_output=True, check=False)
+    lines = read.stdout.decode().splitlines()
+    print(f"tshark reads {len(lines)} frames")
+    if read.returncode != 0 or len(lines) != recorded.count(b"\n") or not any("host.vitrine" in line for line in lines):
+        return [f"tshark: status {read.returncode}, {len(lines)} frames of {recorded.count(bytes([10]))}; {read.stderr.decode()}"]
+    return []
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--vitrine", required=True)
@@ -57,7 +75,7 @@ def main():
     port = str(server.server_address[1])
     name = loopback_name()
     trace = tempfile.NamedTemporaryFile(prefix="vitrine-net-")
-    command = [a.vitrine, "run", "--nic", "user", "--record", trace.name,
+    command = [a.vitrine, "run", "--nic", "user", "--record", trace.name, "--trace", "net",
                *[x.replace("PORT", port).replace("NAME", name) for x in arguments]]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=a.timeout)
@@ -79,6 +97,7 @@ def main():
                                timeout=a.timeout)
         if again.returncode != 0 or again.stdout != done.stdout:
             problems.append(f"the replay differs: status {again.returncode}, {again.stderr.decode('latin1').strip()}")
+        problems += frames_differ(a.vitrine, trace.name)
     if problems:
         print(text[-4000:])
     for p in problems:

@@ -216,6 +216,13 @@ def case_perfetto():
         names += [v.decode() for n, v in event if n == 23]
     check({"processor 0", "console 0"} <= set(tracks.values()), str(tracks))
     check("xen: sched_op" in names and "hypervisor: VMMCALL" in names, str(set(names)))
+    if shutil.which("protoc"):
+        p = subprocess.run(["protoc", "-I", HERE, "--decode=Trace", os.path.join(HERE, "perfetto.proto")],
+                           stdin=open(t + ".pftrace", "rb"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        text = p.stdout.decode()
+        unknown = re.search(r"^\s*\d+\s*[:{].*$", text, re.M)
+        check(p.returncode == 0 and unknown is None, p.stderr.decode() + (unknown.group(0) if unknown else ""))
+        check(text.count("type: TYPE_SLICE_BEGIN") > 5 and text.count("track_descriptor {") == len(tracks), "what protoc reads")
 
 
 def case_ctf():
