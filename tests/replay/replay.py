@@ -114,6 +114,16 @@ def case_snapshot():
         check(second.returncode == QUIT_STATUS, f"from {at}: {second.returncode} {second.stderr.decode()}")
         check(last_line(second) == last_line(whole), f"from {at}: {last_line(second)}, whole {last_line(whole)}")
         replay_agrees(path("r"))
+    at = [str(end * i // 8) for i in range(1, 8)]
+    several = run(["run", *options, "--hash", "--save", path("v"), "--save-at", ",".join(at)])
+    check(last_line(several) == last_line(whole), f"saving on the way: {last_line(several)}, whole {last_line(whole)}")
+    for n in at:
+        p = run(["run", "--load", path("v." + n), "--hash"])
+        check(last_line(p) == last_line(whole), f"saved on the way at {n}: {last_line(p)}, whole {last_line(whole)}")
+    for arguments, why in ((["--save-at", "5"], "--save-at wants --save"), (["--save", path("v"), "--save-at", "5,5"], "must be greater"),
+                           (["--history-memory", "1k"], "from 1M on")):
+        p = run(["run", *BASE, *arguments])
+        check(p.returncode == 64 and why in p.stderr.decode(), f"{arguments}: {p.returncode} {p.stderr}")
     again = run(["run", "--load", path("s1"), "--max-instructions", str(end // 2), "--save", path("t")], input=b"")
     check(again.returncode == 124, f"saving what was loaded: {again.returncode} {again.stderr.decode()}")
     for arguments, status, why in (

@@ -77,6 +77,9 @@ def case_dump():
     around = run(["trace", "dump", t, "--around", str(at)]).stdout.decode().splitlines()
     check(len(around) <= 20 and whole[10] in around and whole[9] in around, "around")
     check(run(["trace", "dump", t, "--cpu", "1"]).stdout == b"", "another processor's")
+    guests = [run(["trace", "dump", t, "--guest", n]).stdout.decode().splitlines() for n in ("1", "2", "3")]
+    check(guests[2] == [] and sum(" vm_exit " in c for g in guests for c in g) == sum(" vm_exit " in c for c in whole) and
+          all(any(" vm_exit " in c for c in g) for g in guests[:2]), f"guests {[len(g) for g in guests]}")
 
 
 def case_diff():
