@@ -148,6 +148,32 @@ def case_check():
         check(p.returncode in (64, 65) and b"not ok 1" in p.stdout, f"{wrong!r}: {p.returncode} {p.stdout.decode()}")
 
 
+def case_change():
+    """One changed line of a guest's source is found by `check` at the first event that it changes."""
+    tiny = os.path.join(ROOT, "tests/guests/tiny")
+    source = open(os.path.join(tiny, "hello.S")).read()
+    changed = source.replace("hello, case", "hello, Case")
+    check(changed != source, "the source has another text")
+    os.mkdir(path("changed"))
+    build = lambda text, name: (open(path("x.S"), "w").write(text),
+                                subprocess.run(["cc", "-m32", "-I", tiny, "-c", "-o", path("x.o"), path("x.S")], check=True),
+                                subprocess.run(["ld", "-m", "elf_i386", "-Ttext=0x100000", "-e", "start", "--build-id=none", "-z",
+                                                "noexecstack", "-o", name, path("x.o")], check=True))
+    golden = os.path.join(ROOT, "traces/golden/hello.golden")
+    build(source, path("changed/hello.elf"))
+    run(["trace", "check", "--dir", path("changed"), golden])
+    build(changed, path("changed/hello.elf"))
+    p = run(["trace", "check", "--dir", path("changed"), golden, "--keep", WORK], 73)
+    out = p.stdout.decode()
+    lines = open(golden).read().split("---\n")[1].splitlines()
+    first = next(i for i, line in enumerate(lines) if "value=0x63" in line) # the c
+    check(f"line {first + 1} of the golden's events differs" in out and "- cpu0 port_write port=0x3f8 size=1 value=0x63" in out and
+          "+ cpu0 port_write port=0x3f8 size=1 value=0x43" in out, out)
+    way = re.search(r"vitrine (replay \S+ --debug) -ex 'goto (\d+)'", out)
+    p = run([*way.group(1).split(), "-nx", "-batch", "-ex", "goto " + way.group(2), "-ex", "when"])
+    check(way.group(2).encode() in p.stdout.replace(b",", b""), p.stdout.decode())
+
+
 def case_format():
     """A reader written from traces/FORMAT.md says what `dump` says."""
     for t in (svm(), moments(), record("hello", "hello")):
