@@ -172,5 +172,6 @@
 #define PF_I 0x10
 #define PF_PK 0x20
 #define PF_SS 0x40
+#define PF_SGX 0x8000
 
 #endif

@@ -105,6 +105,7 @@ enum vm_error {
 #define PROC2_PT_GPA 0x01000000u
 #define PROC2_TSC_SCALING 0x02000000u
 #define PROC2_USER_WAIT 0x04000000u
+#define PROC2_PCONFIG 0x08000000u
 
 /* Tertiary processor-based VM-execution controls */
 #define PROC3_IPI_VIRT 0x10u

@@ -115,6 +115,7 @@ struct cpu_arch {
     u64 vm_hsave_pa, vm_cr; /* SVM */
     u64 last_branch_from, last_branch_to, last_int_from, last_int_to;
     u64 syscfg, hwcr;
+    u64 cpuid_flips[4]; /* AMD: what C001_1002 to C001_1005 change of CPUID: cpuid_override.c */
     struct msr_store store; /* MSRs that only their handlers look at */
 
     enum guest_mode guest;

@@ -504,8 +504,9 @@ static bool check_needs(const struct cpu_model *m, struct error *err)
 static bool build_set(struct cpu_model *m, const struct request *r, struct error *err)
 {
     static const struct request nothing_asked;
+    /* What is asked for is there already now: what the model has only together with it (ENCLS exiting with SGX) stays. */
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
-        feature_set(m, f, in_base_set(r, f, m->vendor));
+        feature_set(m, f, in_base_set(r, f, m->vendor) || r->wish[f] == WISH_ON);
     }
     /* A vendor's set seen by the other vendor has lost some prerequisites. */
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {

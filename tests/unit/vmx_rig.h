@@ -16,6 +16,9 @@
 enum { AT_VMCS = 0x50000, AT_SHADOW = 0x51000, AT_MAPS = 0x54000, AT_LISTS = 0x58000, AT_EPT = 0x110000,
        AT_PDPT = 0x118000 };
 
+/* Everything that VMX can have. */
+#define VMX_WHOLE "max,+sgx,+pconfig"
+
 static char *log_text;
 static size_t log_len;
 
@@ -170,7 +173,7 @@ static inline void start(enum base base)
 {
     struct error err = {0};
     rig_start();
-    ck_assert_msg(cpu_model_parse(&R.model, "max", &err), "%s", err.text);
+    ck_assert_msg(cpu_model_parse(&R.model, VMX_WHOLE, &err), "%s", err.text);
     start_vmx(base);
     R.log.classes = 1u << LOG_VMX;
     R.log.out = open_memstream(&log_text, &log_len);

@@ -275,7 +275,8 @@ CHECK_FN(BLOCKING_NMI)
 
 CHECK_FN(BLOCKING_ENCLAVE)
 {
-    return (c->block & INTERRUPTIBILITY_ENCLAVE) == 0;
+    bool possible = cpu_has(c->cpu, CPU_FEATURE_SGX) && (c->block & INTERRUPTIBILITY_MOV_SS) == 0;
+    return (c->block & INTERRUPTIBILITY_ENCLAVE) == 0 || possible;
 }
 
 CHECK_FN(PENDING_DEBUG_RESERVED)
