@@ -66,6 +66,33 @@ static void drop_everything(struct watch *w)
     w->root_count = w->root_cap = w->control_count = w->control_cap = w->guest_count = w->guest_cap = 0;
 }
 
+static void forget_figures(struct watch *w)
+{
+    memset(w->frames, 0, w->phys->page_count * sizeof *w->frames);
+    memset(w->cpu, 0, sizeof w->cpu);
+    w->device_count = 0;
+    w->kind_count = 0;
+    w->handovers = 0;
+    w->serial = 0;
+    w->share_open = w->share_confirmed = w->reported = 0;
+    w->routes_stale = true;
+}
+
+void watch_discard(struct watch *w)
+{
+    for (u32 i = 1; i < w->nodes.count; i++) {
+        struct node *n = pool_at(&w->nodes, i);
+        free(n->serial != 0 ? n->child : NULL);
+        free(n->serial != 0 ? n->pending : NULL);
+        n->serial = 0;
+    }
+    for (u32 i = 1; i <= w->root_count; i++) {
+        w->roots[i].node = 0; /* watch_root_drop frees the rest */
+    }
+    drop_everything(w);
+    forget_figures(w);
+}
+
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
@@ -78,11 +105,7 @@ void watch_free(struct watch *w)
 void watch_forget(struct watch *w)
 {
     drop_everything(w);
-    memset(w->frames, 0, w->phys->page_count * sizeof *w->frames);
-    memset(w->cpu, 0, sizeof w->cpu);
-    w->device_count = 0;
-    w->share_open = w->share_confirmed = 0;
-    w->routes_stale = true;
+    forget_figures(w);
 }
 
 /* ---- guests ---- */
@@ -170,6 +193,23 @@ static bool is_handed_over(const u64 *left, const u64 *entered)
         distinct += seen ? 0 : 1;
     }
     return distinct >= DISTINCT_ENOUGH;
+}
+
+/* Does a virtual processor go on where it left? Then it is no other one in a page that was used again, even though its
+ * tables are new: hypervisors throw all of a guest's tables away and begin anew. An exit changes a few registers. */
+#define KEPT_ENOUGH 10u
+#define LONGEST_INSTRUCTION 15u
+
+static bool goes_on(const struct control *c, const struct watch_entry *e)
+{
+    unsigned kept = 0;
+    if (e->gpr == NULL || !c->has_left || e->rip - c->left_rip > LONGEST_INSTRUCTION) {
+        return false;
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        kept += c->left[i] == e->gpr[i] ? 1 : 0;
+    }
+    return kept >= KEPT_ENOUGH;
 }
 
 /* A virtual processor that was never entered before begins with the registers of one that left by a hypercall: only the
@@ -282,7 +322,8 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
     }
     u32 root = root_of_entry(w, control, e, &build);
     struct control *k = &w->controls[control];
-    if (k->guest != 0 && k->root != 0 && root != 0 && k->root != root && build && w->roots[k->root].mapped == 0) {
+    if (k->guest != 0 && k->root != 0 && root != 0 && k->root != root && build && w->roots[k->root].mapped == 0 &&
+        !goes_on(k, e)) {
         k->guest = 0; /* its guest has lost its memory: the page is used again */
         k->peer = 0;
     }
@@ -330,6 +371,8 @@ void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x)
     if (x->gpr != NULL && c->control != 0) {
         struct control *k = &w->controls[c->control];
         memcpy(k->left, x->gpr, sizeof k->left);
+        k->left_rip = x->rip;
+        k->has_left = true;
         k->left_by_call = x->cause == WATCH_CAUSE_HYPERCALL;
         c->left_control = c->control;
     }

@@ -103,6 +103,8 @@ struct control {
     u32 guest, root;
     u32 peer; /* the same virtual processor's other trust level, 0 none known */
     u64 left[16]; /* general registers at its last exit */
+    u64 left_rip;
+    bool has_left;
     bool left_by_call; /* which was a hypercall, and it has not been entered since */
 };
 
@@ -218,6 +220,9 @@ void watch_disown(struct watch *w, u32 root);
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
 
 /* ---- levels.c ---- */
+
+/* Forget what was read from a file and is not to be followed. */
+void watch_discard(struct watch *w);
 
 /* Does one of two guests run the other, or are they one? */
 bool watch_is_related(const struct watch *w, u32 guest_a, u32 guest_b);
