@@ -514,10 +514,32 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
         }
     }
     (void)fprintf(out, "\n");
+    for (u32 i = 1; i <= w->root_count; i++) {
+        const struct root *r = &w->roots[i];
+        if (r->live && !r->device && r->guest == g->id && r->mapped != 0) {
+            (void)fprintf(out, "%*stables %#llx: %llu pages (%llu to write)\n", (int)(2 * depth + 2), "",
+                          (unsigned long long)r->tables.table, (unsigned long long)r->reach[0],
+                          (unsigned long long)r->reach[1]);
+        }
+    }
     for (u32 i = g->id + 1; i <= w->guest_count; i++) {
         if (w->guests[i].parent == g->id) {
             print_guest(w, out, &w->guests[i], depth + 1);
         }
+    }
+}
+
+#define SHARES_PRINTED 64u
+
+static void print_shares(struct watch *w, FILE *out)
+{
+    struct watch_share s;
+    for (u64 n = 0; n < SHARES_PRINTED && watch_share_get(w, n, &s); n++) {
+        char a[40], b[40];
+        watch_name_owner(&s.a, a, sizeof a);
+        watch_name_owner(&s.b, b, sizeof b);
+        (void)fprintf(out, "shared page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
+                      (unsigned long long)s.spa, a, b, (unsigned long long)s.since.position, (unsigned long long)s.since.rip);
     }
 }
 
@@ -538,12 +560,13 @@ void watch_print(struct watch *w, FILE *out)
             (void)fprintf(out, "tables at %#llx, reaches %llu pages (%llu to write)",
                           (unsigned long long)r->tables.table, (unsigned long long)r->reach[0],
                           (unsigned long long)r->reach[1]);
-            (void)fprintf(out, r->guest != 0 ? ", guest %u's\n" : "\n", r->guest);
+            (void)fprintf(out, r->of_host ? ", the host's\n" : r->guest != 0 ? ", guest %u's\n" : "\n", r->guest);
         } else {
             (void)fprintf(out, "%s\n", d->direct ? "reaches everything" : "reaches nothing");
         }
     }
     watch_print_calls(w, out);
+    print_shares(w, out);
     (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used\n",
                   (unsigned long long)w->share_confirmed, (unsigned long long)w->share_open);
 }

@@ -137,6 +137,7 @@ static void root_state(struct root *r, struct state_io *io)
     state_u32(io, "in_use", &r->in_use);
     state_u32(io, "devices", &r->devices);
     state_u16(io, "requester", &r->requester);
+    state_bool(io, "of_host", &r->of_host);
     state_u32(io, "node", &r->node);
     state_u64(io, "mapped", &r->mapped);
     state_u64_array(io, "reach", r->reach, ARRAY_LEN(r->reach));

@@ -72,6 +72,7 @@ struct root {
     u32 in_use; /* processors in it now, or devices attached */
     u32 devices;
     u16 requester; /* first device attached */
+    bool of_host;  /* a device's: it reaches tables of guests, so it is whoever's who makes them */
     u32 node;
     u64 mapped; /* pages, counted by mapping */
     u64 reach[3]; /* frames with R, W, X */
@@ -217,6 +218,7 @@ void watch_remove_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights
 void watch_open_shares_used(struct watch *w, u32 root);
 /* It reaches nothing any more, whatever was accounted for. */
 void watch_disown(struct watch *w, u32 root);
+void watch_name_owner(const struct watch_owner *o, char *text, size_t size); /* "guest 1 (write)" */
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
 
 /* ---- levels.c ---- */
@@ -230,6 +232,8 @@ u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 right
 
 /* ---- names.c ---- */
 
+/* Is the first argument a command? */
+bool watch_call_has_command(enum watch_abi abi, u64 number);
 /* In the words of the interface's documents. */
 void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size);
 
