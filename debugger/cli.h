@@ -58,7 +58,8 @@ struct run_options {
     bool hash;
     bool strict;
     bool watch;
-    enum violation_policy on_violation;
+    enum violation_policy on_violation, on_stale;
+    bool look_for_stale;
     bool help;
     u32 log_classes;
     const char *log_file, *script;
