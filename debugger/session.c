@@ -78,7 +78,7 @@ static bool run_debugged(struct run_options *o, struct machine *m, bool live, st
         *result = machine_run(m);
         return true;
     }
-    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, err);
+    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, live && o->record == NULL, err);
     if (g == NULL) {
         return false;
     }
