@@ -73,8 +73,8 @@ struct file_map {
     const char *from, *to;
 };
 
-/* How instructions are executed; no guest can tell. */
-enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
+/* How instructions are executed; no guest can tell. BEST: the translator where the host has one. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP, ENGINE_BEST };
 
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
