@@ -101,7 +101,7 @@ static bool run_debugged(struct run_options *o, struct machine *m, bool live, st
         }
         return run_and_save(o, m, result, err);
     }
-    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, err);
+    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, live && o->record == NULL, err);
     if (g == NULL) {
         return false;
     }
