@@ -83,7 +83,7 @@ static void history_begins(struct gdb *g)
 {
     struct error err = {0};
     travel_stop(g->m);
-    (void)travel_start(g->m, &(struct travel_options){0}, &err);
+    (void)travel_start(g->m, NULL, &err);
 }
 
 static void write_memory(struct gdb *g, const char *p, bool binary)
@@ -494,7 +494,7 @@ struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_w
     *g = (struct gdb){.m = m, .listener = -1, .fd = -1, .may_write = may_write, .stopped = wait};
     (void)snprintf(g->last_stop, sizeof g->last_stop, "T05thread:1;");
     g->shell = shell_new(m, may_write);
-    if (!gdb_listen(g, where, err) || !travel_start(m, &(struct travel_options){0}, err)) {
+    if (!gdb_listen(g, where, err) || !travel_start(m, NULL, err)) {
         gdb_close(g);
         return NULL;
     }

@@ -230,6 +230,7 @@ struct cpu {
     struct vm_exit exit; /* meaningful while event.kind is EVENT_VMEXIT */
     struct vmx_reason vmx_reason; /* derived */
     struct svm_reason svm_reason; /* derived */
+    u64 vmcs_fields[16]; /* bitmap of the VMCS fields that the model has, by vmcs_slot(); made once */
     struct timer vmx_timer;       /* the VMX-preemption timer; registered when VMX exists */
     unsigned index;     /* 0..n-1, also the initial APIC ID unless the model says otherwise */
     struct cpu_set *set; /* the machine's processors: IPIs, shared code cache */

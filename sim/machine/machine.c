@@ -192,7 +192,8 @@ static bool build_engine(struct machine *m, struct error *err)
                             .hide_avx = c->jit_hide_avx,
                             .lockstep = c->engine == ENGINE_LOCKSTEP};
     m->jit = jit_new(&m->set, &m->code, &m->log, &jc, &why);
-    return m->jit != NULL || error_set(err, EXIT_STATUS_USAGE, "--engine: %s; try --engine interp", why);
+    return m->jit != NULL || c->engine == ENGINE_BEST ||
+           error_set(err, EXIT_STATUS_USAGE, "--engine: %s; try --engine interp", why);
 }
 
 /* A flash chip of whole blocks under 4 GiB, at most as large as the window that the board decodes. */
@@ -298,6 +299,7 @@ void machine_free(struct machine *m)
     }
     outside_detach(m);
     watching_stop(m);
+    free(m->watch_saved);
     travel_stop(m);
     stops_free(m);
     (void)trace_finish(&m->trace, &m->error);
@@ -349,8 +351,8 @@ void machine_state(struct machine *m, struct state_io *io)
             cpu_update_mode(m->set.cpu[i]);
             m->set.cpu[i]->d.pending = true;
         }
-        watching_forget(m);
     }
+    watching_state(m, io);
 }
 
 u64 machine_hash(struct machine *m)

@@ -127,8 +127,7 @@ static void count_kind(struct watch *w, const struct open_call *call, u64 counts
 {
     struct call_kind *k = NULL;
     u32 command = call->abi == WATCH_ABI_XEN ? call->command & (call->number == 12 ? 0x3f : ~0u) : 0;
-    bool has_command = call->abi == WATCH_ABI_XEN && call->number != 13 && call->number != 15;
-    command = has_command ? command : 0;
+    command = watch_call_has_command(call->abi, call->number) ? command : 0;
     for (u32 i = 0; i < w->kind_count && k == NULL; i++) {
         struct call_kind *at = &w->kinds[i];
         k = at->abi == call->abi && at->number == call->number && at->command == command ? at : NULL;

@@ -19,6 +19,12 @@ static const struct name hyperv_names[] = {
     {HV_CALL_VTL_RETURN, 0, "VtlReturn"},
 };
 
+static const struct name kvm_names[] = {
+#define KVM_HYPERCALL(number, name, arguments) {number, 0, #name},
+#include "abi/kvm/hypercall.def"
+#undef KVM_HYPERCALL
+};
+
 static const struct name xen_names[] = {
 #define XEN_HYPERCALL(number, name, arguments) {number, 0, #name},
 #include "abi/xen/hypercall.def"
@@ -61,11 +67,23 @@ static void put_made(FILE *out, u32 key)
     }
 }
 
+bool watch_call_has_command(enum watch_abi abi, u64 number)
+{
+    for (size_t i = 0; abi == WATCH_ABI_XEN && i < ARRAY_LEN(xen_commands); i++) {
+        if (xen_commands[i].number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size)
 {
     bool xen = abi == WATCH_ABI_XEN;
     const char *name = number > 0xffff ? NULL : xen ? FIND(xen_names, (u32)number, 0)
-                                        : abi == WATCH_ABI_HYPERV ? FIND(hyperv_names, (u32)number, 0) : NULL;
+                                        : abi == WATCH_ABI_HYPERV ? FIND(hyperv_names, (u32)number, 0)
+                                        : abi == WATCH_ABI_KVM    ? FIND(kvm_names, (u32)number, 0)
+                                                                  : NULL;
     const char *which = xen ? FIND(xen_commands, (u32)number, (u32)command) : NULL;
     if (name == NULL) {
         (void)snprintf(out, size, "call %llu", (unsigned long long)number);
@@ -86,7 +104,7 @@ static void put_kind(FILE *out, const struct call_kind *k)
 
 void watch_print_calls(struct watch *w, FILE *out)
 {
-    static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV};
+    static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV, WATCH_ABI_KVM};
     watch_count_open(w);
     for (unsigned o = 0; o < ARRAY_LEN(order); o++) {
         bool any = false;

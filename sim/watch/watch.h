@@ -9,6 +9,7 @@
 #define VITRINE_WATCH_WATCH_H
 
 #include "base/log.h"
+#include "base/state.h"
 #include "mmu/phys.h"
 #include "trace/trace.h"
 
@@ -48,6 +49,7 @@ struct watch_entry {
     bool nested;                /* second-level translation is on: */
     struct watch_tables tables;
     const u64 *gpr;             /* as the guest begins with them, in the order of their numbers */
+    u64 rip;
 };
 
 enum watch_cause {
@@ -98,6 +100,8 @@ struct watch *watch_new(struct phys *phys, struct log *log, struct trace *trace,
 void watch_free(struct watch *w);
 /* Forget everything: memory was replaced (reset, restored state). */
 void watch_forget(struct watch *w);
+/* Save, or restore over a memory that is as it was then; what does not fit is forgotten. */
+void watch_state(struct watch *w, struct state_io *io);
 
 void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e);
 void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x);

@@ -200,6 +200,7 @@ START_TEST(test_enclave__vmx_follows)
     ck_assert_int_eq(launch(), CPU_OK);
     ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
     ck_assert(cpu_model_parse(&R.model, "intel", &err));
+    vmcs_init(CPU);
     ck_assert(!cpu_has(CPU, CPU_FEATURE_VMX_ENCLS_EXIT) && !vmcs_field_exists(CPU, VMCS_ENCLS_EXITING_BITMAP));
     ck_assert(!vmcs_field_exists(CPU, VMCS_PCONFIG_EXITING_BITMAP));
     start_vmx(LONG);

@@ -400,6 +400,7 @@ START_TEST(test_mpx__vmx)
     rig_start();
     for (unsigned i = 0; i < ARRAY_LEN(rows); i++) {
         ck_assert_msg(cpu_model_parse(&R.model, rows[i].model, &err), "%s", err.text);
+        vmcs_init(CPU);
         ck_assert_int_eq(vmcs_field_exists(CPU, VMCS_GUEST_BNDCFGS), rows[i].exists);
     }
     rig_stop();

@@ -466,6 +466,140 @@ START_TEST(levels__trust)
 }
 END_TEST
 
+/* A virtual processor with new tables whose old ones were emptied: the same guest when it goes on where it left, another one
+ * in a page used again when it does not. */
+START_TEST(levels__new_tables)
+{
+    for (unsigned kind = 0; kind < 2; kind++) {
+        struct rig *r = rig();
+        u64 gpr[16] = {0, 0, 3, 4, 0x8000};
+        struct watch_exit x = {.cause = WATCH_CAUSE_CPUID, .gpr = gpr, .rip = 0x7000};
+        struct watch_entry e = {.kind = WATCH_SVM,
+                                .control = 0x1000,
+                                .nested = true,
+                                .tables = {.format = WATCH_EPT, .levels = 4, .table = A_TABLES + 4 * PAGE_SIZE},
+                                .gpr = gpr,
+                                .rip = 0x6000};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        map(r, A_TABLES, 0, MEMORY, 3, 0);
+        watch_entered(r->w, 0, &e);
+        watch_left(r->w, 0, &x);
+        map(r, A_TABLES, 0, 0, 0, 0);
+        gpr[0] = 1; /* the answer */
+        e.rip = kind == 0 ? 0x7002 : 0x1000;
+        e.tables.table = B_TABLES + 4 * PAGE_SIZE;
+        watch_entered(r->w, 0, &e);
+        ck_assert_uint_eq(watch_guest_count(r->w), kind == 0 ? 1 : 2);
+        ck_assert_uint_eq(watch_running(r->w, 0), kind == 0 ? 1 : 2);
+        rig_free(r);
+    }
+}
+END_TEST
+
+static void put_words(struct rig *r, char **text)
+{
+    size_t size;
+    FILE *f = open_memstream(text, &size);
+    sim_assert(f != NULL);
+    watch_print(r->w, f);
+    (void)fclose(f);
+}
+
+/* The tracker of another process goes on with what this one saved. */
+static bool go_on(struct rig *r, const u8 *data, size_t size)
+{
+    struct watch_host host = {
+        .withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
+    struct state_io io;
+    watch_free(r->w);
+    r->w = watch_new(&r->phys, &r->log, NULL, &host);
+    state_init_load(&io, data, size);
+    watch_state(r->w, &io);
+    return !io.failed && io.pos == size;
+}
+
+static void save(struct rig *r, struct state_io *io)
+{
+    state_init_save(io);
+    watch_state(r->w, io);
+}
+
+/* Saved and restored between any two steps, it ends with the same words, and saves the same again. */
+START_TEST(state__goes_on)
+{
+    char *words[2];
+    for (unsigned again = 0; again < 2; again++) {
+        struct rig *r = rig();
+        r->has_device = true;
+        r->route = (struct watch_route){.kind = WATCH_ROUTE_TABLES,
+                                        .tables = {.format = WATCH_VTD, .levels = 4, .table = D_TABLES + 4 * PAGE_SIZE},
+                                        .rights = 3,
+                                        .used = {ROUTES},
+                                        .used_count = 1};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        make_ept(r, D_TABLES);
+        for (unsigned step = 0; step < 12; step++) {
+            u64 guest = step % 2 == 0 ? 0x1000 : 0x2000, tables = step % 2 == 0 ? A_TABLES : B_TABLES;
+            map(r, tables, step, MEMORY + step * PAGE_SIZE, 7, step);
+            map(r, D_TABLES, step, MEMORY + step * PAGE_SIZE, 3, step);
+            enter(r, 0, guest, tables);
+            map(r, tables, 20, MEMORY + 20 * PAGE_SIZE, step < 6 ? 1 : 3, 100 + step);
+            leave(r, 0, WATCH_CAUSE_HYPERCALL);
+            map(r, tables, 30 + step, MEMORY + 5 * PAGE_SIZE, 7, 200 + step);
+            if (again != 0) {
+                struct state_io io, second;
+                save(r, &io);
+                ck_assert(go_on(r, io.data, io.len));
+                save(r, &second);
+                ck_assert_uint_eq(second.len, io.len);
+                ck_assert_mem_eq(second.data, io.data, io.len);
+                state_free(&io);
+                state_free(&second);
+            }
+        }
+        ck_assert_uint_gt(watch_share_count(r->w, true), 0);
+        ck_assert_uint_gt(r->violations, 0);
+        put_words(r, &words[again]);
+        rig_free(r);
+    }
+    ck_assert_str_eq(words[0], words[1]);
+    free(words[0]);
+    free(words[1]);
+}
+END_TEST
+
+/* A stream of anything: refused, or one that nothing comes to harm by. */
+START_TEST(state__hostile)
+{
+    struct rig *r = rig();
+    struct state_io io;
+    make_ept(r, A_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 7, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    save(r, &io);
+    unsigned refused = 0;
+    for (size_t at = 0; at < io.len; at += at < 600 || at > io.len - 1500 ? 1 : 101) {
+        u8 was = io.data[at];
+        io.data[at] ^= (u8)(1u << at % 8);
+        refused += go_on(r, io.data, io.len) ? 0 : 1;
+        map(r, A_TABLES, 1, MEMORY + PAGE_SIZE, 7, 0);
+        leave(r, 0, WATCH_CAUSE_HYPERCALL);
+        enter(r, 0, 0x1000, A_TABLES);
+        map(r, A_TABLES, 1, 0, 0, 0);
+        io.data[at] = was;
+    }
+    ck_assert_uint_gt(refused, 100);
+    for (size_t n = 0; n < io.len; n += 97) {
+        ck_assert(!go_on(r, io.data, n));
+        ck_assert_uint_eq(watch_guest_count(r->w), 0);
+    }
+    state_free(&io);
+    rig_free(r);
+}
+END_TEST
+
 /* Tables that lead to themselves, to nowhere, everywhere to the same: bounded, and nothing breaks. */
 START_TEST(tables__hostile)
 {
@@ -501,6 +635,9 @@ int main(void)
     tcase_add_test(t, devices__foreign);
     tcase_add_test(t, causes__hypercalls);
     tcase_add_test(t, levels__trust);
+    tcase_add_test(t, levels__new_tables);
+    tcase_add_test(t, state__goes_on);
+    tcase_add_test(t, state__hostile);
     tcase_add_test(t, tables__hostile);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);

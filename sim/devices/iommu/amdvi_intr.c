@@ -109,6 +109,8 @@ static enum amdvi_fault remap(struct amdvi *a, struct amdvi_request *q, u32 data
         q->dte[2] |= (low & AMDVI_IRTE_SUP_IOPF) != 0 ? AMDVI_DTE2_IG : 0;
         return AMDVI_FAULT_IR_NOT_ENABLED;
     }
+    iommu_stale_interrupt(&a->base, q->r.requester, q->r.requester, (u32)index, low & ~(u64)AMDVI_IRTE_IS_RUN,
+                          wide ? load_le64(raw + 8) : 0);
     enum amdvi_fault fault =
         wide ? deliver_128(a, q->r.requester, low, load_le64(raw + 8), data)
              : deliver_32(a, q->r.requester, low, data);

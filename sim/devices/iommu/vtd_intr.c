@@ -138,6 +138,7 @@ static enum vtd_fault_code remap(struct vtd *v, struct vtd_request *r, u64 addre
     if ((irte[0] & IRTE_PRESENT) == 0) {
         return VTD_FAULT_IR_NOT_PRESENT;
     }
+    iommu_stale_interrupt(&v->base, r->requester, 0, (u32)index, irte[0], irte[1]);
     enum vtd_fault_code code = check_source(v, r->requester, irte[1]);
     if (code != VTD_FAULT_NONE) {
         return code;
