@@ -226,6 +226,16 @@ static cpu_rc wr_feature_control(struct cpu *cpu, const struct msr_row *row, u32
     return CPU_OK;
 }
 
+static cpu_rc wr_bndcfgs(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
+{
+    if ((value & BNDCFG_RESERVED) != 0) {
+        return reserved(cpu);
+    }
+    TRY(wr_canonical(cpu, row, index, value));
+    cpu_update_mode(cpu);
+    return CPU_OK;
+}
+
 static cpu_rc wr_xss(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
 {
     UNUSED(row);

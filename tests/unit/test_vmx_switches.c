@@ -244,6 +244,8 @@ START_TEST(test_vmx_switches__capabilities_agree)
             ck_assert((proc2 & (PROC2_EPT | PROC2_VPID)) != 0 || vmx_capability(CPU, MSR_IA32_VMX_EPT_VPID_CAP) == 0);
             ck_assert((proc2 & PROC2_RDTSCP) == 0 || cpu_has(CPU, CPU_FEATURE_RDTSCP));
             ck_assert((proc2 & PROC2_INVPCID) == 0 || cpu_has(CPU, CPU_FEATURE_INVPCID));
+            ck_assert((u32)(vmx_capability(CPU, MSR_IA32_VMX_ENTRY_CTLS) >> 32 & ENTRYC_LOAD_BNDCFGS) == 0 || cpu_has(CPU, CPU_FEATURE_MPX));
+            ck_assert((u32)(vmx_capability(CPU, MSR_IA32_VMX_EXIT_CTLS) >> 32 & EXITC_CLEAR_BNDCFGS) == 0 || cpu_has(CPU, CPU_FEATURE_MPX));
             ck_assert((proc2 & PROC2_ENCLS) == 0 || cpu_has(CPU, CPU_FEATURE_SGX));
             ck_assert((proc2 & PROC2_PCONFIG) == 0 || cpu_has(CPU, CPU_FEATURE_PCONFIG));
             ck_assert((proc2 & PROC2_XSAVES) == 0 || cpu_has(CPU, CPU_FEATURE_XSAVES));

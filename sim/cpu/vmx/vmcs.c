@@ -78,11 +78,11 @@ static const struct {
     {VMCS_SECONDARY_CONTROLS, CPU_FEATURE_VMX_SECONDARY_CTLS},
 };
 
-/* Fields of what no model has: ENCLV, PASID, HLAT, MPX, processor trace, LBR, timeouts. */
+/* Fields of what no model has: ENCLV, PASID, HLAT, processor trace, LBR, timeouts. */
 static const u32 absent[] = {
     VMCS_HLAT_PREFIX_SIZE, VMCS_ENCLV_EXITING_BITMAP, VMCS_LOW_PASID_DIRECTORY, VMCS_HIGH_PASID_DIRECTORY,
     VMCS_SHARED_EPT_POINTER, VMCS_HLAT_POINTER,
-    VMCS_SECONDARY_EXIT_CONTROLS, VMCS_GUEST_BNDCFGS, VMCS_GUEST_RTIT_CTL, VMCS_GUEST_LBR_CTL,
+    VMCS_SECONDARY_EXIT_CONTROLS, VMCS_GUEST_RTIT_CTL, VMCS_GUEST_LBR_CTL,
     VMCS_INSTRUCTION_TIMEOUT,
 };
 
@@ -98,6 +98,9 @@ const char *vmcs_field_title(u32 encoding)
 
 static bool model_has_field(const struct cpu *cpu, u32 encoding)
 {
+    if (encoding == VMCS_GUEST_BNDCFGS) { /* either control brings it */
+        return cpu_has(cpu, CPU_FEATURE_VMX_ENTRY_LOAD_BNDCFGS) || cpu_has(cpu, CPU_FEATURE_VMX_EXIT_CLEAR_BNDCFGS);
+    }
     for (size_t i = 0; i < ARRAY_LEN(gates); i++) {
         if (gates[i].encoding == encoding && !cpu_has(cpu, gates[i].feature)) {
             return false;
