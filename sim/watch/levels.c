@@ -513,7 +513,7 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
             (void)fprintf(out, ", %s", watch_abi_name(abi));
         }
     }
-    (void)fprintf(out, "\n");
+    (void)fprintf(out, g->name[0] != '\0' ? " (%s)\n" : "%s\n", g->name);
     for (u32 i = 1; i <= w->root_count; i++) {
         const struct root *r = &w->roots[i];
         if (r->live && !r->device && r->guest == g->id && r->mapped != 0) {

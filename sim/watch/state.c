@@ -188,6 +188,8 @@ static void guest_state(struct watch_guest *g, struct state_io *io)
     state_u64(io, "hypercalls", &g->hypercalls);
     state_u64(io, "most", &g->most);
     state_u32(io, "abis", &g->abis);
+    state_bytes(io, "name", g->name, sizeof g->name);
+    g->name[sizeof g->name - 1] = '\0';
 }
 
 static void call_state(struct open_call *c, struct state_io *io)

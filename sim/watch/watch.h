@@ -126,6 +126,7 @@ struct watch_guest {
     u64 hypercalls;
     u64 most; /* pages that it ever reached at a time */
     u32 abis; /* bit per watch_abi that the hypervisor told it of by CPUID */
+    char name[24]; /* that its hypervisor gave it, as it told it by CPUID; empty: none */
 };
 
 /* Guests are numbered from 1 in the order of their first entry. NULL: there is none of this number. */

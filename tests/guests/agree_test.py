@@ -45,7 +45,8 @@ class Watch:
             m = re.match(r"( *)guest (\d+): (\w+) 0x([0-9a-f]+), (\d+) virtual processors?, .* (\d+) hypercalls, reaches (\d+)", line)
             if m:
                 guest = {"depth": len(m[1]) // 2, "kind": m[3], "cpus": int(m[5]), "calls": int(m[6]), "pages": int(m[7]),
-                         "control": int(m[4], 16), "tables": {}}
+                         "control": int(m[4], 16), "tables": {},
+                         "name": (re.search(r"\((domain \d+)\)$", line) or [0, ""])[1]}
                 self.guests[int(m[2])] = guest
             m = re.match(r" +tables 0x([0-9a-f]+): (\d+) pages", line)
             if m:
@@ -121,6 +122,8 @@ def compare_xen(shown, watch, trace, vitrine):
         guest_of[d] = next((g for g, v in watch.guests.items() if tables.get(d, set()) & set(v["tables"])), 0)
         same(f"d{d}: tables", [hex(t) for t in sorted(tables.get(d, []))],
              [hex(t) for t in sorted(watch.guests[guest_of[d]]["tables"])] if guest_of[d] else [])
+        if guest_of[d] and watch.guests[guest_of[d]]["name"]:  # dom0's kernel does not ask
+            same(f"d{d}: name", f"domain {d}", watch.guests[guest_of[d]]["name"])
     foreign = re.findall(r"@@ FOREIGN domain (\d+) frame", shown)
     maps = {d: sum(1 for _, by in grants.values() if by == d) + (len(foreign) if d == 0 else 0) for d in domains}
     for d in sorted(domains):

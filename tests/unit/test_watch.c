@@ -413,6 +413,17 @@ START_TEST(causes__hypercalls)
     gpr[2] = 0x4d;
     watch_entered(r->w, 0, &e);
     ck_assert_uint_eq(watch_guest(r->w, 1)->abis, 1u << WATCH_ABI_KVM);
+    static const u32 xen[3] = {0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
+    for (unsigned leaf = 0x40000004; leaf != 0; leaf = leaf == 0x40000004 ? 0x40000100 : leaf == 0x40000100 ? 0x40000104 : 0) {
+        gpr[0] = leaf;
+        watch_left(r->w, 0, &x);
+        gpr[0] = 0x10;
+        gpr[3] = leaf == 0x40000100 ? xen[0] : 0;
+        gpr[1] = leaf == 0x40000100 ? xen[1] : 17;
+        gpr[2] = leaf == 0x40000100 ? xen[2] : 0;
+        watch_entered(r->w, 0, &e);
+        ck_assert_str_eq(watch_guest(r->w, 1)->name, leaf == 0x40000104 ? "domain 17" : ""); /* Xen's alone counts */
+    }
     gpr[0] = 10;
     x.cause = WATCH_CAUSE_HYPERCALL;
     watch_left(r->w, 0, &x);
