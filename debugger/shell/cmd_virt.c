@@ -436,8 +436,8 @@ void cmd_sharing(struct shell *s, const char *args)
     }
     struct watch *w = watching_tracker(s->m);
     for (u64 i = 0; i < 200 && watch_share_get(w, i, &share); i++) {
-        say(s, "page %" PRIx64 ": guest %u%s and guest %u%s, since %" PRIu64 " by %" PRIx64 "\n", share.spa, share.a.guest,
-            share.a.device ? " (a device)" : "", share.b.guest, share.b.device ? " (a device)" : "",
+        say(s, "page %" PRIx64 "%s: guest %u%s and guest %u%s, since %" PRIu64 " by %" PRIx64 "\n", share.spa,
+            share.declared ? " (granted)" : "", share.a.guest, share.a.device ? " (a device)" : "", share.b.guest, share.b.device ? " (a device)" : "",
             share.since.position, share.since.rip);
     }
     char *text = NULL, *save = NULL;

@@ -170,6 +170,23 @@ static void log_call(struct watch *w, unsigned cpu, const struct watch_exit *x, 
              (unsigned long long)x->gpr[GPR_DX], (unsigned long long)x->gpr[GPR_8]);
 }
 
+#define XEN_GRANT_TABLE_OP 20u
+#define XEN_MAP_GRANT_REF 0u
+
+/* Xen looks at the grant itself before it maps anything: what it maps in answer to such a call was declared by its owner. */
+bool watch_maps_grant(const struct watch *w, u32 cpu)
+{
+    const struct cpu_watch *c = cpu < WATCH_CPUS ? &w->cpu[cpu] : NULL;
+    for (unsigned i = 0; c != NULL && c->guest == 0 && i < c->depth; i++) {
+        const struct open_call *call = &c->calls[i];
+        if (!call->is_cpuid && call->control == c->left_control && call->abi == WATCH_ABI_XEN &&
+            call->number == XEN_GRANT_TABLE_OP && call->command == XEN_MAP_GRANT_REF) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void watch_count_open(struct watch *w)
 {
     for (unsigned cpu = 0; cpu < WATCH_CPUS; cpu++) {

@@ -57,10 +57,10 @@ class Watch:
             m = re.match(r" +(\d+) +\d+  ([\w ]+)", line)
             if m:
                 self.calls[m[2]] = int(m[1])
-            m = re.match(r"shared page 0x([0-9a-f]+): guest (\d+) .* and guest (\d+) .*, since position (\d+), "
+            m = re.match(r"(shared|granted) page 0x([0-9a-f]+): guest (\d+) .* and guest (\d+) .*, since position (\d+), "
                          r"by the instruction at 0x([0-9a-f]+)", line)
             if m:
-                self.shares.append((int(m[1], 16), frozenset((int(m[2]), int(m[3]))), int(m[4]), int(m[5], 16)))
+                self.shares.append((int(m[2], 16), frozenset((int(m[3]), int(m[4]))), int(m[5]), int(m[6], 16), m[1] == "granted"))
 
 
 # ---- KVM ----
@@ -137,14 +137,15 @@ def compare_xen(shown, watch, trace, vitrine):
                 print(f"    d{d}: {text}; watch reaches {v['pages']}")
     names = {guest_of[d]: d for d in domains}
     granted = {(mfn, frozenset(pair)) for mfn, pair in grants.items()}
-    shared = {(spa >> 12, frozenset(names.get(g, -1) for g in pair)) for spa, pair, _, _ in watch.shares}
-    same("granted pages that the watch has not", 0, len(granted - shared))
-    undeclared = sorted(shared - granted, key=lambda s: s[0])
+    derived = {d: {(spa >> 12, frozenset(names.get(g, -1) for g in pair)) for spa, pair, _, _, declared in watch.shares
+                   if declared == d} for d in (False, True)}
+    same("pages that two reach by a grant", sorted((hex(p), sorted(d)) for p, d in granted),
+         sorted((hex(p), sorted(d)) for p, d in derived[True]))
+    undeclared = sorted(derived[False], key=lambda s: s[0])
     same("pages that two reach and nobody granted", [sorted({0, int(d)}) for d in foreign], [sorted(p) for _, p in undeclared])
-    for spa, pair, position, rip in watch.shares:
-        kind = "granted" if (spa >> 12, frozenset(names.get(g, -1) for g in pair)) in granted else "not granted"
-        print(f"    page {spa >> 12:#x} of d{sorted(names.get(g, -1) for g in pair)}: {kind}, mapped at {position} by {rip:#x}")
-    print(f"    {len(granted)} granted pages, {len(watch.shares)} shared pages")
+    for spa, pair, position, rip, declared in watch.shares:
+        print(f"    page {spa >> 12:#x} of d{sorted(names.get(g, -1) for g in pair)}: {'granted' if declared else 'NOT GRANTED'}, "
+              f"since {position} by the instruction at {rip:#x}")
 
 
 # ---- Runs ----
