@@ -10,6 +10,7 @@
 #include "abi/x86/vmx.h"
 #include "base/assert.h"
 #include "cpu/virt.h"
+#include "cpu/vmx/vmcs.h"
 #include "devices/pci.h"
 #include "trace/events.h"
 
@@ -29,6 +30,7 @@ struct watching {
     struct watch *tracker;
     enum violation_policy policy;
     u64 violations;
+    bool entering; /* within mode_changed */
     struct seen cpu[CPU_MAX];
 };
 
@@ -40,13 +42,24 @@ static void withdraw(void *self, u64 frame)
     tlb_withdraw_write(&m->set, frame);
 }
 
+#define VMRUN_BYTES 3u
+
+/* While a guest is being entered, the instruction is its hypervisor's: VMLAUNCH is left last, VMRUN is what the host goes
+ * on after. */
+static u64 entered_by(struct machine *m, const struct cpu *cpu)
+{
+    return cpu->arch.guest != GUEST_SVM
+               ? cpu->arch.rip
+               : phys_read_scalar(&m->phys, SPA(cpu->arch.vm_hsave_pa + VMCB_rip), 8) - VMRUN_BYTES;
+}
+
 static void now(void *self, struct watch_moment *moment)
 {
-    const struct machine *m = self;
+    struct machine *m = self;
     const struct cpu *cpu = m->clock.running != NULL ? m->clock.running_cpu : NULL;
     moment->position = clock_position(&m->clock).n;
     moment->cpu = cpu != NULL ? cpu->index : WATCH_NO_CPU;
-    moment->rip = cpu != NULL ? cpu->arch.rip : 0;
+    moment->rip = cpu == NULL ? 0 : m->watching != NULL && m->watching->entering ? entered_by(m, cpu) : cpu->arch.rip;
 }
 
 static void to_tables(const struct iommu_route *r, struct watch_route *out)
@@ -157,7 +170,7 @@ static void leaving(void *self, const struct cpu *cpu)
                                   .cpl = cpu->d.cpl};
 }
 
-static bool to_entry(const struct cpu *cpu, struct watch_entry *e)
+static bool to_entry(struct machine *m, const struct cpu *cpu, struct watch_entry *e)
 {
     struct walk_root root = {0};
     bool vmx = cpu->arch.guest == GUEST_VMX;
@@ -166,7 +179,8 @@ static bool to_entry(const struct cpu *cpu, struct watch_entry *e)
                               .control = vmx ? cpu->arch.vmx.current : cpu->arch.svm.vmcb,
                               .nested = root.nested.kind != NESTED_NONE,
                               .gpr = cpu->arch.gpr,
-                              .rip = cpu->arch.rip};
+                              /* that of VMLAUNCH until it is done */
+                              .rip = vmx ? vmcs_read(m->set.cpu[cpu->index], VMCS_GUEST_RIP) : cpu->arch.rip};
     e->tables.table = root.nested.table;
     e->tables.format = root.nested.kind == NESTED_EPT ? WATCH_EPT : WATCH_X86;
     switch (root.nested.mode) {
@@ -201,7 +215,7 @@ static void mode_changed(void *self, const struct cpu *cpu)
     }
     struct watch_entry e = {0};
     if (cpu->arch.guest != GUEST_NONE) {
-        (void)to_entry(cpu, &e);
+        (void)to_entry(m, cpu, &e);
         if (s->guest == cpu->arch.guest && s->control == e.control && s->table == e.tables.table) {
             return;
         }
@@ -215,7 +229,9 @@ static void mode_changed(void *self, const struct cpu *cpu)
     s->control = e.control;
     s->table = e.tables.table;
     if (s->guest != GUEST_NONE) {
+        m->watching->entering = true;
         watch_entered(w, cpu->index, &e);
+        m->watching->entering = false;
     }
 }
 

@@ -75,7 +75,7 @@ static void forget_figures(struct watch *w)
     w->kind_count = 0;
     w->handovers = 0;
     w->serial = 0;
-    w->share_open = w->share_confirmed = w->reported = 0;
+    w->share_open = w->share_confirmed = w->share_declared = w->reported = 0;
     w->routes_stale = true;
 }
 
@@ -514,7 +514,7 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
             (void)fprintf(out, ", %s", watch_abi_name(abi));
         }
     }
-    (void)fprintf(out, "\n");
+    (void)fprintf(out, g->name[0] != '\0' ? " (%s)\n" : "%s\n", g->name);
     for (u32 i = 1; i <= w->root_count; i++) {
         const struct root *r = &w->roots[i];
         if (r->live && !r->device && r->guest == g->id && r->mapped != 0) {
@@ -539,8 +539,9 @@ static void print_shares(struct watch *w, FILE *out)
         char a[40], b[40];
         watch_name_owner(&s.a, a, sizeof a);
         watch_name_owner(&s.b, b, sizeof b);
-        (void)fprintf(out, "shared page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
-                      (unsigned long long)s.spa, a, b, (unsigned long long)s.since.position, (unsigned long long)s.since.rip);
+        (void)fprintf(out, "%s page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
+                      s.declared ? "granted" : "shared", (unsigned long long)s.spa, a, b,
+                      (unsigned long long)s.since.position, (unsigned long long)s.since.rip);
     }
 }
 
@@ -568,6 +569,10 @@ void watch_print(struct watch *w, FILE *out)
     }
     watch_print_calls(w, out);
     print_shares(w, out);
-    (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used\n",
+    (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used",
                   (unsigned long long)w->share_confirmed, (unsigned long long)w->share_open);
+    if (w->share_declared != 0) {
+        (void)fprintf(out, "; granted: %llu", (unsigned long long)w->share_declared);
+    }
+    (void)fprintf(out, "\n");
 }

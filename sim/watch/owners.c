@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which roots reach which page, and what two strangers share.
  *
+ * A guest that has a page because Xen mapped it in answer to its grant_table_op has it by its owner's declaration.
+ *
  * A page is shared when two roots reach it whose guests do not run one another, and one of them may write.
  * That is confirmed, and a violation unless declared, once both sides were used after it came to be: a
  * guest entered, a device attached. A guest that is gone is never entered again, so what is left of its
@@ -93,7 +95,8 @@ static void describe(const struct watch *w, const struct share *s, struct watch_
 {
     *out = (struct watch_share){.spa = phys_spa_of_frame(w->phys, s->frame),
                                 .since = s->since,
-                                .confirmed = s->confirmed};
+                                .confirmed = s->confirmed,
+                                .declared = s->declared};
     watch_describe_owner(w, s->frame, s->a, &out->a);
     watch_describe_owner(w, s->frame, s->b, &out->b);
 }
@@ -117,6 +120,10 @@ static void confirm(struct watch *w, struct share *s)
     char a[40], b[40];
     s->confirmed = true;
     w->share_open--;
+    if (s->declared) {
+        w->share_declared++;
+        return;
+    }
     w->share_confirmed++;
     describe(w, s, &told);
     watch_name_owner(&told.a, a, sizeof a);
@@ -162,6 +169,7 @@ static void begin_share(struct watch *w, u64 frame, u32 a, u32 b, const struct w
                         .b = b,
                         .used_a = w->roots[a].in_use != 0,
                         .used_b = w->roots[b].in_use != 0,
+                        .declared = find_owner(w, frame, a)->since.granted || find_owner(w, frame, b)->since.granted,
                         .since = *m};
     w->frames[frame].shares = n;
     w->share_open++;
@@ -206,7 +214,9 @@ static void end_shares(struct watch *w, u64 frame, u32 root)
             continue;
         }
         *link = s->next;
-        if (s->confirmed) {
+        if (s->confirmed && s->declared) {
+            w->share_declared--;
+        } else if (s->confirmed) {
             w->share_confirmed--;
         } else {
             w->share_open--;

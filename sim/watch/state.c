@@ -37,6 +37,7 @@ static void moment_state(struct watch_moment *m, struct state_io *io)
     state_u64(io, "position", &m->position);
     state_u64(io, "rip", &m->rip);
     state_u32(io, "cpu", &m->cpu);
+    state_bool(io, "granted", &m->granted);
 }
 
 static void tables_state(struct watch_tables *t, struct state_io *io)
@@ -104,6 +105,7 @@ static void share_state(void *record, struct state_io *io)
     state_bool(io, "used_a", &s->used_a);
     state_bool(io, "used_b", &s->used_b);
     state_bool(io, "confirmed", &s->confirmed);
+    state_bool(io, "declared", &s->declared);
     moment_state(&s->since, io);
 }
 
@@ -159,7 +161,9 @@ static void root_state(struct root *r, struct state_io *io)
         r->open = open;
         r->open_cap = r->open_count;
     }
-    state_u32_array(io, "open", r->open, r->open_count);
+    if (r->open_count != 0) {
+        state_u32_array(io, "open", r->open, r->open_count);
+    }
 }
 
 static void control_state(struct control *c, struct state_io *io)
@@ -188,6 +192,8 @@ static void guest_state(struct watch_guest *g, struct state_io *io)
     state_u64(io, "hypercalls", &g->hypercalls);
     state_u64(io, "most", &g->most);
     state_u32(io, "abis", &g->abis);
+    state_bytes(io, "name", g->name, sizeof g->name);
+    g->name[sizeof g->name - 1] = '\0';
 }
 
 static void call_state(struct open_call *c, struct state_io *io)
@@ -503,6 +509,7 @@ static void lists_state(struct watch *w, struct state_io *io)
     state_bool(io, "routes_stale", &w->routes_stale);
     state_u64(io, "share_open", &w->share_open);
     state_u64(io, "share_confirmed", &w->share_confirmed);
+    state_u64(io, "share_declared", &w->share_declared);
     state_u64(io, "reported", &w->reported);
 }
 

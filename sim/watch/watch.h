@@ -21,6 +21,7 @@ struct watch;
 struct watch_moment {
     u64 position, rip;
     u32 cpu; /* WATCH_NO_CPU: a device */
+    bool granted; /* by Xen, answering a guest that asked to map what another one granted; the tracker's to say */
 };
 #define WATCH_NO_CPU 0xffu
 
@@ -126,6 +127,7 @@ struct watch_guest {
     u64 hypercalls;
     u64 most; /* pages that it ever reached at a time */
     u32 abis; /* bit per watch_abi that the hypervisor told it of by CPUID */
+    char name[24]; /* that its hypervisor gave it, as it told it by CPUID; empty: none */
 };
 
 /* Guests are numbered from 1 in the order of their first entry. NULL: there is none of this number. */
@@ -153,9 +155,10 @@ struct watch_share {
     struct watch_owner a, b;   /* b came second */
     struct watch_moment since; /* what made it so */
     bool confirmed; /* both sides ran (or can do DMA) since */
+    bool declared;  /* one side has it by a grant: no violation */
 };
-u64 watch_share_count(struct watch *w, bool confirmed);
-/* Those that are confirmed, in order; false: no such one. */
+u64 watch_share_count(struct watch *w, bool confirmed); /* without the declared ones */
+/* Those that are confirmed, the declared ones too, in order; false: no such one. */
 bool watch_share_get(struct watch *w, u64 n, struct watch_share *out);
 
 enum watch_abi { WATCH_ABI_NONE, WATCH_ABI_KVM, WATCH_ABI_HYPERV, WATCH_ABI_XEN, WATCH_ABI_OTHER };

@@ -94,7 +94,7 @@ struct share {
     u32 serial;
     u64 frame;
     u32 a, b; /* roots */
-    bool used_a, used_b, confirmed;
+    bool used_a, used_b, confirmed, declared;
     struct watch_moment since;
 };
 
@@ -189,7 +189,7 @@ struct watch {
     bool written;
     u64 written_frame, written_offset, written_size;
     struct watch_moment written_at;
-    u64 share_open, share_confirmed, reported;
+    u64 share_open, share_confirmed, share_declared, reported; /* confirmed: without the declared ones */
     u64 work; /* left for the running event */
     bool working;
     struct watch_moment at; /* working: what made the event so */
@@ -259,6 +259,8 @@ void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, siz
 u32 watch_partition(const struct watch *w, u32 guest);
 
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
+/* Is this processor's hypervisor answering a call to map what another guest granted? */
+bool watch_maps_grant(const struct watch *w, u32 cpu);
 /* Calls that never came back, such as a shutdown. */
 void watch_count_open(struct watch *w);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);

@@ -45,7 +45,8 @@ class Watch:
             m = re.match(r"( *)guest (\d+): (\w+) 0x([0-9a-f]+), (\d+) virtual processors?, .* (\d+) hypercalls, reaches (\d+)", line)
             if m:
                 guest = {"depth": len(m[1]) // 2, "kind": m[3], "cpus": int(m[5]), "calls": int(m[6]), "pages": int(m[7]),
-                         "control": int(m[4], 16), "tables": {}}
+                         "control": int(m[4], 16), "tables": {},
+                         "name": (re.search(r"\((domain \d+)\)$", line) or [0, ""])[1]}
                 self.guests[int(m[2])] = guest
             m = re.match(r" +tables 0x([0-9a-f]+): (\d+) pages", line)
             if m:
@@ -56,10 +57,10 @@ class Watch:
             m = re.match(r" +(\d+) +\d+  ([\w ]+)", line)
             if m:
                 self.calls[m[2]] = int(m[1])
-            m = re.match(r"shared page 0x([0-9a-f]+): guest (\d+) .* and guest (\d+) .*, since position (\d+), "
+            m = re.match(r"(shared|granted) page 0x([0-9a-f]+): guest (\d+) .* and guest (\d+) .*, since position (\d+), "
                          r"by the instruction at 0x([0-9a-f]+)", line)
             if m:
-                self.shares.append((int(m[1], 16), frozenset((int(m[2]), int(m[3]))), int(m[4]), int(m[5], 16)))
+                self.shares.append((int(m[2], 16), frozenset((int(m[3]), int(m[4]))), int(m[5]), int(m[6], 16), m[1] == "granted"))
 
 
 # ---- KVM ----
@@ -121,6 +122,8 @@ def compare_xen(shown, watch, trace, vitrine):
         guest_of[d] = next((g for g, v in watch.guests.items() if tables.get(d, set()) & set(v["tables"])), 0)
         same(f"d{d}: tables", [hex(t) for t in sorted(tables.get(d, []))],
              [hex(t) for t in sorted(watch.guests[guest_of[d]]["tables"])] if guest_of[d] else [])
+        if guest_of[d] and watch.guests[guest_of[d]]["name"]:  # dom0's kernel does not ask
+            same(f"d{d}: name", f"domain {d}", watch.guests[guest_of[d]]["name"])
     foreign = re.findall(r"@@ FOREIGN domain (\d+) frame", shown)
     maps = {d: sum(1 for _, by in grants.values() if by == d) + (len(foreign) if d == 0 else 0) for d in domains}
     for d in sorted(domains):
@@ -134,14 +137,15 @@ def compare_xen(shown, watch, trace, vitrine):
                 print(f"    d{d}: {text}; watch reaches {v['pages']}")
     names = {guest_of[d]: d for d in domains}
     granted = {(mfn, frozenset(pair)) for mfn, pair in grants.items()}
-    shared = {(spa >> 12, frozenset(names.get(g, -1) for g in pair)) for spa, pair, _, _ in watch.shares}
-    same("granted pages that the watch has not", 0, len(granted - shared))
-    undeclared = sorted(shared - granted, key=lambda s: s[0])
+    derived = {d: {(spa >> 12, frozenset(names.get(g, -1) for g in pair)) for spa, pair, _, _, declared in watch.shares
+                   if declared == d} for d in (False, True)}
+    same("pages that two reach by a grant", sorted((hex(p), sorted(d)) for p, d in granted),
+         sorted((hex(p), sorted(d)) for p, d in derived[True]))
+    undeclared = sorted(derived[False], key=lambda s: s[0])
     same("pages that two reach and nobody granted", [sorted({0, int(d)}) for d in foreign], [sorted(p) for _, p in undeclared])
-    for spa, pair, position, rip in watch.shares:
-        kind = "granted" if (spa >> 12, frozenset(names.get(g, -1) for g in pair)) in granted else "not granted"
-        print(f"    page {spa >> 12:#x} of d{sorted(names.get(g, -1) for g in pair)}: {kind}, mapped at {position} by {rip:#x}")
-    print(f"    {len(granted)} granted pages, {len(watch.shares)} shared pages")
+    for spa, pair, position, rip, declared in watch.shares:
+        print(f"    page {spa >> 12:#x} of d{sorted(names.get(g, -1) for g in pair)}: {'granted' if declared else 'NOT GRANTED'}, "
+              f"since {position} by the instruction at {rip:#x}")
 
 
 # ---- Runs ----

@@ -413,6 +413,17 @@ START_TEST(causes__hypercalls)
     gpr[2] = 0x4d;
     watch_entered(r->w, 0, &e);
     ck_assert_uint_eq(watch_guest(r->w, 1)->abis, 1u << WATCH_ABI_KVM);
+    static const u32 xen[3] = {0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
+    for (unsigned leaf = 0x40000004; leaf != 0; leaf = leaf == 0x40000004 ? 0x40000100 : leaf == 0x40000100 ? 0x40000104 : 0) {
+        gpr[0] = leaf;
+        watch_left(r->w, 0, &x);
+        gpr[0] = 0x10;
+        gpr[3] = leaf == 0x40000100 ? xen[0] : 0;
+        gpr[1] = leaf == 0x40000100 ? xen[1] : 17;
+        gpr[2] = leaf == 0x40000100 ? xen[2] : 0;
+        watch_entered(r->w, 0, &e);
+        ck_assert_str_eq(watch_guest(r->w, 1)->name, leaf == 0x40000104 ? "domain 17" : ""); /* Xen's alone counts */
+    }
     gpr[0] = 10;
     x.cause = WATCH_CAUSE_HYPERCALL;
     watch_left(r->w, 0, &x);
@@ -492,6 +503,53 @@ START_TEST(levels__new_tables)
         watch_entered(r->w, 0, &e);
         ck_assert_uint_eq(watch_guest_count(r->w), kind == 0 ? 1 : 2);
         ck_assert_uint_eq(watch_running(r->w, 0), kind == 0 ? 1 : 2);
+        rig_free(r);
+    }
+}
+END_TEST
+
+/* Xen maps a page of another guest while it answers a call to do so, or without one: the first was declared by a grant. */
+START_TEST(sharing__grants)
+{
+    static const u64 calls[][2] = {{20, 0}, {20, 1}, {32, 0}};
+    for (unsigned kind = 0; kind < ARRAY_LEN(calls); kind++) {
+        struct rig *r = rig();
+        u64 gpr[16] = {0};
+        struct watch_exit x = {.cause = WATCH_CAUSE_CPUID, .gpr = gpr, .code64 = true};
+        struct watch_entry e = {.kind = WATCH_VMX,
+                                .control = 0x1000,
+                                .nested = true,
+                                .tables = {.format = WATCH_EPT, .levels = 4, .table = A_TABLES + 4 * PAGE_SIZE},
+                                .gpr = gpr};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        map(r, B_TABLES, 0, MEMORY, 3, 0);
+        watch_entered(r->w, 0, &e);
+        gpr[0] = 0x40000000;
+        watch_left(r->w, 0, &x);
+        gpr[3] = 0x566e6558;
+        gpr[1] = 0x65584d4d;
+        gpr[2] = 0x4d4d566e;
+        watch_entered(r->w, 0, &e);
+        gpr[0] = calls[kind][0];
+        gpr[7] = calls[kind][1]; /* RDI */
+        x.cause = WATCH_CAUSE_HYPERCALL;
+        watch_left(r->w, 0, &x);
+        map(r, A_TABLES, 0, MEMORY, 3, 0x77);
+        watch_entered(r->w, 0, &e);
+        leave(r, 0, WATCH_CAUSE_OTHER);
+        enter(r, 1, 0x2000, B_TABLES);
+        watch_entered(r->w, 0, &e);
+        struct watch_share s;
+        ck_assert(watch_share_get(r->w, 0, &s));
+        ck_assert_int_eq(s.declared, kind == 0);
+        ck_assert_uint_eq(watch_share_count(r->w, true), kind == 0 ? 0 : 1);
+        ck_assert_uint_eq(r->violations, kind == 0 ? 0 : 1);
+        map(r, A_TABLES, 0, 0, 0, 0); /* given back, and then taken without asking */
+        ck_assert(!watch_share_get(r->w, 0, &s));
+        map(r, A_TABLES, 0, MEMORY, 3, 0x78);
+        ck_assert_uint_eq(watch_share_count(r->w, true), 1);
+        ck_assert(watch_share_get(r->w, 0, &s) && !s.declared && s.since.rip == 0x78);
         rig_free(r);
     }
 }
@@ -636,6 +694,7 @@ int main(void)
     tcase_add_test(t, causes__hypercalls);
     tcase_add_test(t, levels__trust);
     tcase_add_test(t, levels__new_tables);
+    tcase_add_test(t, sharing__grants);
     tcase_add_test(t, state__goes_on);
     tcase_add_test(t, state__hostile);
     tcase_add_test(t, tables__hostile);
