@@ -7,6 +7,7 @@
 #include "hv/partition/partition.h"
 #include "hv/vcpu/msr.h"
 #include "hv/vcpu/vtl.h"
+#include "hv/vcpu/walk.h"
 
 static struct hv_segment segment_of(const struct segment *s)
 {
@@ -113,6 +114,21 @@ void intercept_hypercall(struct vp *vp, const struct hv_exit *exit)
     m.rsi = vp->gpr[X86_RSI];
     m.rdi = vp->gpr[X86_RDI];
     send(vp, HV_MESSAGE_HYPERCALL, &m, sizeof m);
+}
+
+void intercept_exception(struct vp *vp, const struct hv_exit *exit)
+{
+    struct hv_exception_message m = {0};
+    fill_header(vp, &m.header, 0, HV_ACCESS_EXECUTE);
+    m.vector = exit->exception.vector;
+    m.info = exit->exception.has_error ? HV_EXCEPTION_ERROR_VALID : 0;
+    m.error = exit->exception.error;
+    m.parameter = exit->exception.parameter;
+    m.count = (u8)vp_fetch_code(vp, m.bytes, sizeof m.bytes);
+    m.ds = segment_of(&vp->r.segment[SEG_DS]);
+    m.ss = segment_of(&vp->r.segment[SEG_SS]);
+    memcpy(m.gpr, vp->gpr, sizeof m.gpr);
+    send(vp, HV_MESSAGE_EXCEPTION, &m, sizeof m);
 }
 
 void intercept_memory(struct vp *vp, const struct hv_exit *exit)
