@@ -120,6 +120,11 @@ static bool extension(struct reader *r, struct mmio_insn *i)
 {
     uint8_t op = next(r);
     uint8_t modrm;
+    if (op == 0xa3) {
+        i->bit_test = true;
+        i->bytes = (uint8_t)operand_bytes(r);
+        return memory_operand(r, &modrm);
+    }
     if (op != 0xb6 && op != 0xb7 && op != 0xbe && op != 0xbf) {
         return false;
     }

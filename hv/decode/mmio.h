@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The few instructions by which guests touch devices in memory: MOV between a register, or a constant, and memory, MOVZX and MOVSX.
+/* The few instructions by which guests touch devices in memory: MOV between a register, or a constant, and memory, MOVZX and MOVSX; BT.
  * No table of the processor's: what else there is makes false. Includes nothing, so that the host can test it. */
 #ifndef HV_DECODE_MMIO_H
 #define HV_DECODE_MMIO_H
@@ -13,6 +13,7 @@ struct mmio_insn {
     uint8_t length;
     uint8_t bytes; /* of the access */
     bool write;
+    bool bit_test;  /* BT: read, and the carry flag is the answer; no register is written */
     bool has_value; /* write: of a constant */
     bool sign;      /* read: the rest of the register gets the sign, else zeros where `bytes` or `reg_bytes` say so */
     uint8_t reg;    /* by number, 0 to 15 */

@@ -140,6 +140,7 @@ void intercept_memory(struct vp *vp, const struct hv_exit *exit)
     m.info = exit->slat.gva_valid ? HV_MEMORY_GVA_VALID : 0;
     m.gva = exit->slat.gva;
     m.gpa = exit->slat.gpa;
+    m.count = (u8)vp_fetch_code(vp, m.bytes, sizeof m.bytes);
     u64 pfn;
     enum slat_rights rights;
     bool mapped = slat_find(vp->partition, m.gpa >> PAGE_SHIFT, &pfn, &rights);

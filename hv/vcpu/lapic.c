@@ -421,7 +421,7 @@ bool lapic_access(struct vp *vp, const struct hv_exit *exit)
     enum mmio_mode mode = (cs & SEG_DB) != 0 ? MMIO_32 : MMIO_16;
     mode = (r->efer & EFER_LMA) != 0 && (cs & SEG_L) != 0 ? MMIO_64 : mode;
     u32 count = vp_fetch_code(vp, code, sizeof code);
-    if (!mmio_decode(code, count, mode, &i) || i.write != ((exit->slat.access & SLAT_W) != 0)) {
+    if (!mmio_decode(code, count, mode, &i) || i.bit_test || i.write != ((exit->slat.access & SLAT_W) != 0)) {
         return false;
     }
     u32 index = (u32)(exit->slat.gpa & PAGE_MASK) >> 4;
