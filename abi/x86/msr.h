@@ -60,6 +60,7 @@
 #define MSR_IA32_GS_BASE 0xc0000101
 #define MSR_IA32_KERNEL_GS_BASE 0xc0000102
 #define MSR_IA32_TSC_AUX 0xc0000103
+#define MSR_AMD_PERF_EVTSEL0 0xc0010000 /* four, and four counters behind them */
 #define MSR_AMD_SYSCFG 0xc0010010
 #define MSR_AMD_HWCR 0xc0010015
 #define MSR_AMD_SMBASE 0xc0010111
