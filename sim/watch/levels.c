@@ -312,14 +312,13 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
     refresh_routes(w);
     w->host.now(w->host.self, &m);
     u32 control = find_control(w, e, cpu);
-    u32 parent = 0;
+    u32 parent = c->entry_from != 0 ? w->controls[c->entry_from].guest : 0; /* of a guest that is new */
     if (control == 0) {
         if (w->control_count + 1 >= w->control_cap) {
             w->controls = grow(w->controls, &w->control_cap, sizeof *w->controls);
         }
         control = ++w->control_count;
         w->controls[control] = (struct control){.kind = e->kind, .address = e->control};
-        parent = c->entry_from != 0 ? w->controls[c->entry_from].guest : 0;
     }
     u32 root = root_of_entry(w, control, e, &build);
     struct control *k = &w->controls[control];
