@@ -95,6 +95,7 @@ void options_init(struct run_options *o, bool as_qemu)
     struct error ignored = {0};
     memset(o, 0, sizeof *o);
     machine_config_init(&o->machine);
+    o->machine.engine = ENGINE_BEST;
     (void)cpu_model_parse(&o->machine.model, "intel", &ignored);
     o->as_qemu = as_qemu;
     o->default_devices = true;

@@ -386,20 +386,23 @@ void cmd_backtrace(struct shell *s, const char *args)
     }
 }
 
-/* Where the kernel's system-call or page-fault entry is now, against where it was linked. */
+/* Where the kernel's page-fault or system-call entry is now, against where it was linked. The first is the selected
+ * processor's own; a hypervisor may not have given a guest its LSTAR yet. The kernel moves by whole large pages. */
 static bool find_offset(struct shell *s, unsigned level, u64 *offset)
 {
     const struct cpu *cpu = shell_cpu(s);
     u64 linked, gate[2];
-    if (symbols_linked(s->symbols, "entry_SYSCALL_64", level, &linked) && cpu->arch.lstar != 0) {
-        *offset = cpu->arch.lstar - linked;
-        return true;
-    }
     if (symbols_linked(s->symbols, "asm_exc_page_fault", level, &linked) && cpu->d.long_mode &&
         memory_read(s, cpu->arch.idtr.base + 16 * (u64)VEC_PF, gate, sizeof gate) == sizeof gate) {
         u64 at = (gate[0] & 0xffff) | (gate[0] >> 48) << 16 | (gate[1] & 0xffffffff) << 32;
         *offset = at - linked;
-        return at != 0;
+        if (at != 0 && (*offset & (MIB(2) - 1)) == 0) {
+            return true;
+        }
+    }
+    if (symbols_linked(s->symbols, "entry_SYSCALL_64", level, &linked) && cpu->arch.lstar != 0) {
+        *offset = cpu->arch.lstar - linked;
+        return (*offset & (MIB(2) - 1)) == 0;
     }
     return false;
 }
@@ -422,6 +425,10 @@ static bool take_level(struct shell *s, const char *word, unsigned *level)
 static void place_symbols(struct shell *s, unsigned level, const char *where)
 {
     u64 offset;
+    if (strcmp(where, "auto") == 0 && level != SYMBOLS_ANY_LEVEL && level != shell_level(s)) {
+        refuse(s, "cpu%u is at L%u now: a kernel at L%u is found while it runs", s->cpu, shell_level(s), level);
+        return;
+    }
     if (strcmp(where, "auto") == 0) {
         if (!find_offset(s, level, &offset)) {
             refuse(s, "where the kernel lies is not known yet: it has to have set up its system calls; "

@@ -80,6 +80,14 @@ static bool counts(struct shell *s, const struct stop_hit *hit)
     if (p == NULL) {
         return true;
     }
+    if (p->follows) {
+        point_follow_tables(s, p);
+    }
+    if (p->event == TRACE_EVENT_share) {
+        struct stop_hit *kept = &s->shares[s->share_count++ % ARRAY_LEN(s->shares)];
+        *kept = *hit; /* found by a scan of tables inside an instruction, which may count ahead */
+        kept->position = hit->position < shell_position(s) ? hit->position : shell_position(s) - 1;
+    }
     unsigned was = s->cpu;
     s->cpu = hit->cpu;
     bool range = hit->point.kind == POINT_WRITE || hit->point.kind == POINT_READ || hit->point.kind == POINT_ACCESS;
@@ -470,6 +478,36 @@ void cmd_reverse_next(struct shell *s, const char *args)
     line_back(s, args, true);
 }
 
+/* The tracker does not go back with the machine: pages shared before now that it told of on the way here. */
+static const struct stop_hit *share_before(const struct shell *s)
+{
+    const struct stop_hit *best = NULL;
+    for (unsigned i = 0; i < s->share_count && i < ARRAY_LEN(s->shares); i++) {
+        const struct stop_hit *h = &s->shares[i];
+        bool later = best == NULL || h->position >= best->position;
+        best = h->position < shell_position(s) && later ? h : best;
+    }
+    for (unsigned i = 0; i < SHELL_POINTS && best != NULL; i++) {
+        if (s->points[i].number != 0 && s->points[i].set && s->points[i].event == TRACE_EVENT_share) {
+            return best;
+        }
+    }
+    return NULL;
+}
+
+static struct run_result back_to_hit(struct shell *s)
+{
+    const struct stop_hit *share = share_before(s);
+    struct stop_hit known = share != NULL ? *share : (struct stop_hit){.position = 0};
+    struct run_result r = travel_back_to_stop(s->m);
+    if (share != NULL && (r.reason == STOP_NONE || (r.reason == STOP_BREAK && stops_hit(s->m)->position < known.position))) {
+        r = travel_before_hit(s->m, &known);
+        r.reason = r.reason == STOP_POSITION ? STOP_BREAK : r.reason;
+        stops_set_hit(s->m, &known);
+    }
+    return r;
+}
+
 void cmd_reverse_continue(struct shell *s, const char *args)
 {
     UNUSED(args);
@@ -480,7 +518,7 @@ void cmd_reverse_continue(struct shell *s, const char *args)
             r = travel_before_hit(s->m, &s->behind_hit);
             r.reason = r.reason == STOP_POSITION ? STOP_BREAK : r.reason;
         } else {
-            r = travel_back_to_stop(s->m);
+            r = back_to_hit(s);
         }
         if (r.reason == STOP_NONE) {
             r = travel_to(s->m, travel_figures(s->m).first);

@@ -134,6 +134,8 @@ static bool shell_value(const struct shell *s, const char *name, size_t len, u64
                  {"position", shell_position(s)},
                  {"time", clock_now(&s->m->clock).ns},
                  {"guest", cpu->arch.guest != GUEST_NONE},
+                 {"level", shell_level(s)},
+                 {"partition", shell_partition(s)},
                  {"vmcs", shell_vmcs(s)},
                  {"vmcb", shell_vmcb(s)}};
     for (unsigned i = 0; i < ARRAY_LEN(known); i++) {

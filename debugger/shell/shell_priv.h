@@ -65,6 +65,13 @@ extern const unsigned shell_command_count;
 /* The command of a word: its name, an alias, or the beginning of one name alone. NULL with a line in *err. */
 const struct command *shell_find(const char *word, size_t len, struct error *err);
 
+/* Another debugger's word for a line of ours. */
+struct shell_alias {
+    const char *word, *line, *whose;
+};
+extern const struct shell_alias shell_aliases[];
+extern const unsigned shell_alias_count;
+
 /* ---- Points ---- */
 
 #define SHELL_POINTS 64
@@ -82,6 +89,11 @@ struct shell_point {
     u64 hits, ignore;
     u64 match[5];     /* event: values of its arguments wanted; match_mask says which */
     u32 match_mask;
+    bool follows;     /* the tables that it watches grow: */
+    struct {
+        u64 table, present;
+        unsigned levels;
+    } tables;
     u64 last[2];      /* watched value before, as far as it fits */
 };
 
@@ -127,6 +139,10 @@ struct shell {
     unsigned variable_count, value_count;
     u64 next_x, next_dis;      /* where x, disassemble and list go on */
     char x_format[16];
+    u64 met_args[5];           /* of the event that was met last, at: */
+    u64 met_position;
+    struct stop_hit shares[32]; /* the last pages shared: a run through the past does not tell of them again */
+    unsigned share_count;
     const u64 *event_args;     /* while a condition about an event is looked at */
     const struct trace_event_info *event_info;
     u64 checkpoints[64];
@@ -154,6 +170,8 @@ static inline struct cpu *shell_cpu(const struct shell *s)
 }
 /* How deep the selected processor runs: 0 the machine's owner. */
 unsigned shell_level(const struct shell *s);
+/* Which guest it is in, by the number that `levels` gives it; 0: in none. */
+unsigned shell_partition(const struct shell *s);
 /* Linear address of the next instruction. */
 u64 shell_pc(const struct cpu *cpu);
 u64 shell_position(const struct shell *s);
@@ -234,6 +252,7 @@ void points_event(struct shell *s, enum trace_event event, u32 cpu, const u64 *a
 u32 points_classes(const struct shell *s);
 
 void show_points(struct shell *s); /* cmd_points.c */
+void point_follow_tables(struct shell *s, struct shell_point *p); /* cmd_break.c */
 
 /* ---- cmd_run.c ---- */
 /* Run until something is to be told; false: the machine came to its end. */

@@ -342,7 +342,7 @@ const char *symbols_name(const struct symbols *s, u64 address, unsigned level, u
             low--; /* the one of the best rank */
         }
         const struct symbol *found = &f->by_value[low - 1];
-        u64 reach = found->size != 0 ? found->size : 0x10000;
+        u64 reach = found->size != 0 ? found->size : 0x1000;
         if (at - value < reach && value != 0) {
             *start = value + f->offset;
             *size = found->size;

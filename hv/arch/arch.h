@@ -52,7 +52,9 @@ struct hv_exit {
         } cr;
         struct {
             u8 vector;
+            bool has_error;
             u32 error;
+            u64 parameter; /* page fault's address, debug conditions */
         } exception;
     };
     u64 raw_reason, raw_info1, raw_info2;

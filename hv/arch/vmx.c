@@ -318,6 +318,7 @@ static void vmx_enter(struct vp *vp, struct hv_exit *e)
     vmwrite(VMCS_GUEST_RFLAGS, r->rflags);
     vmwrite(VMCS_GUEST_RSP, vp->gpr[X86_RSP]);
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, interruptibility(vp));
+    vmwrite(VMCS_EXCEPTION_BITMAP, vp_exceptions(vp));
     inject(&vp->event);
     want_window(vp->want_window);
     insn_write_cr2(r->cr2);

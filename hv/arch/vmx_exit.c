@@ -137,6 +137,9 @@ void vmx_decode_exit(struct vp *vp, struct hv_exit *e)
         bool nmi = (info & INTR_TYPE) >> INTR_TYPE_SHIFT == INTR_NMI;
         e->kind = nmi ? HV_EXIT_NMI : HV_EXIT_EXCEPTION;
         e->exception.vector = (u8)(info & INTR_VECTOR);
+        e->exception.has_error = (info & INTR_ERROR_CODE) != 0;
+        e->exception.error = e->exception.has_error ? (u32)vmread(VMCS_EXIT_INTERRUPTION_ERROR) : 0;
+        e->exception.parameter = e->raw_info1;
         return;
     }
     if (e->kind != HV_EXIT_INTERRUPT && e->kind != HV_EXIT_WINDOW && e->kind != HV_EXIT_TRIPLE_FAULT &&

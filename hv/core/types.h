@@ -38,6 +38,20 @@ static inline u64 mul_div_u64(u64 a, u64 b, u64 c)
     return lo;
 }
 
+/* The upper half of a product; the quotient of a * 2^64 by a greater b. */
+static inline u64 mul_high_u64(u64 a, u64 b)
+{
+    u64 lo, hi;
+    __asm__("mulq %3" : "=a"(lo), "=d"(hi) : "0"(a), "rm"(b) : "cc");
+    return hi;
+}
+static inline u64 div_high_u64(u64 a, u64 b)
+{
+    u64 quotient, rest;
+    __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "0"(0ull), "1"(a), "r"(b) : "cc");
+    return quotient;
+}
+
 /* Times come from guests: what is beyond all of them stays so. */
 static inline u64 add_saturating(u64 a, u64 b) { return a + b < a ? ~0ull : a + b; }
 

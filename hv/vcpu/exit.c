@@ -117,7 +117,9 @@ static void exit_slat(struct vp *vp, struct hv_exit *exit)
         stop(vp, exit);
         return;
     }
-    intercept_memory(vp, exit);
+    if (!lapic_access(vp, exit)) {
+        intercept_memory(vp, exit);
+    }
 }
 
 static void exit_xsetbv(struct vp *vp, struct hv_exit *exit)
@@ -201,6 +203,7 @@ static void exit_forbidden(struct vp *vp, struct hv_exit *exit)
     vp_inject_exception(vp, 6, false, 0);
 }
 
+static void exit_exception(struct vp *vp, struct hv_exit *exit) { intercept_exception(vp, exit); }
 static void exit_wbinvd(struct vp *vp, struct hv_exit *exit) { vp_advance(vp, exit->length); }
 
 static const exit_handler exit_table[HV_EXIT_COUNT] = {
@@ -216,6 +219,7 @@ static const exit_handler exit_table[HV_EXIT_COUNT] = {
     [HV_EXIT_SLAT] = exit_slat,
     [HV_EXIT_XSETBV] = exit_xsetbv,
     [HV_EXIT_CR_ACCESS] = exit_cr,
+    [HV_EXIT_EXCEPTION] = exit_exception,
     [HV_EXIT_WBINVD] = exit_wbinvd,
     [HV_EXIT_FORBIDDEN] = exit_forbidden,
 };

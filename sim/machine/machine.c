@@ -192,7 +192,8 @@ static bool build_engine(struct machine *m, struct error *err)
                             .hide_avx = c->jit_hide_avx,
                             .lockstep = c->engine == ENGINE_LOCKSTEP};
     m->jit = jit_new(&m->set, &m->code, &m->log, &jc, &why);
-    return m->jit != NULL || error_set(err, EXIT_STATUS_USAGE, "--engine: %s; try --engine interp", why);
+    return m->jit != NULL || c->engine == ENGINE_BEST ||
+           error_set(err, EXIT_STATUS_USAGE, "--engine: %s; try --engine interp", why);
 }
 
 /* A flash chip of whole blocks under 4 GiB, at most as large as the window that the board decodes. */

@@ -73,8 +73,8 @@ struct file_map {
     const char *from, *to;
 };
 
-/* How instructions are executed; no guest can tell. */
-enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP };
+/* How instructions are executed; no guest can tell. BEST: the translator where the host has one. */
+enum engine { ENGINE_INTERP, ENGINE_JIT, ENGINE_LOCKSTEP, ENGINE_BEST };
 
 /* Strings belong to the caller and must outlive the machine. */
 struct machine_config {
@@ -121,6 +121,8 @@ struct machine_config {
     u32 jit_threshold;
     bool jit_hide_avx; /* translate as for a host with SSE2 only */
     u64 epoch; /* counts between state hashes of a recording */
+    /* travel.h: what checkpoints may take, and the counts between them; 0: its defaults. */
+    u64 travel_memory, travel_spacing;
 };
 
 void machine_config_init(struct machine_config *config);

@@ -50,6 +50,7 @@ static void drop_everything(struct watch *w)
     for (u32 i = 1; i <= w->root_count; i++) {
         watch_root_drop(w, i);
     }
+    watch_tell_reach(w);
     for (u64 f = 0; f < w->phys->page_count; f++) {
         w->phys->pages[f].flags &= ~(u32)PAGE_TRACKED;
     }
@@ -351,7 +352,7 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
     w->guests[c->guest].entries++;
     if (root != 0) {
         w->roots[root].in_use++;
-        watch_begin_work(w);
+        watch_begin_work(w, &m);
         if (build) {
             watch_root_build(w, root, &m);
         }
@@ -457,7 +458,7 @@ void watch_device(struct watch *w, u16 requester, const struct watch_route *rout
             if (r->in_use++ == 0) {
                 r->requester = requester;
             }
-            watch_begin_work(w);
+            watch_begin_work(w, &m);
             if (!r->live) {
                 watch_root_build(w, root, &m);
             }

@@ -12,6 +12,7 @@
 #include "watch/watch_priv.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static struct owner *owner_at(const struct watch *w, u32 n)
 {
@@ -241,6 +242,53 @@ static void look_for_shares(struct watch *w, u64 frame, u32 root, const struct w
     }
 }
 
+/* ---- the trace ---- */
+
+void watch_name_root(const struct watch *w, u32 root, char *text, size_t size)
+{
+    const struct root *r = &w->roots[root];
+    const struct watch_owner o = {.guest = r->guest, .device = r->device, .requester = r->requester};
+    watch_name_owner(&o, text, size);
+}
+
+void watch_tell_reach(struct watch *w)
+{
+    const struct reach_run *r = &w->run;
+    char who[32];
+    if (!r->open) {
+        return;
+    }
+    w->run.open = false;
+    watch_name_root(w, r->root, who, sizeof who);
+    u32 size = (u32)strlen(who);
+    u64 guest = w->roots[r->root].device ? 0 : w->roots[r->root].guest;
+    if (r->gain) {
+        trace_reach_gain(w->trace, r->at.cpu, r->first, r->end - 1, guest, r->rights, r->at.position, who, size);
+    } else {
+        trace_reach_loss(w->trace, r->at.cpu, r->first, r->end - 1, guest, r->rights, r->at.position, who, size);
+    }
+}
+
+static void note_reach(struct watch *w, bool gain, u32 root, u64 frame, u8 rights)
+{
+    struct reach_run *r = &w->run;
+    u64 spa;
+    if (rights == 0 || !trace_on(w->trace, TRACE_CLASS_OWNER)) {
+        return;
+    }
+    spa = phys_spa_of_frame(w->phys, frame);
+    if (r->open && r->gain == gain && r->root == root && r->rights == rights && r->end == spa) {
+        r->end += PAGE_SIZE;
+        return;
+    }
+    watch_tell_reach(w);
+    *r = (struct reach_run){
+        .open = true, .gain = gain, .root = root, .rights = rights, .first = spa, .end = spa + PAGE_SIZE, .at = w->at};
+    if (!w->working) { /* a root is dropped in passing */
+        w->host.now(w->host.self, &r->at);
+    }
+}
+
 /* ---- pages ---- */
 
 static void note_most(struct watch *w, u32 root)
@@ -271,6 +319,7 @@ static void add_page(struct watch *w, u32 root, u64 frame, u8 rights, const stru
     }
     w->roots[root].mapped++;
     note_most(w, root);
+    note_reach(w, true, root, frame, (u8)(rights & ~before));
     if ((rights & ~before) != 0) {
         look_for_shares(w, frame, root, m);
     }
@@ -286,12 +335,14 @@ static void remove_page(struct watch *w, u32 root, u64 frame, u8 rights)
         return;
     }
     struct owner *o = owner_at(w, *link);
+    u8 before = rights_of(o);
     for (unsigned i = 0; i < 3; i++) {
         if ((rights >> i & 1) != 0 && o->count[i] > 0 && --o->count[i] == 0) {
             w->roots[root].reach[i]--;
         }
     }
     w->roots[root].mapped -= w->roots[root].mapped > 0 ? 1 : 0;
+    note_reach(w, false, root, frame, (u8)(before & ~rights_of(o)));
     if (rights_of(o) == 0) {
         u32 n = *link;
         *link = o->next;
@@ -308,6 +359,7 @@ void watch_disown(struct watch *w, u32 root)
         while (*link != 0) {
             u32 n = *link;
             if (owner_at(w, n)->root == root) {
+                note_reach(w, false, root, frame, rights_of(owner_at(w, n)));
                 *link = owner_at(w, n)->next;
                 pool_give(&w->owners, n);
                 end_shares(w, frame, root);

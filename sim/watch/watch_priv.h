@@ -155,6 +155,15 @@ struct device_watch {
     u32 root;
 };
 
+/* Neighbouring pages that one event gives to, or takes from, one root: what the trace says in one record. */
+struct reach_run {
+    bool open, gain;
+    u32 root;
+    u8 rights;
+    u64 first, end;
+    struct watch_moment at;
+};
+
 struct watch {
     struct phys *phys;
     struct log *log;
@@ -182,6 +191,9 @@ struct watch {
     struct watch_moment written_at;
     u64 share_open, share_confirmed, share_declared, reported; /* confirmed: without the declared ones */
     u64 work; /* left for the running event */
+    bool working;
+    struct watch_moment at; /* working: what made the event so */
+    struct reach_run run;
     bool exhausted; /* a root is too_large and not given up yet */
 };
 
@@ -204,7 +216,7 @@ void watch_root_used(struct watch *w, u32 root);
 /* Account for the last write. */
 void watch_settle(struct watch *w);
 /* An event of the machine begins; one that began ends. */
-void watch_begin_work(struct watch *w);
+void watch_begin_work(struct watch *w, const struct watch_moment *m);
 void watch_end_work(struct watch *w);
 /* False: too much for this event; the root will be given up. */
 bool watch_spend(struct watch *w, u32 root, u64 work);
@@ -216,6 +228,10 @@ void watch_add_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights,
                      const struct watch_moment *m);
 void watch_remove_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights);
 void watch_open_shares_used(struct watch *w, u32 root);
+/* Write down what the trace has not been told of reach. */
+void watch_tell_reach(struct watch *w);
+/* "guest 2" or "device 00:03.0". */
+void watch_name_root(const struct watch *w, u32 root, char *text, size_t size);
 /* It reaches nothing any more, whatever was accounted for. */
 void watch_disown(struct watch *w, u32 root);
 void watch_name_owner(const struct watch_owner *o, char *text, size_t size); /* "guest 1 (write)" */

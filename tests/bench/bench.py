@@ -90,7 +90,7 @@ def boot(vitrine, qemu, folder, pairs):
     guests = os.path.join(ROOT, "tests/guests")
     subprocess.run([os.path.join(guests, "make_initrd.sh"), initrd, os.path.join(guests, "shell_commands")], check=True)
     common = ["-kernel", kernel, "-initrd", initrd, "-append", "console=ttyS0", "-m", "512M"]
-    commands = {"interp": [vitrine, "run", *common], "jit": [vitrine, "run", "--engine", "jit", *common]}
+    commands = {e: [vitrine, "run", "--engine", e, *common] for e in ("interp", "jit")}
     if qemu:
         commands["qemu tcg"] = [qemu, "-M", "q35", "-accel", "tcg", "-cpu", "max", "-nographic", "-no-reboot", "-net", "none",
                                 *common]

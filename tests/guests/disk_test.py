@@ -84,7 +84,7 @@ def main():
             print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
             return 77
     first = one_pass(a, [])
-    second = one_pass(a, ["--tlb-entries", "16"], record=True)
+    second = one_pass(a, ["--engine", "interp", "--tlb-entries", "16"], record=True)
     if first != second:
         print("FAIL: the second pass differs:", first[0].splitlines()[-1], second[0].splitlines()[-1], first[1], second[1])
         return 1

@@ -21,6 +21,7 @@ import time
 
 RECORDED = ["--tlb-entries", "16", "--epoch", "77000000"]
 REPLAYED = ["--tlb-entries", "512"]
+INTERPRETED = ["--engine", "interp"]
 TRANSLATED = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
 if TRANSLATED:
     REPLAYED += [*TRANSLATED, "--jit-threshold", "2"]
@@ -57,7 +58,7 @@ def main():
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
             return 77
-    status, out, err = run(a.vitrine, ["run", *arguments, *(TRANSLATED if a.jit else [])], a.timeout)
+    status, out, err = run(a.vitrine, ["run", *arguments, *([] if a.once or a.jit else INTERPRETED)], a.timeout)
     text = out.decode("latin1")
     problems = []
     if status != a.status:
@@ -70,7 +71,7 @@ def main():
     if not a.once and not problems:
         with tempfile.TemporaryDirectory() as folder:
             trace = os.path.join(folder, "trace")
-            recorded = [*RECORDED, "--tlb-entries", "256", *TRANSLATED] if a.long else RECORDED
+            recorded = [*RECORDED, "--tlb-entries", "256", *TRANSLATED] if a.long else [*RECORDED, *INTERPRETED]
             for name, again in (("recorded run", ["run", *arguments, *recorded, "--record", trace]),
                                 ("replay", ["replay", trace, *REPLAYED])):
                 status2, out2, err2 = run(a.vitrine, again, a.timeout)
