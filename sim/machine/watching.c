@@ -57,6 +57,7 @@ static void now(void *self, struct watch_moment *moment)
 {
     struct machine *m = self;
     const struct cpu *cpu = m->clock.running != NULL ? m->clock.running_cpu : NULL;
+    *moment = (struct watch_moment){0};
     moment->position = clock_position(&m->clock).n;
     moment->cpu = cpu != NULL ? cpu->index : WATCH_NO_CPU;
     moment->rip = cpu == NULL ? 0 : m->watching != NULL && m->watching->entering ? entered_by(m, cpu) : cpu->arch.rip;

@@ -190,13 +190,12 @@ bool watch_maps_grant(const struct watch *w, u32 cpu)
 void watch_count_open(struct watch *w)
 {
     for (unsigned cpu = 0; cpu < WATCH_CPUS; cpu++) {
-        struct cpu_watch *c = &w->cpu[cpu];
+        const struct cpu_watch *c = &w->cpu[cpu];
         for (unsigned i = 0; i < c->depth; i++) {
             if (!c->calls[i].is_cpuid) {
                 count_kind(w, &c->calls[i], 0);
             }
         }
-        c->depth = 0;
     }
 }
 

@@ -197,20 +197,27 @@ static bool is_handed_over(const u64 *left, const u64 *entered)
 }
 
 /* Does a virtual processor go on where it left? Then it is no other one in a page that was used again, even though its
- * tables are new: hypervisors throw all of a guest's tables away and begin anew. An exit changes a few registers. */
+ * tables are new: hypervisors throw all of a guest's tables away and begin anew. An exit changes a few registers. At the
+ * very instruction that it left by, where a fresh guest of the same program may begin, they must say more than nothing. */
 #define KEPT_ENOUGH 10u
+#define TELLING_ENOUGH 3u
 #define LONGEST_INSTRUCTION 15u
 
 static bool goes_on(const struct control *c, const struct watch_entry *e)
 {
-    unsigned kept = 0;
+    unsigned kept = 0, telling = 0;
     if (e->gpr == NULL || !c->has_left || e->rip - c->left_rip > LONGEST_INSTRUCTION) {
         return false;
     }
     for (unsigned i = 0; i < 16; i++) {
-        kept += c->left[i] == e->gpr[i] ? 1 : 0;
+        bool same = c->left[i] == e->gpr[i], seen = c->left[i] == 0;
+        for (unsigned k = 0; k < i && !seen; k++) {
+            seen = c->left[k] == c->left[i];
+        }
+        kept += same ? 1 : 0;
+        telling += same && !seen ? 1 : 0;
     }
-    return kept >= KEPT_ENOUGH;
+    return kept >= KEPT_ENOUGH && (e->rip != c->left_rip || telling >= TELLING_ENOUGH);
 }
 
 /* A virtual processor that was never entered before begins with the registers of one that left by a hypercall: only the

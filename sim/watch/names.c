@@ -5,6 +5,7 @@
 #include "watch/watch_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct name {
     u32 number, command;
@@ -104,6 +105,9 @@ static void put_kind(FILE *out, const struct call_kind *k)
 
 void watch_print_calls(struct watch *w, FILE *out)
 {
+    struct call_kind kinds[WATCH_KINDS]; /* to tell what is so far changes nothing */
+    u32 kind_count = w->kind_count;
+    memcpy(kinds, w->kinds, sizeof kinds);
     static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV, WATCH_ABI_KVM};
     watch_count_open(w);
     for (unsigned o = 0; o < ARRAY_LEN(order); o++) {
@@ -135,4 +139,6 @@ void watch_print_calls(struct watch *w, FILE *out)
     if (w->handovers != 0) {
         (void)fprintf(out, "trust levels handed registers over %llu times\n", (unsigned long long)w->handovers);
     }
+    memcpy(w->kinds, kinds, sizeof kinds);
+    w->kind_count = kind_count;
 }

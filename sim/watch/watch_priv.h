@@ -261,7 +261,7 @@ u32 watch_partition(const struct watch *w, u32 guest);
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
 /* Is this processor's hypervisor answering a call to map what another guest granted? */
 bool watch_maps_grant(const struct watch *w, u32 cpu);
-/* Calls that never came back, such as a shutdown. */
+/* Into `kinds`: calls that have not come back, such as a shutdown. */
 void watch_count_open(struct watch *w);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
 
