@@ -4,6 +4,7 @@
 nothing. usage: shell.py VITRINE TINY_GUESTS INPUTS SOURCE_ROOT BUILD"""
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -483,6 +484,31 @@ def every_command_is_there():
                            ("fish", "complete -c vitrine")):
         case(["completion", shell], 0, out=pattern)
     case(["completion", "csh"], 64, "bash, zsh or fish")
+    # Man pages of all commands, without a complaint of groff's; completion that the shells themselves can read.
+    listed = re.findall(r"^  ([a-z]+) +", call(["--help"]).stdout.decode(), re.M)
+    for command in listed:
+        page = call(["debug", "--commands=man"] if command == "debug" else ["completion", "man", command]).stdout
+        if f"vitrine-{command}" not in page.decode() or b".Sh DESCRIPTION" not in page:
+            problem("man page", command)
+        if shutil.which("groff"):
+            done = subprocess.run(["groff", "-mdoc", "-ww", "-Tutf8"], input=page, capture_output=True, check=False)
+            if done.stderr or done.returncode or len(done.stdout) < 300:
+                problem("man page of " + command, done.stderr.decode()[:300])
+    case(["completion", "man", "nothing"], 64, "no such command")
+    options = "vitrine debug --ker"
+    script = call(["completion", "bash"]).stdout.decode() + f"""
+complete_one() {{ COMP_WORDS=($1); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _vitrine; echo "$1: ${{COMPREPLY[*]}}"; }}
+complete_one "{options}"; complete_one "vitrine trace d"; complete_one "vitrine re"; complete_one "vitrine debug -ba"
+"""
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False).stdout
+    for wanted in ("--ker: --kernel", "trace d: dump diff", "re: replay", "-ba: -batch"):
+        if wanted not in said:
+            problem("bash completion", f"{wanted!r} is not in {said!r}")
+    for shell, flags in (("zsh", ["-n"]), ("fish", ["--no-execute"])):
+        if shutil.which(shell):
+            done = subprocess.run([shell, *flags, "/dev/stdin"], input=call(["completion", shell]).stdout, capture_output=True, check=False)
+            if done.returncode or done.stderr:
+                problem(shell + " completion", done.stderr.decode()[:300])
     case(["debug", "--help"], 0, out="-batch")
     case(["debug", "--kernel", tiny("hello"), "--gdb", "1234"], 64, "monitor")
     case(["debug", "--kernel", tiny("hello"), "-ex"], 64, "wants an argument")
