@@ -141,10 +141,12 @@ static void do_watch(struct shell *s, const char *args, enum stop_point_kind kin
         refuse(s, "watch what? an address, and how many bytes: watch [-p|-g] [r|w|rw|x] ADDRESS [BYTES]");
         return;
     }
-    if (!expr_eval(s, &rest, &at, &err)) {
+    u64 typed = 0;
+    if (size != 0 ? !expr_eval(s, &rest, &at, &err) : !expr_address(s, &rest, &at, &typed, &err)) {
         refuse_error(s, &err);
         return;
     }
+    size = typed != 0 ? typed : size;
     if (*rest != '\0' && !expr_all(s, rest, &size)) {
         return;
     }

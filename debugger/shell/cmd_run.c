@@ -112,6 +112,7 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
     struct error err = {0};
     const struct stop_point point = {.kind = POINT_CODE, .at = own != NULL ? own->at : 0};
     s->behind = false;
+    s->frame = 0;
     bool added = own != NULL && stops_add(s->m, &point, &err);
     enum ran how = RAN_ENDED;
     (void)fflush(s->out);
@@ -323,6 +324,7 @@ void cmd_stop(struct shell *s, const char *args)
 static bool moved(struct shell *s, struct run_result r, unsigned cpu)
 {
     s->behind = false;
+    s->frame = 0;
     s->ended = s->has_end && shell_position(s) >= s->end_position;
     s->next_dis = 0;
     s->last_stop = SHELL_STOP_STEP;
@@ -632,10 +634,11 @@ void cmd_last_write(struct shell *s, const char *args)
     } else if (s->nested) { /* GDB's users know it with physical addresses */
         space = 'p';
     }
-    if (!expr_eval(s, &args, &at, &err)) {
+    if (!expr_address(s, &args, &at, &size, &err)) {
         refuse_error(s, &err);
         return;
     }
+    size = size == 0 ? 1 : size;
     if (*args != '\0' && !expr_all(s, args, &size)) {
         return;
     }

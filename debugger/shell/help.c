@@ -149,7 +149,8 @@ void cmd_info(struct shell *s, const char *args)
                 {"mem", "pages"},        {"tlb", "pages"},              {"tab", "pages"},  {"mtree", "memory"},
                 {"lapic", "apic"},       {"irq", "ioapic"},             {"pic", "pic"},    {"pci", "pci"},
                 {"qtree", "devices"},    {"replay", "when"},            {"status", "stop"}, {"symbols", "symbols"},
-                {"creg", "regs system"}, {"sreg", "regs system"},       {"fpu", "regs vector"},
+                {"locals", "locals"},    {"args", "locals"},
+                {"frame", "frame"},      {"creg", "regs system"}, {"sreg", "regs system"},       {"fpu", "regs vector"},
                 {"vector", "regs vector"}};
     char word[32];
     const char *rest = args;

@@ -131,6 +131,7 @@ struct shell {
     u64 end_position;
     struct run_result result;
     unsigned cpu;     /* looked at */
+    unsigned frame;   /* of its stack; 0 again whenever the machine has moved */
     struct symbols *symbols;
     struct history *history;
     struct shell_point points[SHELL_POINTS];
@@ -190,6 +191,11 @@ char *shell_complete(struct shell *s, const char *line, size_t at, const char *w
 /* ---- expr.c ---- */
 /* *text moves behind the expression. */
 bool expr_eval(struct shell *s, const char **text, u64 *value, struct error *err);
+/* The same for a command that wants an address: a variable's own, not its value. *size: what lies there; 0: not known. */
+bool expr_address(struct shell *s, const char **text, u64 *value, u64 *size, struct error *err);
+/* As expr_all; *typed: a value of C's, with its type, *is_typed. */
+struct c_value;
+bool expr_typed(struct shell *s, const char *text, u64 *value, struct c_value *typed, bool *is_typed);
 /* The same, and nothing may follow; says what is wrong. */
 bool expr_all(struct shell *s, const char *text, u64 *value);
 /* "*(u8 *)ADDR = V", "$rax = V". */
@@ -229,6 +235,8 @@ unsigned disassemble(struct shell *s, u64 linear, unsigned code_size, char *text
 unsigned shell_code_size(const struct cpu *cpu);
 /* "function+0x12 (file.c:34)" for an address, empty without symbols. */
 void describe_address(struct shell *s, u64 linear, char *text, size_t room);
+/* The source line of an address, where it is known. */
+void show_line_of(struct shell *s, u64 linear);
 /* Where the selected processor is, with the instruction. */
 void show_place(struct shell *s);
 

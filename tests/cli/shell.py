@@ -4,6 +4,7 @@
 nothing. usage: shell.py VITRINE TINY_GUESTS INPUTS SOURCE_ROOT BUILD"""
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -288,8 +289,30 @@ NESTED = (stack("intel"), [
     ("c", r"guest, in child_calls"),
     ("checkpoint", r"Checkpoint 1"),
     ("delete", r"^$"),
-    ("break nested-fault", r"Point 2"),
-    ("c", r"Point 2 .*EPT entry not present\n.*in vmx_exit"),
+    ("goto 0", r"at 0,"),
+    ("break vp_cpuid if leaf == 0x40000001", r"Point 2"),
+    ("c", r"Point 2 .*in vp_cpuid \("),
+    ("delete", r"^$"),
+    ("locals", r"vp = 0x\w+\nleaf = 1073741825 \(0x40000001\)\nsub = 0\n"),
+    ("print *vp", r"= {partition = 0x\w+ <partitions>, cpu = 0x\w+ <cpus>, .*gpr = {1073741825 .*vtl_enabled = |= {partition.*vtl_enabled = false.*gpr = {1073741825 "),
+    ("print vp->gpr[0] + 1 == 0x40000002 && vp->partition == &partitions", r"= 0x1 "),
+    ("p/x ((struct vp *)vp)->gpr[0]", r"= 0x40000001\n"),
+    ("print vp->nothing", r"vp has no member nothing"),
+    ("print leaf->x", r"this is no pointer"),
+    ("print vp->gpr[", r"missing"),
+    ("frame 1", r"#1 .*in exit_cpuid\+.*\n=> \d+\t.*vp_cpuid\(vp"),
+    ("info locals", r"exit = 0x"),
+    ("up", r"#2 .*in cpu_loop"),
+    ("down", r"#1 .*in exit_cpuid"),
+    ("frame 99", r"there are frames 0 to \d"),
+    ("frame 0", r"#0 .*in vp_cpuid"),
+    ("watch vp->gpr[0]", r"Point 3: watch vp->gpr\[0\]"),
+    ("c", r"written at \w+ by cpu0: 0x40000001 -> 0x\w+\n.*in exit_cpuid\+"),
+    ("reverse-continue", r"to be written at .*\n.*in exit_cpuid\+.*\n=> \d+\t.*gpr\[X86_RAX\] = r\.eax"),
+    ("last-write vp->gpr[0]", r"Before the last write to"),
+    ("delete", r"^$"),
+    ("break nested-fault", r"Point 4"),
+    ("c", r"Point 4 .*EPT entry not present\n.*in vmx_exit"),
     ("why", r"EPT_VIOLATION.*guest-physical 0x\w+.*the tables allow ---"),
     ("delete", r"^$"),
     ("break ept-change", r"Point"),
@@ -461,6 +484,31 @@ def every_command_is_there():
                            ("fish", "complete -c vitrine")):
         case(["completion", shell], 0, out=pattern)
     case(["completion", "csh"], 64, "bash, zsh or fish")
+    # Man pages of all commands, without a complaint of groff's; completion that the shells themselves can read.
+    listed = re.findall(r"^  ([a-z]+) +", call(["--help"]).stdout.decode(), re.M)
+    for command in listed:
+        page = call(["debug", "--commands=man"] if command == "debug" else ["completion", "man", command]).stdout
+        if f"vitrine-{command}" not in page.decode() or b".Sh DESCRIPTION" not in page:
+            problem("man page", command)
+        if shutil.which("groff"):
+            done = subprocess.run(["groff", "-mdoc", "-ww", "-Tutf8"], input=page, capture_output=True, check=False)
+            if done.stderr or done.returncode or len(done.stdout) < 300:
+                problem("man page of " + command, done.stderr.decode()[:300])
+    case(["completion", "man", "nothing"], 64, "no such command")
+    options = "vitrine debug --ker"
+    script = call(["completion", "bash"]).stdout.decode() + f"""
+complete_one() {{ COMP_WORDS=($1); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _vitrine; echo "$1: ${{COMPREPLY[*]}}"; }}
+complete_one "{options}"; complete_one "vitrine trace d"; complete_one "vitrine re"; complete_one "vitrine debug -ba"
+"""
+    said = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False).stdout
+    for wanted in ("--ker: --kernel", "trace d: dump diff", "re: replay", "-ba: -batch"):
+        if wanted not in said:
+            problem("bash completion", f"{wanted!r} is not in {said!r}")
+    for shell, flags in (("zsh", ["-n"]), ("fish", ["--no-execute"])):
+        if shutil.which(shell):
+            done = subprocess.run([shell, *flags, "/dev/stdin"], input=call(["completion", shell]).stdout, capture_output=True, check=False)
+            if done.returncode or done.stderr:
+                problem(shell + " completion", done.stderr.decode()[:300])
     case(["debug", "--help"], 0, out="-batch")
     case(["debug", "--kernel", tiny("hello"), "--gdb", "1234"], 64, "monitor")
     case(["debug", "--kernel", tiny("hello"), "-ex"], 64, "wants an argument")
