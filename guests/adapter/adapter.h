@@ -73,7 +73,8 @@ void root_control_taken(void); /* the guest does what CONTROL asked for */
 bool root_map(u64 gfn);
 
 /* memory.c: VTL 0's memory. Addresses are looked up before they are touched. */
-void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0 */
+bool guest_is_ram(u64 gfn);
+void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0, or its very first page */
 bool guest_add_frame(u64 gfn); /* false: no room */
 void guest_mask(u64 gfn, bool masked); /* a frame that the guest gave up, or has again */
 bool guest_is_masked(u64 gfn);

@@ -191,7 +191,7 @@ static bool change_page(u64 gfn, bool give_up)
         return false;
     }
     if (give_up) {
-        if (guest_frame(gfn) == NULL || guest_frame(gfn) == shared_info || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
+        if (!guest_is_ram(gfn) || guest_frame(gfn) == shared_info || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
             return false;
         }
         guest_mask(gfn, true);

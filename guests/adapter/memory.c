@@ -57,15 +57,17 @@ void guest_mask(u64 gfn, bool on)
     masked[gfn / 64] = on ? masked[gfn / 64] | bit : masked[gfn / 64] & ~bit;
 }
 
-void *guest_frame(u64 gfn)
+bool guest_is_ram(u64 gfn)
 {
     bool known = gfn < boot->memory >> PAGE_SHIFT &&
                  (gfn < ADAPTER_AT >> PAGE_SHIFT || gfn >= (ADAPTER_AT + ADAPTER_BYTES) >> PAGE_SHIFT) && !guest_is_masked(gfn);
     for (u32 i = 0; !known && i < added_count; i++) {
         known = added[i] == gfn;
     }
-    return known ? at_address(gfn << PAGE_SHIFT) : NULL;
+    return known;
 }
+
+void *guest_frame(u64 gfn) { return guest_is_ram(gfn) ? at_address(gfn << PAGE_SHIFT) : NULL; }
 
 /* How VTL 0 cuts addresses. [SDM3 "Paging"] */
 struct paging {

@@ -350,4 +350,5 @@ void test_extended(void)
     test_old_layouts();
     test_privileges();
     test_apic_window();
+    test_pages();
 }

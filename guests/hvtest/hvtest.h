@@ -53,5 +53,7 @@ u64 child_calls(u64 control, u64 rdx, u64 r8);
 #define CONNECTION_EVENTS 60u
 /* extended.c: after these */
 void test_extended(void);
+/* pages.c */
+void test_pages(void);
 
 #endif

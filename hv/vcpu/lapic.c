@@ -46,6 +46,8 @@ enum {
 #define LVT_PERIODIC 0x20000u
 #define SPURIOUS_ENABLE 0x100u
 #define ICR_LOGICAL 0x800u
+#define ESR_SEND_VECTOR 0x20u
+#define ESR_RECEIVE_VECTOR 0x40u
 #define ICR_SHORTHAND_SHIFT 18
 
 void lapic_reset(struct vp *vp)
@@ -105,9 +107,23 @@ int lapic_pending(const struct vp *vp)
 
 bool lapic_is_enabled(const struct vp *vp) { return vp->apic_mode != 0 && (vp->lapic.spurious & SPURIOUS_ENABLE) != 0; }
 
+/* Each kind makes one interrupt until software has read it. [SDM3 "Error Handling"] */
+static void note_error(struct vp *vp, u32 error)
+{
+    struct lapic *l = &vp->lapic;
+    bool fresh = (l->errors & error) == 0;
+    l->errors |= error;
+    if (fresh && (l->lvt_error & LVT_MASKED) == 0) {
+        lapic_assert(vp, (u8)l->lvt_error, false);
+    }
+}
+
 void lapic_assert(struct vp *vp, u8 vector, bool auto_eoi)
 {
     struct lapic *l = &vp->lapic;
+    if (vector < 16) {
+        note_error(vp, ESR_RECEIVE_VECTOR);
+    }
     if (vector < 16 || !lapic_is_enabled(vp)) {
         return;
     }
@@ -190,6 +206,9 @@ static void send_ipi(struct vp *vp, u64 icr)
     enum lapic_delivery mode = (enum lapic_delivery)(icr >> 8 & 7);
     if (mode == LAPIC_INIT && (icr & 0xc000) == 0x8000) {
         return; /* the deassertion of old */
+    }
+    if (mode <= LAPIC_LOWEST && (u8)icr < 16) {
+        note_error(vp, ESR_SEND_VECTOR);
     }
     for (u32 i = 0; i < VP_MAX; i++) {
         struct vp *to = vp->partition->vp[i];
@@ -296,7 +315,7 @@ bool lapic_read(struct vp *vp, u32 index, u64 *value)
     } else if (index == X2_LDR) {
         *value = (u64)(vp->index >> 4) << 16 | 1u << (vp->index & 15);
     } else if (index == X2_ESR) {
-        *value = 0;
+        *value = l->esr;
     } else if (index == X2_ICR) {
         *value = (u64)l->icr_high << 32 | l->icr_low;
     } else if (index == X2_TIMER_CURRENT) {
@@ -331,7 +350,12 @@ bool lapic_write(struct vp *vp, u32 index, u64 value)
         lapic_eoi(vp);
         return true;
     case X2_ESR:
-        return value == 0;
+        if (value != 0) {
+            return false;
+        }
+        l->esr = l->errors;
+        l->errors = 0;
+        return true;
     case X2_ICR:
         l->icr_low = (u32)value;
         l->icr_high = (u32)(value >> 32);
@@ -385,6 +409,8 @@ static void window_write(struct vp *vp, u32 index, u32 value)
         send_ipi(vp, (u64)(l->icr_high >> 24) << 32 | value);
         break;
     case X2_ESR:
+        (void)lapic_write(vp, X2_ESR, 0);
+        break;
     case X2_SELF_IPI:
         break;
     default:

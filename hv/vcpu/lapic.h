@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A VP's local APIC. Guests find it in x2APIC mode; they may go to xAPIC mode by way of switching it off. [SDM3 "Advanced Programmable
- * Interrupt Controller"] Left out: moving its window, the cluster model of xAPIC's logical destinations, error interrupts. */
+ * Interrupt Controller"] Left out: moving its window, the cluster model of xAPIC's logical destinations, errors other than illegal vectors. */
 #ifndef HV_VCPU_LAPIC_H
 #define HV_VCPU_LAPIC_H
 
@@ -15,6 +15,7 @@ struct lapic {
     u32 divide, timer_initial;
     u64 timer_at;     /* TSC of the next expiry, 0 none */
     u64 timer_period; /* TSC, 0 one-shot */
+    u32 esr, errors;  /* as software has latched it, and since then */
     u32 ldr, dfr;     /* xAPIC mode */
     u32 extint;       /* vector + 1 that the parent asserted as ExtInt, 0 none */
 };
