@@ -318,7 +318,7 @@ NESTED = (stack("intel"), [
     ("break ept-change", r"Point"),
     ("c", r"written at \w+ by cpu0: now 0x\w+\n.*in (slat_map|entry_in)\+\w+ \(slat.c:\d+\)"),
     ("bt 3", r"#0 .*slat.c:.*#1 .*#2 "),
-    ("reverse-continue", r"to be written at \w+ by cpu0: 0x\w+ before\n.*in (slat_map|entry_in)\+0x\w+ \(slat.c:\d+\)\n=> \d+\t.*arch->slat_"),
+    ("reverse-continue", r"to be written at \w+ by cpu0: \w+ before\n.*in (slat_map|entry_in)\+0x\w+ \(slat.c:\d+\)\n=> \d+\t.*arch->slat_"),
     ("delete", r"^$"),
     ("break exit EPT_VIOLATION", r"Point"),
     ("rc", r"Point .*EPT_VIOLATION"),
