@@ -59,18 +59,16 @@ static void put_config(FILE *out, const char *config)
 
 static void put_head(FILE *out, const struct report *p, const char *path)
 {
-    char goto_text[4600] = "";
-    FILE *text = fmemopen(goto_text, sizeof goto_text - 1, "w");
-    if (text != NULL) {
-        trace_print_goto(text, path, 0);
-        (void)fclose(text);
-    }
-    size_t len = strlen(goto_text);
-    goto_text[len > 0 ? len - 1 : 0] = '\0'; /* the position follows */
+    char command[4600];
     (void)fputs("{", out);
     put_string(out, "file", path);
+    /* The position comes between. */
+    (void)snprintf(command, sizeof command, "vitrine replay %s --debug -ex 'goto ", path);
     (void)fputs(",", out);
-    put_string(out, "goto", goto_text);
+    put_string(out, "goto", command);
+    (void)snprintf(command, sizeof command, "vitrine trace dump %s --around ", path);
+    (void)fputs(",", out);
+    put_string(out, "around", command);
     (void)fputs(",", out);
     put_config(out, p->reader->config);
     put_string(out, "cut", p->reader->end.status != EXIT_STATUS_OK ? p->reader->end.text : "");

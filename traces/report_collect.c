@@ -56,6 +56,9 @@ static unsigned bucket_of(const struct report *p, u64 ns)
 static void spend(struct report *p, unsigned cpu, u64 until)
 {
     struct report_cpu *c = &p->cpus[cpu];
+    if (p->shares == NULL) { /* only following */
+        return;
+    }
     double width = column_ns(p);
     u64 since = c->since_ns > p->first_ns ? c->since_ns : p->first_ns;
     if (c->seen && until > since) {
@@ -203,6 +206,7 @@ static void take_entry(struct report *p, const struct trace_record *r)
 static void take_found(struct report *p, const struct trace_record *r)
 {
     u64 id = r->args[0], parent = r->args[1];
+    p->counts[r->event] += p->counts[r->event] == 0 ? 1 : 0; /* where nobody has counted */
     if (parent >= id || id > p->guest_count + 1 || (id <= p->guest_count && id != 1)) {
         p->left_out++;
         return;
@@ -414,6 +418,39 @@ static void begin_timeline(struct report *p)
     p->begun = true;
 }
 
+void report_follow(struct report *p, const struct trace_record *r)
+{
+    if (r->event == TRACE_EVENT_guest_found) {
+        take_found(p, r);
+    }
+    if (r->cpu >= REPORT_CPUS) {
+        return;
+    }
+    if (!p->cpus[r->cpu].seen) {
+        p->cpus[r->cpu].seen = true;
+        p->cpus[r->cpu].vcpu = NO_VCPU;
+    }
+    if (r->event == TRACE_EVENT_vm_entry || r->event == TRACE_EVENT_vm_exit) {
+        p->cpus[r->cpu].just_entered = r->event == TRACE_EVENT_vm_entry;
+    }
+    if (r->event == TRACE_EVENT_vm_exit) {
+        take_exit(p, r);
+    } else if (r->event == TRACE_EVENT_vm_entry) {
+        take_entry(p, r);
+    } else if (r->event == TRACE_EVENT_level) {
+        take_level(p, r);
+    }
+}
+
+unsigned report_guest_of(const struct report *p, u32 cpu)
+{
+    const struct report_cpu *c = cpu < REPORT_CPUS ? &p->cpus[cpu] : NULL;
+    if (c == NULL || !c->seen) {
+        return 0;
+    }
+    return c->mode != 0 ? c->mode : c->in_exit && p->vcpus[c->vcpu].entered ? p->vcpus[c->vcpu].guest + 1 : 0;
+}
+
 void report_take(struct report *p, const struct trace_record *r)
 {
     if (!p->begun) {
@@ -431,31 +468,15 @@ void report_take(struct report *p, const struct trace_record *r)
             keep_peak(p, r->position.n);
         }
     }
-    if (r->event == TRACE_EVENT_guest_found) {
-        take_found(p, r);
-    }
+    report_follow(p, r);
     if (r->cpu >= REPORT_CPUS) {
         return;
     }
-    if (!p->cpus[r->cpu].seen) {
-        p->cpus[r->cpu].seen = true;
-        p->cpus[r->cpu].vcpu = NO_VCPU;
-    }
-    if (r->event == TRACE_EVENT_vm_entry || r->event == TRACE_EVENT_vm_exit) {
-        p->cpus[r->cpu].just_entered = r->event == TRACE_EVENT_vm_entry;
-    }
     switch (r->event) {
     case TRACE_EVENT_vm_exit:
-        take_exit(p, r);
         if (r->args[0] == EXIT_EXTERNAL_INTERRUPT && (r->args[2] & INTR_VALID) != 0) {
             take_delivery(p, r, r->args[2]);
         }
-        break;
-    case TRACE_EVENT_vm_entry:
-        take_entry(p, r);
-        break;
-    case TRACE_EVENT_level:
-        take_level(p, r);
         break;
     case TRACE_EVENT_hypercall:
         take_call(p, r);

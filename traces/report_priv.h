@@ -129,4 +129,9 @@ void report_measure(struct report *p, const struct trace_record *r);
 void report_take(struct report *p, const struct trace_record *r);
 void report_end(struct report *p);
 
+/* Without figures: only who runs where. */
+void report_follow(struct report *p, const struct trace_record *r);
+/* The number, from 1 on, of the guest that a processor runs, or whose exit it is about; 0: none. */
+unsigned report_guest_of(const struct report *p, u32 cpu);
+
 #endif
