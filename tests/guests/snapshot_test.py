@@ -45,9 +45,11 @@ class Case:
         trace = os.path.join(self.folder, "trace")
         self.end = self.end_of(self.run(["run", *ENGINE, "--hash", "--epoch", str(self.a.epoch), "--record", trace, *self.a.run]))
         self.marks = {}
-        for line in self.run(["trace", "dump", "--event", "mark", "--json", trace]).splitlines():
-            mark = json.loads(line)
-            self.marks[mark["position"]] = (mark["position"], mark["ns"], mark["hash"].removeprefix("0x").rjust(16, "0"))
+        rows = [json.loads(line) for line in self.run(["trace", "dump", "--event", "mark,input", "--json", trace]).splitlines()]
+        inputs = {r["position"] for r in rows if r["event"] == "input"}
+        for mark in rows: # input of the same moment comes after a mark, but before --hash looks
+            if mark["event"] == "mark" and mark["position"] not in inputs:
+                self.marks[mark["position"]] = (mark["position"], mark["ns"], mark["hash"].removeprefix("0x").rjust(16, "0"))
         os.unlink(trace)
 
     def restore(self, path, at, to_end):
@@ -57,6 +59,7 @@ class Case:
         got = self.end_of(self.run(["run", "--load", path, *ENGINE, "--hash", *limit], (0, 124)))
         if got != wanted:
             self.wrong.append(f"saved at {at}: {got}, the whole run {wanted}")
+            print(self.wrong[-1], flush=True)
 
     def leg(self, start, positions, last, to_end):
         save = os.path.join(self.folder, "saved")

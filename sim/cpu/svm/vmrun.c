@@ -143,7 +143,6 @@ static void load_guest(struct cpu *cpu, const struct vmrun *r)
     a->cr4 = s->cr4;
     memcpy(a->pdpte, r->pdpte, sizeof a->pdpte);
     cpu_set_rflags(cpu, s->rflags);
-    a->rip = s->rip;
     a->gpr[RSP] = s->rsp;
     a->gpr[RAX] = s->rax;
     a->dr6 = (s->dr6 & (0xf | DR6_BD | DR6_BS | DR6_BT)) | DR6_FIXED;
@@ -199,9 +198,10 @@ static cpu_rc enter(struct cpu *cpu, u64 vmcb, u64 next_rip)
     log_line(cpu->log, LOG_SVM,
              "cpu%u vmcb %" PRIx64 " VMRUN asid %" PRIx64 " rip %04x:%" PRIx64 " cr0 %" PRIx64 " cr3 %" PRIx64
              " efer %" PRIx64 " flags %" PRIx64 " int_ctl %" PRIx64 " eventinj %" PRIx64,
-             cpu->index, vmcb, r.c.guest_asid, cpu->arch.seg[SEG_CS].sel, cpu->arch.rip, cpu->arch.cr0,
+             cpu->index, vmcb, r.c.guest_asid, cpu->arch.seg[SEG_CS].sel, r.s.rip, cpu->arch.cr0,
              cpu->arch.cr3, cpu->arch.efer, cpu_rflags(cpu), r.c.int_ctl, r.c.eventinj);
     cpu_update_mode(cpu);
+    cpu->arch.rip = r.s.rip; /* last: until now the time is VMRUN's */
     cpu_kick(cpu);
     if (!s->injecting) {
         return CPU_OK;
