@@ -171,10 +171,12 @@ def watch(build, vitrine, folder, pairs):
         subprocess.run([vitrine, "run", "--engine", "jit", "--kernel", kernel, "--initrd", nested, "--append",
                         "console=ttyS0 quiet machines=microvm", "-m", "1G", "--cpu", cpu, "--stop-on", "@@ L2 START", "--save", saved],
                        stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        start = position(subprocess.run([vitrine, "run", "--load", saved, "--max-instructions", "1", "--hash"],
+                                        stdin=subprocess.DEVNULL, capture_output=True, check=False))
         for engine in ("interp", "jit"):
             for name, more in off_on.items():
                 commands[f"boot under KVM, {cpu}, {engine}, watch {name}"] = [
-                    vitrine, "run", "--engine", engine, "--load", saved, "--max-instructions", str(count), *more]
+                    vitrine, "run", "--engine", engine, "--load", saved, "--max-instructions", str(start + count), *more]
     times = interleave(commands, pairs)
     print(f"the isolation watch (a boot under KVM: its first {count // 10**6} million instructions, and loading the saved machine):")
     for name, seconds in times.items():
