@@ -13,7 +13,7 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-void describe_address(struct shell *s, u64 linear, char *text, size_t room)
+static void describe(struct shell *s, u64 linear, bool here, char *text, size_t room)
 {
     u64 start, size;
     const char *file;
@@ -21,7 +21,7 @@ void describe_address(struct shell *s, u64 linear, char *text, size_t room)
     unsigned level = shell_level(s);
     const char *name = symbols_name(s->symbols, linear, level, &start, &size);
     text[0] = '\0';
-    if (name == NULL) { /* of another level, maybe: what wrote a VMCS, seen from the guest */
+    if (name == NULL && !here) { /* of another level, maybe: what wrote a VMCS, seen from the guest */
         level = SYMBOLS_ANY_LEVEL;
         name = symbols_name(s->symbols, linear, level, &start, &size);
     }
@@ -33,6 +33,16 @@ void describe_address(struct shell *s, u64 linear, char *text, size_t room)
     if (n > 0 && (size_t)n < room && symbols_line(s->symbols, linear, level, &file, &line)) {
         (void)snprintf(text + n, room - (size_t)n, " (%s:%d)", base_name(file), line);
     }
+}
+
+void describe_address(struct shell *s, u64 linear, char *text, size_t room)
+{
+    describe(s, linear, false, text, room);
+}
+
+void describe_code(struct shell *s, u64 linear, char *text, size_t room)
+{
+    describe(s, linear, true, text, room);
 }
 
 /* "0x1234" at the end of a branch's operands gets its name. */
@@ -147,7 +157,7 @@ void show_place(struct shell *s)
     char file[1024];
     int line;
     u64 pc = shell_pc(cpu);
-    describe_address(s, pc, name, sizeof name);
+    describe_code(s, pc, name, sizeof name);
     say(s, "%scpu%u%s at %" PRIu64 ", %s, CPL %u%s%s%s\n", shade(s, SHADE_DIM), s->cpu, shade(s, SHADE_NONE),
         shell_position(s), mode_name(cpu), cpu->d.cpl,
         cpu->arch.guest == GUEST_VMX   ? ", VMX guest"
