@@ -32,7 +32,7 @@ static int run_machine(struct run_options *o, struct machine *m)
         session_print_hash(m, &r);
     }
     /* The changes of the disks of a saved machine are in the snapshot: it needs the files as they were. */
-    bool kept = o->save == NULL || record_save(o, m, &err);
+    bool kept = o->save == NULL || record_save(o, m, o->save, &err);
     if (!record_finish(m, &r, o->save == NULL, &err) || !kept) {
         status = cli_fail(&err);
     }

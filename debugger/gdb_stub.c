@@ -110,7 +110,7 @@ static void history_begins(struct gdb *g)
 {
     struct error err = {0};
     travel_stop(g->m);
-    (void)travel_start(g->m, &(struct travel_options){0}, &err);
+    (void)travel_start(g->m, NULL, &err);
 }
 
 static void write_memory(struct gdb *g, const char *p, bool binary)
@@ -554,7 +554,8 @@ struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_w
     (void)snprintf(g->last_stop, sizeof g->last_stop, "T05thread:1;");
     g->shell = shell_new(m, may_write);
     char address[256];
-    if (!take_properties(g, where, address, sizeof address, err) || !gdb_listen(g, address, err) || !travel_start(m, &(struct travel_options){0}, err)) {
+    if (!take_properties(g, where, address, sizeof address, err) || !gdb_listen(g, address, err) ||
+        !travel_start(m, NULL, err)) {
         gdb_close(g);
         return NULL;
     }

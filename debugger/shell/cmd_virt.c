@@ -471,6 +471,25 @@ void cmd_levels(struct shell *s, const char *args)
 
 /* ---- sharing ---- */
 
+/* Is b a page of the range of a's that has so many pages until now? */
+static bool is_next_of(const struct watch_share *a, u64 pages, const struct watch_share *b)
+{
+    return b->spa == a->spa + pages * PAGE_SIZE && b->a.guest == a->a.guest && b->b.guest == a->b.guest &&
+           b->a.device == a->a.device && b->b.device == a->b.device && b->declared == a->declared &&
+           b->since.position == a->since.position;
+}
+
+static void say_share(struct shell *s, const struct watch_share *share, u64 pages)
+{
+    char where[160];
+    describe_address(s, share->since.rip, where, sizeof where);
+    say(s, "%" PRIx64 "-%" PRIx64 " (%" PRIu64 " page%s%s): guest %u%s and guest %u%s, since %" PRIu64 " by %#" PRIx64
+           "%s%s%s\n",
+        share->spa, share->spa + pages * PAGE_SIZE - 1, pages, pages == 1 ? "" : "s", share->declared ? ", granted" : "",
+        share->a.guest, share->a.device ? " (a device)" : "", share->b.guest, share->b.device ? " (a device)" : "",
+        share->since.position, share->since.rip, where[0] != '\0' ? " <" : "", where, where[0] != '\0' ? ">" : "");
+}
+
 void cmd_sharing(struct shell *s, const char *args)
 {
     struct watch_share share;
@@ -483,17 +502,10 @@ void cmd_sharing(struct shell *s, const char *args)
     for (u64 i = 0; watch_share_get(w, i, &share) && s->page_lines != ~0u;) { /* neighbours as one range */
         struct watch_share next;
         u64 pages = 1;
-        while (watch_share_get(w, ++i, &next) && next.spa == share.spa + pages * PAGE_SIZE &&
-               next.a.guest == share.a.guest && next.b.guest == share.b.guest && next.a.device == share.a.device &&
-               next.b.device == share.b.device && next.since.position == share.since.position) {
+        while (watch_share_get(w, ++i, &next) && is_next_of(&share, pages, &next)) {
             pages++;
         }
-        char where[160];
-        describe_address(s, share.since.rip, where, sizeof where);
-        say(s, "%" PRIx64 "-%" PRIx64 " (%" PRIu64 " page%s): guest %u%s and guest %u%s, since %" PRIu64 " by %#" PRIx64 "%s%s%s\n",
-            share.spa, share.spa + pages * PAGE_SIZE - 1, pages, pages == 1 ? "" : "s", share.a.guest,
-            share.a.device ? " (a device)" : "", share.b.guest, share.b.device ? " (a device)" : "",
-            share.since.position, share.since.rip, where[0] != '\0' ? " <" : "", where, where[0] != '\0' ? ">" : "");
+        say_share(s, &share, pages);
     }
     char *text = NULL, *save = NULL;
     size_t size = 0;

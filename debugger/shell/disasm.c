@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Instructions as text, by Capstone, with names for their targets. */
 #include "base/bytes.h"
+#include "debugger/shell/frames.h"
 #include "debugger/shell/shell_priv.h"
 
 #include <capstone/capstone.h>
@@ -229,7 +230,7 @@ void cmd_list(struct shell *s, const char *args)
 {
     char file[1024];
     int line;
-    u64 at = shell_pc(shell_cpu(s));
+    u64 at = frames_pc(s);
     const char *colon = strrchr(args, ':');
     if (colon != NULL) {
         char name[256];
