@@ -134,7 +134,7 @@ void cmd_cpu(struct shell *s, const char *args)
         const struct cpu *cpu = s->m->set.cpu[i];
         char name[128];
         s->cpu = i;
-        describe_address(s, shell_pc(cpu), name, sizeof name);
+        describe_code(s, shell_pc(cpu), name, sizeof name);
         say(s, "%c cpu%u %#" PRIx64 " %s%s%s%s\n", i == was ? '*' : ' ', i, shell_pc(cpu), words[cpu->arch.activity],
             cpu->arch.guest != GUEST_NONE ? ", in a guest" : "", name[0] != '\0' ? ", " : "", name);
     }
@@ -419,7 +419,7 @@ void cmd_backtrace(struct shell *s, const char *args)
     unsigned n = frames_find(s, frames, max < 64 ? (unsigned)max : 64);
     for (unsigned i = 0; i < n; i++) {
         char name[200];
-        describe_address(s, frames[i].pc - (i > 0 ? 1 : 0), name, sizeof name);
+        describe_code(s, frames[i].pc - (i > 0 ? 1 : 0), name, sizeof name);
         say(s, "#%-2u %s%#018" PRIx64 "%s in %s%s\n", i, shade(s, SHADE_ADDRESS), frames[i].pc, shade(s, SHADE_NONE),
             name[0] != '\0' ? name : "??", frames[i].guessed ? " (found on the stack)" : "");
     }
@@ -444,7 +444,7 @@ void cmd_frame(struct shell *s, const char *args)
     }
     s->frame = (unsigned)wanted;
     s->next_dis = 0;
-    describe_address(s, frames[wanted].pc - (wanted > 0 ? 1 : 0), name, sizeof name);
+    describe_code(s, frames[wanted].pc - (wanted > 0 ? 1 : 0), name, sizeof name);
     say(s, "#%-2u %s%#018" PRIx64 "%s in %s\n", (unsigned)wanted, shade(s, SHADE_ADDRESS), frames[wanted].pc,
         shade(s, SHADE_NONE), name[0] != '\0' ? name : "??");
     show_line_of(s, frames[wanted].pc - (wanted > 0 ? 1 : 0));
@@ -522,6 +522,31 @@ static void list_symbol_files(struct shell *s)
     }
 }
 
+/* Where the kernel says that its sections are; or .text at a given place. */
+static void load_module(struct shell *s, const char *path, unsigned level, const char *where)
+{
+    struct symbols_section sections[128];
+    struct error err = {0};
+    size_t n = 1;
+    if (where[0] == '\0' || strcmp(where, "auto") == 0) {
+        n = c_module_sections(s, path, sections, ARRAY_LEN(sections), &err);
+        if (n == 0) {
+            refuse_error(s, &err);
+            return;
+        }
+    } else {
+        (void)snprintf(sections[0].name, sizeof sections[0].name, ".text");
+        if (!expr_all(s, where, &sections[0].address)) {
+            return;
+        }
+    }
+    if (!symbols_load_module(s->symbols, path, level, sections, n, &err)) {
+        refuse_error(s, &err);
+        return;
+    }
+    list_symbol_files(s);
+}
+
 void cmd_symbols(struct shell *s, const char *args)
 {
     char verb[32], path[512], word[64], where[64] = "";
@@ -540,6 +565,10 @@ void cmd_symbols(struct shell *s, const char *args)
             if (!is_level) {
                 (void)snprintf(where, sizeof where, "%s", word);
             }
+        }
+        if (symbols_is_module(path)) {
+            load_module(s, path, level, where);
+            return;
         }
         if (!symbols_load(s->symbols, path, level, 0, &err)) {
             refuse_error(s, &err);

@@ -253,12 +253,13 @@ static bool find_anywhere(const struct shell *s, const char *name, size_t len, c
     struct symbols *all = s->symbols;
     for (unsigned i = 0; i < all->known_count; i++) {
         const struct known_name *k = &all->known[i];
-        if (strlen(k->name) == len && strncmp(k->name, name, len) == 0 && k->tag == tags[0]) {
+        if (strlen(k->name) == len && strncmp(k->name, name, len) == 0 && k->tag == tags[0] &&
+            k->level == shell_level(s)) {
             *file = &all->files[k->file];
             return k->offset != 0 && dwarf_offdie((*file)->dwarf, k->offset, found) != NULL;
         }
     }
-    struct known_name note = {.tag = tags[0]};
+    struct known_name note = {.tag = tags[0], .level = shell_level(s)};
     for (unsigned i = 0; i < all->count && note.offset == 0; i++) {
         Dwarf_Off at = 0, next;
         size_t header;

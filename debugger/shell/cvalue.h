@@ -5,6 +5,7 @@
 #define VITRINE_DEBUGGER_SHELL_CVALUE_H
 
 #include "debugger/shell/shell_priv.h"
+#include "debugger/shell/symbols.h"
 
 #include <elfutils/libdw.h>
 
@@ -30,6 +31,8 @@ bool c_number(const struct shell *s, const struct c_value *v, u64 *value, struct
 u64 c_size(const struct c_value *v);
 /* In C's words, on one line. */
 void c_show(struct shell *s, const struct c_value *v, FILE *out);
+/* A module of a Linux whose symbols are loaded, by its file's name: where its sections lie. Returns how many. */
+size_t c_module_sections(struct shell *s, const char *path, struct symbols_section *out, size_t max, struct error *err);
 /* The variables of the selected frame's function: calls `tell` for each. Returns how many. */
 unsigned c_locals(struct shell *s, void (*tell)(struct shell *s, const char *name, const struct c_value *v, const char *missing));
 

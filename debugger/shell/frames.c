@@ -127,3 +127,10 @@ unsigned frames_find(struct shell *s, struct frame *out, unsigned max)
     }
     return n;
 }
+
+u64 frames_pc(struct shell *s)
+{
+    struct frame frames[64];
+    unsigned n = s->frame > 0 ? frames_find(s, frames, s->frame + 1 < 64 ? s->frame + 1 : 64) : 0;
+    return n > 1 ? frames[n - 1].pc - 1 : shell_pc(shell_cpu(s));
+}

@@ -13,6 +13,8 @@ struct frame {
 
 /* Frame 0 is where the selected processor is. Returns how many. */
 unsigned frames_find(struct shell *s, struct frame *out, unsigned max);
+/* Where the selected frame is: in an outer one, inside its call. */
+u64 frames_pc(struct shell *s);
 /* Addresses of calls that could end before this return address. */
 unsigned frames_calls_before(struct shell *s, u64 address, u64 *out, unsigned max);
 

@@ -235,6 +235,8 @@ unsigned disassemble(struct shell *s, u64 linear, unsigned code_size, char *text
 unsigned shell_code_size(const struct cpu *cpu);
 /* "function+0x12 (file.c:34)" for an address, empty without symbols. */
 void describe_address(struct shell *s, u64 linear, char *text, size_t room);
+/* The same of code that the selected processor executes: names of other levels are not meant. */
+void describe_code(struct shell *s, u64 linear, char *text, size_t room);
 /* The source line of an address, where it is known. */
 void show_line_of(struct shell *s, u64 linear);
 /* Where the selected processor is, with the instruction. */

@@ -25,6 +25,8 @@ struct file {
     Dwarf *dwarf;
     Dwarf_CFI *cfi, *eh_cfi;
     char *text; /* of a System.map */
+    u64 *sections; /* of a kernel module: where each section lies, ~0: nowhere; then offset is 0 */
+    size_t section_count;
 };
 
 #define FILES_MAX 16
@@ -33,6 +35,7 @@ struct file {
 struct known_name {
     char name[64];
     int tag;
+    unsigned level; /* of whom it was asked for */
     unsigned file;
     Dwarf_Off offset; /* 0: nowhere */
 };

@@ -112,6 +112,18 @@ def guest_of_kvm():
                 # back into the guest, before its OUT
                 "delete", "reverse-stepi", "monitor goto 0", "kill"],
                machine(SHARE, 2, "nokaslr", "--cpu", "intel"), [VMLINUX])
+    # The same by our shell, which finds KVM's modules itself; variables of KVM's beside the VMCS.
+    said = shell([f"symbols load {VMLINUX} L0", "break exit IO", "continue", "why", f"symbols load {KVM_INTEL} L0",
+                  f"symbols load {KVM} L0", "backtrace 5", "delete", "break handle_io", "continue", "backtrace", "locals",
+                  "print vcpu->kvm->created_vcpus", "print ((struct vcpu_vmx *)vcpu)->exit_reason.basic == EXIT_REASON & 0xffff",
+                  "vmcs history GUEST_RIP 2", "break kernel_clone level L1", "levels"],
+                 machine(SHARE, 2, "nokaslr", "--cpu", "intel"))
+    want("the shell: an exit", said, r"VM exit IO: .*\n.*\n  OUT of 1 byte, port 0x3f8\n")
+    want("the shell: KVM's modules", said, r"kvm-intel\.ko: level L0, offset 0, \d+ symbols, lines.*kvm\.ko: level L0")
+    want("the shell: where KVM gets its exits", said, r"#0 .* in vmx_vmexit .*#\d .* in vmx_vcpu_run\+")
+    want("the shell: KVM's frames", said, r"#0 .* in handle_io \(vmx\.c:\d+\)\n#1 .* in vmx_handle_exit\+.*kvm_vcpu_ioctl\+.*do_syscall_64\+")
+    want("the shell: KVM's variables", said, r"vcpu = 0xffff\w+\n.*= 1\n.*basic == EXIT_REASON & 0xffff\]\n\$\d+ = 0x1 ")
+    want("the shell: who wrote RIP", said, r"last time first:\n +\d+ cpu\d at 0x\w+.*: 0x\w+ -> 0x1008\n")
     want("inside L2", text, r"Breakpoint 1, 0x0*1000 in .*rip +0x1000 .*cs +0x0 ")
     want("L2's levels", text, r"L0 the machine's owner.*\n  L1 guest 1: VMCS .*runs it")
     want("the processor is in a guest", text, r"\$1 = 0x1 ")

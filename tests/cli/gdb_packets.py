@@ -278,6 +278,39 @@ def modes():
     case(["run", "--kernel", tiny("hello"), "--gdb", "1,arch=arm"], 64, "arch=x86-64, i386 or i8086")
 
 
+def listens_at(port):
+    """The addresses that something of this host listens at, with this port."""
+    found = set()
+    for name in ("/proc/net/tcp", "/proc/net/tcp6"):
+        if os.path.exists(name):
+            for row in open(name, encoding="ascii").read().splitlines()[1:]:
+                local, state = row.split()[1], row.split()[3]
+                if state == "0A" and int(local.split(":")[1], 16) == port:
+                    found.add(local.split(":")[0])
+    return found
+
+
+def loopback():
+    """Both servers are there for this host alone unless told otherwise."""
+    s = Stub(["--kernel", tiny("spin"), "--serial", "none"])
+    same("gdb at the loopback address", listens_at(s.port), {"0100007F"})
+    s.end()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for where, address in ((f"{port}", "0100007F"), (f"0.0.0.0:{port}", "00000000")):
+        server = subprocess.Popen([VITRINE, "debug", "--kernel", tiny("spin"), f"--dap={where}"], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(200):
+            if listens_at(port):
+                break
+            time.sleep(0.05)
+        same(f"--dap={where}", listens_at(port), {address})
+        with socket.create_connection(("127.0.0.1", port)):
+            pass
+        server.communicate(timeout=60)
+
+
 def recording(folder):
     """In a recording the past stays as it is; the same stops, forward and back."""
     trace = os.path.join(folder, "a.trace")
@@ -302,6 +335,7 @@ def main(folder):
         session(engine)
         interrupted_and_dropped(engine)
     modes()
+    loopback()
     recording(folder)
 
 
