@@ -19,6 +19,8 @@ int cli_debug(int argc, char **argv);
 int cli_cpu(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 /* The n-th command; false after the last. */
+/* Run one by its name; false: there is none. */
+bool cli_command_run(const char *name, int argc, char **argv);
 bool cli_command(unsigned n, const char **name, const char **help);
 int cli_replay(int argc, char **argv);
 int cli_trace(int argc, char **argv);
@@ -37,6 +39,7 @@ struct given_option {
 
 #define MAX_GIVEN_OPTIONS 256
 #define MAX_CHARDEVS 8
+#define MAX_SAVE_AT 256u
 
 /* -chardev: what may stand behind a console, under a name; and who asked for it, maybe before it was given. */
 struct chardev_option {
@@ -57,11 +60,14 @@ struct run_options {
     bool hash;
     bool strict;
     bool watch;
-    enum violation_policy on_violation;
+    enum violation_policy on_violation, on_stale;
+    bool look_for_stale;
     bool help;
     u32 log_classes;
     const char *log_file, *script;
     const char *record, *save, *load;
+    u64 save_at[MAX_SAVE_AT]; /* rising positions at which a machine is saved on its way */
+    unsigned save_at_count;
     const char *gdb; /* where GDB may connect; NULL: nowhere */
     bool gdb_wait;   /* stand still until it says go */
     const struct debug_options *debug; /* under the shell; NULL: not */
@@ -120,7 +126,7 @@ bool record_files_from(struct run_options *o, const char *dir, struct error *err
 bool record_finish(struct machine *m, const struct run_result *result, bool commit, struct error *err);
 
 /* --save and --load: a snapshot of the machine with its configuration; m becomes what was saved. */
-bool record_save(const struct run_options *o, struct machine *m, struct error *err);
+bool record_save(const struct run_options *o, struct machine *m, const char *path, struct error *err);
 bool record_load(const struct run_options *o, struct machine *m, struct error *err);
 
 /* Take a recording's configuration apart into options, and check its files against what was recorded.

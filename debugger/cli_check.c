@@ -72,6 +72,8 @@ static char *describe(const struct golden *g, const struct golden_lines *got, i6
     if (kept != NULL) {
         (void)fprintf(out, "to go there: ");
         trace_print_goto(out, kept, position);
+        (void)fputs("\nor: ", out);
+        trace_print_debug(out, kept, position);
         (void)fputc('\n', out);
     } else {
         (void)fprintf(out, "it is at position %llu; --keep DIR keeps the recording\n", (unsigned long long)position);

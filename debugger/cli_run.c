@@ -24,14 +24,15 @@ static int run_machine(struct run_options *o, struct machine *m)
     if (r.reason == STOP_ERROR || r.reason == STOP_DIFFERS) {
         (void)cli_fail(&m->error);
     }
-    if (status == EXIT_STATUS_OK && watching_violations(m) != 0) {
+    bool looked = o->debug != NULL && !o->watch; /* the debugger has told of them */
+    if (status == EXIT_STATUS_OK && !looked && watching_violations(m) != 0) {
         status = EXIT_STATUS_VIOLATION;
     }
     if (o->hash) {
         session_print_hash(m, &r);
     }
     /* The changes of the disks of a saved machine are in the snapshot: it needs the files as they were. */
-    bool kept = o->save == NULL || record_save(o, m, &err);
+    bool kept = o->save == NULL || record_save(o, m, o->save, &err);
     if (!record_finish(m, &r, o->save == NULL, &err) || !kept) {
         status = cli_fail(&err);
     }

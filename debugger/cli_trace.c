@@ -106,6 +106,9 @@ static bool take_filter(struct trace_arguments *a, const char *name, const char 
         a->filter.last = n;
     } else if (strcmp(name, "cpu") == 0) {
         a->filter.cpu = n < CPU_MAX ? (u32)n : TRACE_ANY_CPU - 1;
+    } else if (strcmp(name, "guest") == 0) {
+        return (a->filter.guests == NULL && n > 0 && n < 1000 && trace_filter_guest(&a->filter, (u32)n)) ||
+               error_set(err, EXIT_STATUS_USAGE, "--guest %s: one guest's number, from 1 on, as the report has it", value);
     } else if (strcmp(name, "context") == 0) {
         a->context = n < 1000 ? n : 1000;
     } else {
@@ -322,7 +325,9 @@ int cli_trace(int argc, char **argv)
         }
         struct trace_arguments a = {.context = 5};
         trace_filter_init(&a.filter);
-        return parse(&a, c, argc - 1, argv + 1, &err) ? c->run(&a) : cli_fail(&err);
+        int status = parse(&a, c, argc - 1, argv + 1, &err) ? c->run(&a) : cli_fail(&err);
+        free(a.filter.guests);
+        return status;
     }
     return unknown_command(argc > 0 ? argv[0] : NULL);
 }

@@ -16,7 +16,7 @@ bool debug_run(const struct debug_options *d, struct machine *m, bool may_write,
                                           .no_rc = d->no_rc,
                                           .may_write = may_write};
     if (d->editor != NULL) {
-        if (!travel_start(m, &(struct travel_options){0}, err)) {
+        if (!travel_start(m, NULL, err)) {
             return false;
         }
         (void)signal(SIGTERM, SIG_DFL);
@@ -24,7 +24,7 @@ bool debug_run(const struct debug_options *d, struct machine *m, bool may_write,
         return true;
     }
     struct shell *s = shell_new(m, may_write);
-    if (!travel_start(m, &(struct travel_options){0}, err)) {
+    if (!travel_start(m, NULL, err)) {
         shell_free(s);
         return false;
     }

@@ -64,6 +64,21 @@ bool opt_epoch(struct run_options *o, const char *v, struct error *err)
     return options_number("epoch", v, 1000, INT64_MAX, &o->machine.epoch, err);
 }
 
+bool opt_history_memory(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    if (!options_parse_size(v, &o->machine.travel_memory) || o->machine.travel_memory < MIB(1)) {
+        return error_set(err, EXIT_STATUS_USAGE, "--history-memory %s: a size from 1M on is wanted", v);
+    }
+    return true;
+}
+
+bool opt_history_spacing(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    return options_number("history-spacing", v, 1000, INT64_MAX, &o->machine.travel_spacing, err);
+}
+
 bool opt_stop_on(struct run_options *o, const char *v, struct error *err)
 {
     if (v[0] == '\0') {
@@ -92,6 +107,30 @@ bool opt_save(struct run_options *o, const char *v, struct error *err)
     UNUSED(err);
     o->host_side = true;
     o->save = v;
+    return true;
+}
+
+/* Rising numbers. */
+bool opt_save_at(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    while (*v != '\0') {
+        char text[24];
+        u64 n;
+        size_t len = strcspn(v, ",");
+        if (o->save_at_count == MAX_SAVE_AT) {
+            return error_set(err, EXIT_STATUS_USAGE, "--save-at: no more than %u positions", MAX_SAVE_AT);
+        }
+        (void)snprintf(text, sizeof text, "%.*s", (int)len, v);
+        if (!options_number("save-at", text, 1, INT64_MAX, &n, err)) {
+            return false;
+        }
+        if (o->save_at_count > 0 && n <= o->save_at[o->save_at_count - 1]) {
+            return error_set(err, EXIT_STATUS_USAGE, "--save-at %s: each position must be greater than the one before", text);
+        }
+        o->save_at[o->save_at_count++] = n;
+        v += len + (v[len] == ',' ? 1 : 0);
+    }
     return true;
 }
 
@@ -151,6 +190,18 @@ bool opt_on_violation(struct run_options *o, const char *v, struct error *err)
     o->host_side = true;
     o->watch = true;
     o->on_violation = stop ? VIOLATION_STOP : VIOLATION_REPORT;
+    return true;
+}
+
+bool opt_on_stale(struct run_options *o, const char *v, struct error *err)
+{
+    bool stop = strcmp(v, "stop") == 0;
+    if (!stop && strcmp(v, "report") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--on-stale %s: stop or report is wanted", v);
+    }
+    o->host_side = true;
+    o->look_for_stale = true;
+    o->on_stale = stop ? VIOLATION_STOP : VIOLATION_REPORT;
     return true;
 }
 

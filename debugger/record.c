@@ -237,11 +237,11 @@ static bool create(const char *path, int *fd, struct error *err)
            error_set(err, EXIT_STATUS_BAD_FILE, "%s: cannot be written: %s", path, strerror(errno));
 }
 
-bool record_save(const struct run_options *o, struct machine *m, struct error *err)
+bool record_save(const struct run_options *o, struct machine *m, const char *path, struct error *err)
 {
     int fd;
     char *text = config_text(o, m, true, err);
-    bool ok = text != NULL && create(o->save, &fd, err) && snapshot_write(m, fd, text, err);
+    bool ok = text != NULL && create(path, &fd, err) && snapshot_write(m, fd, text, err);
     free(text);
     return ok;
 }

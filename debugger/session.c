@@ -61,10 +61,34 @@ static bool open_log(struct run_options *o, struct machine *m, struct error *err
     return true;
 }
 
+/* Run it to its end; at some positions on the way it is saved. Nothing of that can be seen by the guest. */
+static bool run_and_save(const struct run_options *o, struct machine *m, struct run_result *result, struct error *err)
+{
+    for (unsigned i = 0; i < o->save_at_count; i++) {
+        char path[8192];
+        m->stop_at = o->save_at[i];
+        *result = machine_run(m);
+        m->stop_at = ~(u64)0;
+        if (result->reason != STOP_POSITION) {
+            return true;
+        }
+        (void)snprintf(path, sizeof path, "%s.%llu", o->save, (unsigned long long)o->save_at[i]);
+        if (!record_save(o, m, path, err)) {
+            return false;
+        }
+    }
+    *result = machine_run(m);
+    return true;
+}
+
 /* Run it to its end, if asked for under GDB. */
 static bool run_debugged(struct run_options *o, struct machine *m, bool live, struct run_result *result,
                          struct error *err)
 {
+    if (o->save_at_count > 0 && (o->save == NULL || o->debug != NULL || o->gdb != NULL)) {
+        return error_set(err, EXIT_STATUS_USAGE, o->save == NULL ? "--save-at wants --save FILE for the name"
+                                                                 : "--save-at: not under a debugger, which stops where it is told");
+    }
     if (o->debug != NULL) {
         if (o->gdb != NULL) {
             return error_set(err, EXIT_STATUS_USAGE, "debug --gdb: run --gdb, whose `monitor` takes the shell's commands");
@@ -75,10 +99,9 @@ static bool run_debugged(struct run_options *o, struct machine *m, bool live, st
         if (o->gdb_wait) {
             return error_set(err, EXIT_STATUS_USAGE, "-S stands still until GDB says go: say where with --gdb or -s");
         }
-        *result = machine_run(m);
-        return true;
+        return run_and_save(o, m, result, err);
     }
-    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, err);
+    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, live && o->record == NULL, err);
     if (g == NULL) {
         return false;
     }
@@ -98,6 +121,9 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     if (o->watch) {
         watching_start(m, o->on_violation);
     }
+    if (o->look_for_stale) {
+        watching_look_for_stale(m, o->on_stale);
+    }
     catch_signals(m);
     if (!run_debugged(o, m, live, result, err)) {
         outside_detach(m);
@@ -106,6 +132,9 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     if (o->watch) {
         watching_record_owners(m);
         watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
+    }
+    if (o->look_for_stale) {
+        watching_print_stale(m, m->log.out != NULL ? m->log.out : stderr);
     }
     outside_detach(m);
     interrupt_flag = NULL;

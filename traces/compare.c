@@ -146,6 +146,8 @@ static void show(const struct side *a, const struct side *b, const struct compar
         if (sides[i]->there) {
             (void)fprintf(out, "  ");
             trace_print_goto(out, sides[i]->path, sides[i]->position.n);
+            (void)fputs("\n    or: ", out);
+            trace_print_debug(out, sides[i]->path, sides[i]->position.n);
             (void)fputc('\n', out);
         }
     }

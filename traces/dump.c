@@ -4,8 +4,10 @@
 #include "base/nearest.h"
 #include "machine/machine.h"
 #include "traces/render.h"
+#include "traces/report_priv.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 _Static_assert(TRACE_EVENT_COUNT <= 64, "trace_filter.events has a bit for each event");
@@ -16,8 +18,25 @@ void trace_filter_init(struct trace_filter *f)
         .classes = ~(u32)0, .events = 0, .first = 0, .last = ~(u64)0, .cpu = TRACE_ANY_CPU};
 }
 
+bool trace_filter_guest(struct trace_filter *f, u32 guest)
+{
+    f->guest = guest;
+    f->guests = calloc(1, sizeof *f->guests);
+    return f->guests != NULL;
+}
+
+static bool is_guests(const struct trace_filter *f, const struct trace_record *r)
+{
+    unsigned before = report_guest_of(f->guests, r->cpu);
+    report_follow(f->guests, r);
+    return before == f->guest || report_guest_of(f->guests, r->cpu) == f->guest;
+}
+
 bool trace_filter_matches(const struct trace_filter *f, const struct trace_record *r)
 {
+    if (f->guest != 0 && !is_guests(f, r)) {
+        return false;
+    }
     return (f->classes >> trace_event_info[r->event].class & 1) != 0 &&
            (f->events == 0 || (f->events >> r->event & 1) != 0) && r->position.n >= f->first &&
            r->position.n <= f->last && (f->cpu == TRACE_ANY_CPU || f->cpu == r->cpu);
@@ -74,6 +93,9 @@ bool trace_dump_around(const char *path, const struct trace_filter *f, u64 posit
         struct trace_reader r;
         struct trace_record record;
         u64 n = 0;
+        if (f->guests != NULL) {
+            memset(f->guests, 0, sizeof *f->guests);
+        }
         if (!trace_reader_open(&r, path, err)) {
             trace_reader_close(&r);
             return false;
@@ -97,6 +119,11 @@ bool trace_dump_around(const char *path, const struct trace_filter *f, u64 posit
 void trace_print_goto(FILE *out, const char *path, u64 position)
 {
     (void)fprintf(out, "vitrine trace dump %s --around %" PRIu64, path, position);
+}
+
+void trace_print_debug(FILE *out, const char *path, u64 position)
+{
+    (void)fprintf(out, "vitrine replay %s --debug -ex 'goto %" PRIu64 "'", path, position);
 }
 
 /* The configuration without the script's text. */

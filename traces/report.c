@@ -59,18 +59,16 @@ static void put_config(FILE *out, const char *config)
 
 static void put_head(FILE *out, const struct report *p, const char *path)
 {
-    char goto_text[4600] = "";
-    FILE *text = fmemopen(goto_text, sizeof goto_text - 1, "w");
-    if (text != NULL) {
-        trace_print_goto(text, path, 0);
-        (void)fclose(text);
-    }
-    size_t len = strlen(goto_text);
-    goto_text[len > 0 ? len - 1 : 0] = '\0'; /* the position follows */
+    char command[4600];
     (void)fputs("{", out);
     put_string(out, "file", path);
+    /* The position comes between. */
+    (void)snprintf(command, sizeof command, "vitrine replay %s --debug -ex 'goto ", path);
     (void)fputs(",", out);
-    put_string(out, "goto", goto_text);
+    put_string(out, "goto", command);
+    (void)snprintf(command, sizeof command, "vitrine trace dump %s --around ", path);
+    (void)fputs(",", out);
+    put_string(out, "around", command);
     (void)fputs(",", out);
     put_config(out, p->reader->config);
     put_string(out, "cut", p->reader->end.status != EXIT_STATUS_OK ? p->reader->end.text : "");
@@ -90,13 +88,20 @@ static void put_head(FILE *out, const struct report *p, const char *path)
 
 static void put_timeline(FILE *out, const struct report *p)
 {
-    (void)fputs("\"modes\":[{\"name\":\"L0 host\",\"level\":0}", out);
+    (void)fprintf(out, "\"modes\":[{\"name\":\"L0 host\",\"level\":0,\"ns\":%" PRIu64 "}", p->host_ns);
     for (unsigned i = 0; i < p->guest_count; i++) {
         const struct report_guest *g = &p->guests[i];
-        (void)fprintf(out, ",{\"name\":\"L%u guest 0x%" PRIx64 "\",\"level\":%u,\"entries\":%" PRIu64 "}",
-                      g->level, g->root, g->level, g->entries);
+        (void)fprintf(out, ",{\"name\":\"L%u guest %u\",\"level\":%u,\"entries\":%" PRIu64 ",\"root\":\"0x%" PRIx64
+                      "\",\"parent\":%u,\"first\":%" PRIu64 ",\"ns\":%" PRIu64 "}",
+                      g->level, i + 1, g->level, g->entries, g->root, g->parent, g->first_at, g->ns);
     }
-    (void)fprintf(out, "],\n\"buckets\":%u,\"cpus\":[", REPORT_BUCKETS);
+    (void)fprintf(out, "],\n\"buckets\":%u,\"at\":[", REPORT_BUCKETS);
+    u64 position = 0;
+    for (unsigned b = 0; b < REPORT_BUCKETS; b++) {
+        position = p->position_at[b] != 0 ? p->position_at[b] : position;
+        (void)fprintf(out, "%s%" PRIu64, b == 0 ? "" : ",", position);
+    }
+    (void)fputs("],\n\"cpus\":[", out);
     bool first = true;
     for (unsigned c = 0; c < REPORT_CPUS; c++) {
         if (!p->cpus[c].seen) {
@@ -129,6 +134,17 @@ static void put_call_name(FILE *out, const struct report_call *c)
     put_text(out, text, strlen(text));
 }
 
+static void put_owners(FILE *out, const struct report_owner *list, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        const struct report_owner *o = &list[i];
+        (void)fprintf(out, "%s[\"0x%" PRIx64 "\",\"0x%" PRIx64 "\",%" PRIu64 ",%" PRIu64 ",\"0x%" PRIx64 "\",", i == 0 ? "" : ",",
+                      o->first, o->last, o->owner, o->level, o->rights);
+        put_text(out, o->name, strlen(o->name));
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 "]", o->at, o->last - o->first + 1);
+    }
+}
+
 static void put_tables(FILE *out, const struct report *p)
 {
     (void)fputs("\"exits\":[", out);
@@ -139,15 +155,25 @@ static void put_tables(FILE *out, const struct report *p)
         (void)snprintf(number, sizeof number, "0x%" PRIx64, r->reason & 0xffffffff);
         (void)fputs(i == 0 ? "[" : ",[", out);
         put_text(out, name != NULL ? name : number, strlen(name != NULL ? name : number));
-        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", r->count, r->positions, r->most, r->most_at);
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64, r->count, r->positions, r->most, r->most_at);
+        for (unsigned l = 0; l < REPORT_LEVELS; l++) {
+            (void)fprintf(out, "%s%" PRIu64, l == 0 ? ",[" : ",", r->by_level[l]);
+        }
+        (void)fputs("]]", out);
     }
     (void)fputs("],\n\"calls\":[", out);
     for (unsigned i = 0; i < p->call_count; i++) {
         const struct report_call *c = &p->calls[i];
         (void)fputs(i == 0 ? "[" : ",[", out);
         put_call_name(out, c);
-        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",\"0x%" PRIx64 "\"]", c->count, c->done,
-                      c->positions, c->most, c->most_at, c->result);
+        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",", c->count, c->done,
+                      c->positions, c->most, c->most_at);
+        bool is_error = (i64)c->result < 0 && (i64)c->result >= -4095;
+        if (is_error) {
+            (void)fprintf(out, "\"%" PRIi64 "\"]", (i64)c->result);
+        } else {
+            (void)fprintf(out, "\"0x%" PRIx64 "\"]", c->result);
+        }
     }
     (void)fputs("],\n\"children\":[", out);
     for (unsigned i = 0; i < p->child_count; i++) {
@@ -169,13 +195,9 @@ static void put_tables(FILE *out, const struct report *p)
         }
     }
     (void)fputs("],\n\"memory\":[", out);
-    for (unsigned i = 0; i < p->owner_count; i++) {
-        const struct report_owner *o = &p->owners[i];
-        (void)fprintf(out, "%s[\"0x%" PRIx64 "\",\"0x%" PRIx64 "\",%" PRIu64 ",%" PRIu64 ",\"0x%" PRIx64 "\",", i == 0 ? "" : ",",
-                      o->first, o->last, o->owner, o->level, o->rights);
-        put_text(out, o->name, strlen(o->name));
-        (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 "]", o->at, o->last - o->first + 1);
-    }
+    put_owners(out, p->owners, p->owner_count);
+    (void)fprintf(out, "],\n\"peak_at\":%" PRIu64 ",\"peak\":[", p->peak_at);
+    put_owners(out, p->peak, p->peak_count);
     (void)fputs("],\n", out);
 }
 
@@ -186,8 +208,44 @@ struct rows {
     char *console_text, *events_text;
     size_t console_size, events_size;
     u64 lines, shown, left;
-    bool io_too; /* else ports and MMIO are left to `dump` */
+    u64 seen[TRACE_EVENT_COUNT], total[TRACE_EVENT_COUNT];
+    u64 quota[TRACE_EVENT_COUNT]; /* how many of each are shown: the first half and the last */
 };
+
+/* What is rare is shown whole; what is frequent shares the room that is left. Ports and MMIO, where there are many, are
+ * left to `dump`. */
+static void share_room(const struct report *p, struct rows *w)
+{
+    u64 io = p->counts[TRACE_EVENT_port_read] + p->counts[TRACE_EVENT_port_write] +
+             p->counts[TRACE_EVENT_mmio_read] + p->counts[TRACE_EVENT_mmio_write];
+    u64 room = REPORT_EVENTS;
+    bool wants[TRACE_EVENT_COUNT];
+    unsigned waiting = 0;
+    for (u32 e = 1; e < TRACE_EVENT_COUNT; e++) {
+        const struct trace_record any = {.event = e};
+        w->total[e] = p->counts[e];
+        wants[e] = p->counts[e] > 0 && e != TRACE_EVENT_console_line && trace_has_meaning(&any) &&
+                   (trace_event_info[e].class != TRACE_CLASS_IO || io < REPORT_EVENTS / 2);
+        waiting += wants[e] ? 1 : 0;
+    }
+    for (bool more = true; more && waiting > 0;) {
+        more = false;
+        for (u32 e = 1; e < TRACE_EVENT_COUNT; e++) {
+            if (wants[e] && p->counts[e] <= room / waiting) {
+                w->quota[e] = p->counts[e] + 1; /* its half may be rounded down */
+                room -= p->counts[e];
+                wants[e] = false;
+                more = true;
+                if (--waiting == 0) {
+                    break;
+                }
+            }
+        }
+    }
+    for (u32 e = 1; e < TRACE_EVENT_COUNT; e++) {
+        w->quota[e] = wants[e] ? room / waiting : w->quota[e];
+    }
+}
 
 static void add_row(struct rows *w, const struct trace_record *r)
 {
@@ -200,8 +258,8 @@ static void add_row(struct rows *w, const struct trace_record *r)
         }
         return;
     }
-    if (w->shown >= REPORT_EVENTS || !trace_has_meaning(r) ||
-        (trace_event_info[r->event].class == TRACE_CLASS_IO && !w->io_too)) {
+    u64 n = w->seen[r->event]++;
+    if (n >= w->quota[r->event] / 2 && n < w->total[r->event] - w->quota[r->event] / 2) {
         w->left++;
         return;
     }
@@ -228,9 +286,7 @@ static bool second_pass(struct report *p, struct rows *w, const char *path, stru
     struct trace_reader r;
     struct trace_record record;
     bool ok = trace_reader_open(&r, path, err);
-    u64 io = p->counts[TRACE_EVENT_port_read] + p->counts[TRACE_EVENT_port_write] +
-             p->counts[TRACE_EVENT_mmio_read] + p->counts[TRACE_EVENT_mmio_write];
-    w->io_too = io < REPORT_EVENTS / 2;
+    share_room(p, w);
     while (ok && trace_reader_next(&r, &record)) {
         report_take(p, &record);
         add_row(w, &record);
@@ -296,8 +352,10 @@ bool trace_report(const char *path, const char *html, struct error *err)
     while (ok && trace_reader_next(&r, &record)) {
         report_measure(p, &record);
     }
+    p->pages = ok && p->page_count > 0 ? calloc(p->page_count, sizeof *p->pages) : NULL;
     ok = ok && make(p, path, html, err);
     trace_reader_close(&r);
+    free(p->pages);
     free(shares);
     free(p);
     return ok;

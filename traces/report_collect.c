@@ -27,6 +27,17 @@ void report_measure(struct report *p, const struct trace_record *r)
         p->has_stop = true;
         p->stop = *r;
     }
+    if ((r->event == TRACE_EVENT_reach_gain || r->event == TRACE_EVENT_reach_loss) && r->args[2] != 0 && (r->args[3] & 1) != 0) {
+        u64 pages = (r->args[1] >> PAGE_SHIFT) - (r->args[0] >> PAGE_SHIFT) + 1;
+        bool gain = r->event == TRACE_EVENT_reach_gain;
+        p->reached = gain ? p->reached + pages : p->reached - (pages < p->reached ? pages : p->reached);
+        if (p->reached > p->most_reached) {
+            p->most_reached = p->reached;
+            p->most_reached_record = p->records;
+        }
+        u64 end = (r->args[1] >> PAGE_SHIFT) + 1;
+        p->page_count = end > p->page_count && end <= REPORT_PAGES ? end : p->page_count;
+    }
 }
 
 /* ---- The timeline ---- */
@@ -45,6 +56,9 @@ static unsigned bucket_of(const struct report *p, u64 ns)
 static void spend(struct report *p, unsigned cpu, u64 until)
 {
     struct report_cpu *c = &p->cpus[cpu];
+    if (p->shares == NULL) { /* only following */
+        return;
+    }
     double width = column_ns(p);
     u64 since = c->since_ns > p->first_ns ? c->since_ns : p->first_ns;
     if (c->seen && until > since) {
@@ -55,6 +69,9 @@ static void spend(struct report *p, unsigned cpu, u64 until)
             u32 part = to > from ? (u32)((to - from) / width * 1000) : 0;
             *report_share(p, cpu, c->mode, b) += part;
         }
+    }
+    if (c->seen && until > c->since_ns) {
+        *(c->mode == 0 ? &p->host_ns : &p->guests[c->mode - 1].ns) += until - c->since_ns;
     }
     c->since_ns = until > c->since_ns ? until : c->since_ns;
 }
@@ -68,18 +85,13 @@ static void switch_mode(struct report *p, const struct trace_record *r, unsigned
 
 /* ---- Guests ---- */
 
-static unsigned find_guest(struct report *p, u64 root, unsigned level)
+static unsigned add_guest(struct report *p, const struct report_guest *g)
 {
-    for (unsigned i = 0; i < p->guest_count; i++) {
-        if (p->guests[i].root == root && p->guests[i].level == level) {
-            return i;
-        }
-    }
     if (p->guest_count == REPORT_GUESTS) {
         p->left_out++;
         return REPORT_GUESTS - 1;
     }
-    p->guests[p->guest_count] = (struct report_guest){.root = root, .level = level};
+    p->guests[p->guest_count] = *g;
     return p->guest_count++;
 }
 
@@ -94,7 +106,7 @@ static unsigned find_vcpu(struct report *p, u64 vcpu)
         p->left_out++;
         return REPORT_VCPUS - 1;
     }
-    p->vcpus[p->vcpu_count] = (struct report_vcpu){.vcpu = vcpu, .level = 1};
+    p->vcpus[p->vcpu_count] = (struct report_vcpu){.vcpu = vcpu};
     return p->vcpu_count++;
 }
 
@@ -121,11 +133,46 @@ static struct report_reason *find_reason(struct report *p, u64 reason)
 static void take_exit(struct report *p, const struct trace_record *r)
 {
     struct report_cpu *c = &p->cpus[r->cpu];
-    find_reason(p, r->args[0])->count++;
+    struct report_reason *reason = find_reason(p, r->args[0]);
     switch_mode(p, r, 0);
     c->vcpu = find_vcpu(p, r->args[4]);
     c->exit_reason = r->args[0];
     c->in_exit = true;
+    struct report_vcpu *v = &p->vcpus[c->vcpu];
+    unsigned level = v->entered ? p->guests[v->guest].level : 1;
+    v->exit_rip = r->args[3];
+    reason->count++;
+    reason->by_level[(level < REPORT_LEVELS ? level : REPORT_LEVELS) - 1]++;
+}
+
+#define LONGEST_INSTRUCTION 15u
+
+/* Which guest a virtual processor is of, when it is entered. Hypervisors use the pages of control blocks and roots
+ * again for other guests, and give a guest new roots: a virtual processor that goes on where it left is the same guest. */
+static unsigned guest_of(struct report *p, const struct report_cpu *c, unsigned n, u64 root, const struct trace_record *r)
+{
+    const struct report_vcpu *v = &p->vcpus[n], *from = c->in_exit ? &p->vcpus[c->vcpu] : NULL;
+    bool goes_on = from == v && v->entered && r->args[1] - v->exit_rip <= LONGEST_INSTRUCTION;
+    if (v->entered && (v->root == root || goes_on)) {
+        return v->guest;
+    }
+    struct report_guest g = {.root = root, .level = 1, .first_at = r->position.n};
+    if (from != NULL && from != v && from->entered && wanted_to_enter(c->exit_reason) && from->root != root) {
+        g.level = p->guests[from->guest].level + 1;
+        g.parent = 1 + from->guest;
+    } else {
+        for (unsigned i = 0; i < p->vcpu_count; i++) { /* another virtual processor of a guest that is known */
+            if (p->vcpus[i].entered && p->vcpus[i].root == root) {
+                return p->vcpus[i].guest;
+            }
+        }
+    }
+    for (unsigned i = p->guest_count; i-- > 0;) {
+        if (p->guests[i].root == root && p->guests[i].level == g.level && p->guests[i].parent == g.parent) {
+            return i;
+        }
+    }
+    return add_guest(p, &g);
 }
 
 static void take_entry(struct report *p, const struct trace_record *r)
@@ -141,17 +188,53 @@ static void take_entry(struct report *p, const struct trace_record *r)
             reason->most = spent;
             reason->most_at = c->since_position;
         }
-        if (wanted_to_enter(c->exit_reason) && c->vcpu != n) {
-            v->level = p->vcpus[c->vcpu].level + 1;
-        }
     }
     /* Without second-level tables a virtual processor is a guest of its own. */
     u64 root = r->args[2] != 0 ? r->args[2] & ~(u64)PAGE_MASK : r->args[0];
-    v->guest = find_guest(p, root, v->level);
+    v->guest = c->watched != 0                                      ? c->watched - 1
+               : p->counts[TRACE_EVENT_guest_found] > 0 && p->guest_count > 0 ? p->guest_count - 1
+                                                                    : guest_of(p, c, n, root, r);
+    v->root = root;
+    v->entered = true;
     p->guests[v->guest].entries++;
     switch_mode(p, r, 1 + v->guest);
     c->vcpu = n;
     c->in_exit = false;
+}
+
+/* With --watch the tracker knows better than what this file can find out. */
+static void take_found(struct report *p, const struct trace_record *r)
+{
+    u64 id = r->args[0], parent = r->args[1];
+    p->counts[r->event] += p->counts[r->event] == 0 ? 1 : 0; /* where nobody has counted */
+    if (parent >= id || id > p->guest_count + 1 || (id <= p->guest_count && id != 1)) {
+        p->left_out++;
+        return;
+    }
+    const struct report_guest g = {.root = r->args[3] != 0 ? r->args[3] : r->args[2],
+                                   .level = parent != 0 ? p->guests[parent - 1].level + 1 : 1,
+                                   .parent = (unsigned)parent,
+                                   .first_at = r->position.n};
+    if (id > p->guest_count) {
+        (void)add_guest(p, &g);
+    } /* else the first one, whose entry came before this event */
+}
+
+/* It comes before or after the entry that made it so. */
+static void take_level(struct report *p, const struct trace_record *r)
+{
+    struct report_cpu *c = &p->cpus[r->cpu];
+    u64 id = r->args[0];
+    if (id == 0 || id > p->guest_count) {
+        return;
+    }
+    c->watched = (unsigned)id;
+    if (c->mode != 0 && c->mode != id && c->just_entered) {
+        p->guests[c->mode - 1].entries -= p->guests[c->mode - 1].entries > 0 ? 1 : 0;
+        p->guests[id - 1].entries++;
+        p->vcpus[c->vcpu].guest = (unsigned)id - 1;
+        c->mode = (unsigned)id;
+    }
 }
 
 /* ---- Hypercalls ---- */
@@ -188,6 +271,12 @@ static void add_child(struct report *p, unsigned parent, unsigned child, u64 at)
         (struct report_child){.parent = parent, .child = child, .count = 1, .first_at = at};
 }
 
+/* Hyper-V's calls by which a virtual processor changes its trust level wait for no answer. */
+static bool only_switches(const struct report_call *c)
+{
+    return c->interface == TRACE_INTERFACE_HYPERV && (c->number == 0x11 || c->number == 0x12);
+}
+
 static void take_call(struct report *p, const struct trace_record *r)
 {
     unsigned n = find_vcpu(p, r->args[2]), call = find_call(p, r), waits = NO_VCPU;
@@ -196,7 +285,7 @@ static void take_call(struct report *p, const struct trace_record *r)
             waits = i;
         }
     }
-    if (waits != NO_VCPU) {
+    if (waits != NO_VCPU && !only_switches(&p->calls[p->vcpus[waits].call]) && !only_switches(&p->calls[call])) {
         add_child(p, p->vcpus[waits].call, call, r->position.n);
     }
     p->calls[call].count++;
@@ -265,6 +354,62 @@ static void take_owner(struct report *p, const struct trace_record *r)
     (void)snprintf(o->name, sizeof o->name, "%.*s", (int)r->size, (const char *)r->payload);
 }
 
+/* ---- Memory while guests run ---- */
+
+static void set_reach(struct report_page *page, u8 guest, bool gain)
+{
+    if (!gain) {
+        if (page->guest[1] == guest) {
+            page->guest[1] = 0;
+        } else if (page->guest[0] == guest) {
+            page->guest[0] = page->guest[1];
+            page->guest[1] = 0;
+        }
+    } else if (page->guest[0] == 0 || page->guest[0] == guest) {
+        page->guest[0] = guest;
+    } else {
+        page->guest[1] = guest;
+    }
+}
+
+static void take_reach(struct report *p, const struct trace_record *r)
+{
+    u64 guest = r->args[2];
+    if (p->pages == NULL || guest == 0 || guest > 255 || (r->args[3] & 1) == 0) {
+        return;
+    }
+    for (u64 page = r->args[0] >> PAGE_SHIFT; page <= r->args[1] >> PAGE_SHIFT && page < p->page_count; page++) {
+        set_reach(&p->pages[page], (u8)guest, r->event == TRACE_EVENT_reach_gain);
+    }
+}
+
+/* The map as it is now. */
+static void keep_peak(struct report *p, u64 position)
+{
+    p->peak_at = position;
+    for (u64 from = 0, at = 1; at <= p->page_count; at++) {
+        const struct report_page *a = &p->pages[from];
+        if (at < p->page_count && memcmp(a, &p->pages[at], sizeof *a) == 0) {
+            continue;
+        }
+        if (p->peak_count == REPORT_OWNERS) {
+            p->left_out++;
+            return;
+        }
+        struct report_owner *o = &p->peak[p->peak_count++];
+        *o = (struct report_owner){.first = from << PAGE_SHIFT, .last = (at << PAGE_SHIFT) - 1, .owner = a->guest[0], .at = position};
+        if (a->guest[0] == 0) {
+            (void)snprintf(o->name, sizeof o->name, "the host alone");
+        } else if (a->guest[1] == 0) {
+            (void)snprintf(o->name, sizeof o->name, "guest %u", a->guest[0]);
+        } else {
+            (void)snprintf(o->name, sizeof o->name, "guests %u and %u", a->guest[0], a->guest[1]);
+            o->owner = a->guest[1];
+        }
+        from = at;
+    }
+}
+
 /* Half a tenth of what follows the first guest, so that one sees it begin. */
 static void begin_timeline(struct report *p)
 {
@@ -273,13 +418,10 @@ static void begin_timeline(struct report *p)
     p->begun = true;
 }
 
-void report_take(struct report *p, const struct trace_record *r)
+void report_follow(struct report *p, const struct trace_record *r)
 {
-    if (!p->begun) {
-        begin_timeline(p);
-    }
-    if (r->event == TRACE_EVENT_owner_change) {
-        take_owner(p, r);
+    if (r->event == TRACE_EVENT_guest_found) {
+        take_found(p, r);
     }
     if (r->cpu >= REPORT_CPUS) {
         return;
@@ -288,15 +430,53 @@ void report_take(struct report *p, const struct trace_record *r)
         p->cpus[r->cpu].seen = true;
         p->cpus[r->cpu].vcpu = NO_VCPU;
     }
+    if (r->event == TRACE_EVENT_vm_entry || r->event == TRACE_EVENT_vm_exit) {
+        p->cpus[r->cpu].just_entered = r->event == TRACE_EVENT_vm_entry;
+    }
+    if (r->event == TRACE_EVENT_vm_exit) {
+        take_exit(p, r);
+    } else if (r->event == TRACE_EVENT_vm_entry) {
+        take_entry(p, r);
+    } else if (r->event == TRACE_EVENT_level) {
+        take_level(p, r);
+    }
+}
+
+unsigned report_guest_of(const struct report *p, u32 cpu)
+{
+    const struct report_cpu *c = cpu < REPORT_CPUS ? &p->cpus[cpu] : NULL;
+    if (c == NULL || !c->seen) {
+        return 0;
+    }
+    return c->mode != 0 ? c->mode : c->in_exit && p->vcpus[c->vcpu].entered ? p->vcpus[c->vcpu].guest + 1 : 0;
+}
+
+void report_take(struct report *p, const struct trace_record *r)
+{
+    if (!p->begun) {
+        begin_timeline(p);
+    }
+    u64 *at = &p->position_at[r->time.ns >= p->first_ns ? bucket_of(p, r->time.ns) : 0];
+    *at = *at == 0 || r->time.ns < p->first_ns ? r->position.n : *at;
+    p->taken++;
+    if (r->event == TRACE_EVENT_owner_change) {
+        take_owner(p, r);
+    }
+    if (r->event == TRACE_EVENT_reach_gain || r->event == TRACE_EVENT_reach_loss) {
+        take_reach(p, r);
+        if (p->taken == p->most_reached_record && p->pages != NULL) {
+            keep_peak(p, r->position.n);
+        }
+    }
+    report_follow(p, r);
+    if (r->cpu >= REPORT_CPUS) {
+        return;
+    }
     switch (r->event) {
     case TRACE_EVENT_vm_exit:
-        take_exit(p, r);
         if (r->args[0] == EXIT_EXTERNAL_INTERRUPT && (r->args[2] & INTR_VALID) != 0) {
             take_delivery(p, r, r->args[2]);
         }
-        break;
-    case TRACE_EVENT_vm_entry:
-        take_entry(p, r);
         break;
     case TRACE_EVENT_hypercall:
         take_call(p, r);

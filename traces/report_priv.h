@@ -15,18 +15,22 @@
 #define REPORT_CHILDREN 256u
 #define REPORT_OWNERS 1024u
 #define REPORT_LINES 5000u
-#define REPORT_EVENTS 12000u
+#define REPORT_EVENTS 16000u
 
-/* A guest: what shares one root of second-level tables (or has none of its own). */
+/* A guest: virtual processors that share one root of second-level tables (or have none of their own). */
 struct report_guest {
-    u64 root;
+    u64 root; /* its first */
     unsigned level;
-    u64 entries;
+    unsigned parent; /* 1 + the guest that it runs under; 0: the host */
+    u64 entries, first_at, ns;
 };
 
 struct report_vcpu {
     u64 vcpu;
-    unsigned guest, level;
+    bool entered;
+    unsigned guest;
+    u64 root;     /* that it was entered with last */
+    u64 exit_rip; /* where it left */
     /* The hypercall it waits for. */
     bool calling;
     unsigned call;
@@ -41,10 +45,14 @@ struct report_cpu {
     unsigned vcpu;      /* that it left or runs; ~0: none */
     u64 exit_reason;    /* of the exit that brought it to the host's side */
     bool in_exit;
+    bool just_entered; /* by this processor's last event */
+    unsigned watched; /* with --watch: 1 + the guest that it runs or ran last, as the tracker says; 0: none yet */
 };
 
+#define REPORT_LEVELS 3u /* that exits are counted for; deeper ones count into the last */
 struct report_reason {
     u64 reason, count, positions, most, most_at;
+    u64 by_level[REPORT_LEVELS];
 };
 
 struct report_call {
@@ -65,6 +73,12 @@ struct report_latency {
 struct report_owner {
     u64 first, last, owner, level, rights, at;
     char name[64];
+};
+
+/* What reach_gain and reach_loss say of a page: two guests at most. */
+#define REPORT_PAGES (1u << 22)
+struct report_page {
+    u8 guest[2];
 };
 
 struct report {
@@ -91,6 +105,14 @@ struct report {
     struct report_latency latency[256];
     struct report_owner owners[REPORT_OWNERS];
     unsigned owner_count;
+    /* Memory when guests reached the most of it. */
+    struct report_page *pages;
+    u64 page_count, reached, most_reached, most_reached_record, taken;
+    struct report_owner peak[REPORT_OWNERS];
+    unsigned peak_count;
+    u64 peak_at;
+    u64 position_at[REPORT_BUCKETS]; /* the first that was seen in a column; 0: none */
+    u64 host_ns;
     u64 left_out;
     bool begun; /* the second pass has */
 };
@@ -106,5 +128,10 @@ void report_measure(struct report *p, const struct trace_record *r);
 /* The second: everything else. */
 void report_take(struct report *p, const struct trace_record *r);
 void report_end(struct report *p);
+
+/* Without figures: only who runs where. */
+void report_follow(struct report *p, const struct trace_record *r);
+/* The number, from 1 on, of the guest that a processor runs, or whose exit it is about; 0: none. */
+unsigned report_guest_of(const struct report *p, u32 cpu);
 
 #endif

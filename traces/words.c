@@ -31,6 +31,15 @@ static const struct call_row hyperv_calls[] = {
 #define HYPERCALL(code, name, ...) {code, #name, "control input output"},
 #include "abi/hyperv/hypercall.def"
 #undef HYPERCALL
+#define HYPERCALL_OTHER(code, name) {code, #name, "control input output"},
+#include "abi/hyperv/other_calls.def"
+#undef HYPERCALL_OTHER
+};
+
+static const struct call_row vmware_calls[] = {
+#define VMWARE_HYPERCALL(number, name, args) {number, #name, args},
+#include "abi/vmware/hypercall.def"
+#undef VMWARE_HYPERCALL
 };
 
 static const struct {
@@ -51,7 +60,7 @@ static const struct {
                              .wide = {5, 4, 3, 7, 6}, .narrow = {1, 2, 3, 4, 5}, .registers = 5},
     [TRACE_INTERFACE_KVM] = {.name = "kvm", .rows = kvm_calls, .count = ARRAY_LEN(kvm_calls),
                              .args = "a0 a1 a2 a3", .wide = {1, 2, 3, 4}, .narrow = {1, 2, 3, 4}, .registers = 4},
-    [TRACE_INTERFACE_VMWARE] = {.name = "vmware", .args = "rbx rcx rdx rsi rdi",
+    [TRACE_INTERFACE_VMWARE] = {.name = "vmware", .rows = vmware_calls, .count = ARRAY_LEN(vmware_calls), .args = "rbx rcx rdx rsi rdi",
                                 .wide = {1, 2, 3, 4, 5}, .narrow = {1, 2, 3, 4, 5}, .registers = 5},
 };
 
@@ -163,6 +172,7 @@ static const struct {
     {"invalidation", {"invlpg", "invpcid", "invept", "invvpid", "invlpga"}},
     {"net_direction", {"from-guest", "to-guest"}},
     {"device_route", {"nothing", "everything", "tables"}},
+    {"stale", {"tables", "page", "page_gone", "interrupt"}},
     {"iommu_access", {"read", "write", "interrupt"}},
 };
 

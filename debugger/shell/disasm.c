@@ -130,6 +130,15 @@ static const char *mode_name(const struct cpu *cpu)
                                                : "32-bit";
 }
 
+void show_line_of(struct shell *s, u64 linear)
+{
+    char file[1024];
+    int line;
+    if (symbols_source(s->symbols, linear, shell_level(s), file, sizeof file, &line)) {
+        put_source(s, file, line, line, line);
+    }
+}
+
 void show_place(struct shell *s)
 {
     const struct cpu *cpu = shell_cpu(s);

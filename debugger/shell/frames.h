@@ -7,6 +7,7 @@
 
 struct frame {
     u64 pc, sp; /* sp: before the frame's instruction */
+    u64 regs[17]; /* as DWARF numbers them */
     bool guessed; /* found by looking through the stack */
 };
 

@@ -63,7 +63,7 @@ void history_anew(struct shell *s)
 {
     struct error err = {0};
     travel_stop(s->m);
-    (void)travel_start(s->m, &(struct travel_options){0}, &err);
+    (void)travel_start(s->m, NULL, &err);
     s->checkpoint_count = 0;
     s->has_end = false;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Symbol tables by libelf, lines and frames by libdw. Left out: types, variables, separate debug files, inlined
- * functions. */
-#include "debugger/shell/symbols.h"
+/* Symbol tables by libelf, lines and frames by libdw. Types and variables are in cvalue.c. Left out: separate debug
+ * files, inlined functions. */
+#include "debugger/shell/symbols_priv.h"
 
 #include "base/assert.h"
 
 #include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
@@ -14,33 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct symbol {
-    u64 value, size;
-    const char *name;
-    u8 rank; /* functions before objects before the rest, global before local */
-};
-
-struct file {
-    char *path;
-    unsigned level;
-    u64 offset;
-    struct symbol *by_value;
-    const struct symbol **by_name;
-    size_t count, cap;
-    int fd;
-    Elf *elf;
-    Dwarf *dwarf;
-    Dwarf_CFI *cfi, *eh_cfi;
-    char *text; /* of a System.map */
-};
-
-#define FILES_MAX 16
-
-struct symbols {
-    struct file files[FILES_MAX];
-    unsigned count;
-};
 
 struct symbols *symbols_new(void)
 {
@@ -198,6 +170,7 @@ bool symbols_unload(struct symbols *s, const char *path)
     for (unsigned i = s->count; i-- > 0;) {
         if (path == NULL || strcmp(s->files[i].path, path) == 0) {
             free_file(&s->files[i]);
+            s->known_count = 0;
             memmove(&s->files[i], &s->files[i + 1], (s->count - i - 1) * sizeof s->files[0]);
             s->count--;
             found = true;
@@ -232,6 +205,7 @@ bool symbols_load(struct symbols *s, const char *path, unsigned level, u64 offse
     }
     sort_symbols(&f);
     s->files[s->count++] = f;
+    s->known_count = 0;
     return true;
 }
 
@@ -260,7 +234,7 @@ bool symbols_file(const struct symbols *s, unsigned n, struct symbol_file *out)
 
 /* ---- Names ---- */
 
-static bool fits_level(const struct file *f, unsigned level)
+bool symbols_fits(const struct file *f, unsigned level)
 {
     return f->level == level || f->level == SYMBOLS_ANY_LEVEL || level == SYMBOLS_ANY_LEVEL;
 }
@@ -295,7 +269,7 @@ bool symbols_value(const struct symbols *s, const char *name, size_t len, unsign
     for (unsigned pass = 0; pass < 2; pass++) { /* another level's names are better than none */
         for (unsigned i = 0; i < s->count; i++) {
             const struct file *f = &s->files[i];
-            const struct symbol *found = pass == 1 || fits_level(f, level) ? find_name(f, name, len) : NULL;
+            const struct symbol *found = pass == 1 || symbols_fits(f, level) ? find_name(f, name, len) : NULL;
             if (found != NULL) {
                 *value = found->value + f->offset;
                 return true;
@@ -308,7 +282,7 @@ bool symbols_value(const struct symbols *s, const char *name, size_t len, unsign
 bool symbols_linked(const struct symbols *s, const char *name, unsigned level, u64 *value)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        const struct symbol *found = fits_level(&s->files[i], level) ? find_name(&s->files[i], name, strlen(name)) : NULL;
+        const struct symbol *found = symbols_fits(&s->files[i], level) ? find_name(&s->files[i], name, strlen(name)) : NULL;
         if (found != NULL) {
             *value = found->value;
             return true;
@@ -323,7 +297,7 @@ const char *symbols_name(const struct symbols *s, u64 address, unsigned level, u
         const struct file *f = &s->files[i];
         u64 at = address - f->offset;
         size_t low = 0, high = f->count;
-        if (!fits_level(f, level)) {
+        if (!symbols_fits(f, level)) {
             continue;
         }
         while (low < high) {
@@ -342,7 +316,7 @@ const char *symbols_name(const struct symbols *s, u64 address, unsigned level, u
             low--; /* the one of the best rank */
         }
         const struct symbol *found = &f->by_value[low - 1];
-        u64 reach = found->size != 0 ? found->size : 0x10000;
+        u64 reach = found->size != 0 ? found->size : 0x1000;
         if (at - value < reach && value != 0) {
             *start = value + f->offset;
             *size = found->size;
@@ -379,7 +353,7 @@ bool symbols_line(const struct symbols *s, u64 address, unsigned level, const ch
     for (unsigned i = 0; i < s->count; i++) {
         const struct file *f = &s->files[i];
         Dwarf_Die die;
-        if (f->dwarf == NULL || !fits_level(f, level) || dwarf_addrdie(f->dwarf, address - f->offset, &die) == NULL) {
+        if (f->dwarf == NULL || !symbols_fits(f, level) || dwarf_addrdie(f->dwarf, address - f->offset, &die) == NULL) {
             continue;
         }
         Dwarf_Line *found = dwarf_getsrc_die(&die, address - f->offset);
@@ -402,7 +376,7 @@ bool symbols_source(const struct symbols *s, u64 address, unsigned level, char *
         const struct file *f = &s->files[i];
         Dwarf_Die die;
         Dwarf_Attribute attr;
-        if (f->dwarf != NULL && fits_level(f, level) && dwarf_addrdie(f->dwarf, address - f->offset, &die) != NULL) {
+        if (f->dwarf != NULL && symbols_fits(f, level) && dwarf_addrdie(f->dwarf, address - f->offset, &die) != NULL) {
             folder = dwarf_formstring(dwarf_attr(&die, DW_AT_comp_dir, &attr));
             break;
         }
@@ -455,7 +429,7 @@ size_t symbols_line_addresses(const struct symbols *s, const char *name, int lin
         const struct file *f = &s->files[i];
         Dwarf_Off at = 0, next;
         size_t header;
-        while (f->dwarf != NULL && fits_level(f, level) &&
+        while (f->dwarf != NULL && symbols_fits(f, level) &&
                dwarf_nextcu(f->dwarf, at, &next, &header, NULL, NULL, NULL) == 0) {
             Dwarf_Die die;
             int before = *actual;
@@ -552,12 +526,32 @@ static bool unwind_with(Dwarf_CFI *cfi, u64 offset, struct symbols_frame *f,
     return ok;
 }
 
+bool symbols_cfa(const struct file *f, const struct symbols_frame *frame, u64 *cfa)
+{
+    Dwarf_CFI *const both[] = {f->cfi, f->eh_cfi};
+    for (unsigned i = 0; i < ARRAY_LEN(both); i++) {
+        Dwarf_Frame *found;
+        Dwarf_Op *ops;
+        size_t count;
+        bool is_value;
+        if (both[i] == NULL || dwarf_cfi_addrframe(both[i], frame->pc - f->offset, &found) != 0) {
+            continue;
+        }
+        bool ok = dwarf_frame_cfa(found, &ops, &count) == 0 && count > 0 && evaluate(ops, count, frame, 0, cfa, &is_value);
+        free(found);
+        if (ok) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool symbols_unwind(const struct symbols *s, unsigned level, struct symbols_frame *frame,
                     bool (*read)(void *self, u64 address, u64 *value), void *self)
 {
     for (unsigned i = 0; i < s->count; i++) {
         const struct file *f = &s->files[i];
-        if (fits_level(f, level) && (unwind_with(f->cfi, f->offset, frame, read, self) ||
+        if (symbols_fits(f, level) && (unwind_with(f->cfi, f->offset, frame, read, self) ||
                                      unwind_with(f->eh_cfi, f->offset, frame, read, self))) {
             return true;
         }

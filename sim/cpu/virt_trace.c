@@ -75,7 +75,8 @@ static enum trace_interface signature(u64 ebx, u64 ecx, u64 edx)
     return TRACE_INTERFACE_UNKNOWN;
 }
 
-/* Xen's calls have numbers below 64 in EAX, Hyper-V's in the low 16 bits of a control word in RCX. */
+/* Xen's calls have numbers below 64 in EAX, Hyper-V's in the low 16 bits of a control word in RCX,
+ * VMware's in the low 16 bits of RCX beside a magic number in EAX. */
 static enum trace_interface interface_of(const struct trace *t, const struct trace_guest *g, u64 rax)
 {
     u32 seen = g->interfaces;
@@ -106,7 +107,9 @@ static void begin_hypercall(struct cpu *cpu, struct trace_guest *g)
     g->interface = interface_of(cpu->trace, g, gpr[RAX]);
     /* A 32-bit caller of Hyper-V has the control word in EDX:EAX. */
     u64 control = wide ? gpr[RCX] : gpr[RAX];
-    g->number = g->interface == TRACE_INTERFACE_HYPERV ? control & 0xffff : gpr[RAX] & 0xffffffff;
+    g->number = g->interface == TRACE_INTERFACE_HYPERV   ? control & 0xffff
+                : g->interface == TRACE_INTERFACE_VMWARE ? gpr[RCX] & 0xffff
+                                                         : gpr[RAX] & 0xffffffff;
     g->open = TRACE_OPEN_HYPERCALL;
     trace_hypercall(cpu->trace, cpu->index, g->interface, g->number, g->vcpu, cpu->arch.rip,
                     wide ? 64u : 32u, regs, sizeof regs);

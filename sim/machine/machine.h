@@ -121,6 +121,8 @@ struct machine_config {
     u32 jit_threshold;
     bool jit_hide_avx; /* translate as for a host with SSE2 only */
     u64 epoch; /* counts between state hashes of a recording */
+    /* travel.h: what checkpoints may take, and the counts between them; 0: its defaults. */
+    u64 travel_memory, travel_spacing;
 };
 
 void machine_config_init(struct machine_config *config);
@@ -239,6 +241,8 @@ struct machine {
     bool quit;                /* Ctrl-A x */
     /* Host side: NULL while nothing is attached. */
     struct watching *watching; /* machine/watching.h */
+    u8 *watch_saved;           /* of a restored state, for a watch that is not on yet */
+    size_t watch_saved_size;
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */

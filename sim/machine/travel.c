@@ -205,13 +205,12 @@ bool travel_start(struct machine *m, const struct travel_options *options, struc
     if (m->travel == NULL) {
         return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
     }
-    m->travel->options = *options;
-    if (options->spacing == 0) {
-        m->travel->options.spacing = TRAVEL_SPACING;
-    }
-    if (options->memory == 0) {
-        m->travel->options.memory = TRAVEL_MEMORY;
-    }
+    struct travel_options *o = &m->travel->options;
+    *o = options != NULL ? *options
+                         : (struct travel_options){.spacing = m->config.travel_spacing,
+                                                   .memory = m->config.travel_memory};
+    o->spacing = o->spacing != 0 ? o->spacing : TRAVEL_SPACING;
+    o->memory = o->memory != 0 ? o->memory : TRAVEL_MEMORY;
     gate_keep(&m->gate);
     note_front(m);
     take_checkpoint(m);

@@ -22,7 +22,8 @@ struct travel_options {
 #define TRAVEL_SPACING 20000000u
 #define TRAVEL_MEMORY GIB(1)
 
-/* From here on one can go back to here. False with a line in *err. */
+/* From here on one can go back to here. options NULL: those of the machine's configuration. False with a line in
+ * *err. */
 bool travel_start(struct machine *m, const struct travel_options *options, struct error *err);
 /* Forget all checkpoints; the machine stays where it is. */
 void travel_stop(struct machine *m);

@@ -435,13 +435,14 @@ static void ram_state(struct phys *phys, struct state_io *io)
         u8 *host = phys_frame_host(phys, f);
         bool present = io->mode == STATE_SAVE && !page_is_zero(host);
         state_bool(io, "present", &present);
+        bool changes = state_is_load(io) && (present || !page_is_zero(host));
+        if (changes) { /* else it stays untouched memory of the host's */
+            phys_note_write(phys, f);
+        }
         if (present) {
             state_bytes(io, "page", host, PAGE_SIZE);
-        } else if (state_is_load(io)) {
+        } else if (changes) {
             memset(host, 0, PAGE_SIZE);
-        }
-        if (state_is_load(io)) {
-            phys_note_write(phys, f);
         }
     }
 }

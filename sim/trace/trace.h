@@ -29,7 +29,8 @@
     X(WATCH, "watch", "guests, what they and devices reach and share")                             \
     X(DMA, "dma", "devices' accesses to memory")                                                   \
     X(NET, "net", "frames of the network card")                                                    \
-    X(OWNER, "owner", "who reaches which memory at the end, with --watch")                         \
+    X(OWNER, "owner", "who comes to reach which memory, and the map at the end, with --watch")     \
+    X(TABLE, "table", "changes of second-level and IOMMU tables, with --watch")                    \
     X(PORT, "port", "records of the trace port")
 
 enum trace_class {

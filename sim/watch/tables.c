@@ -10,8 +10,10 @@
  * Left out: memory types, sub-page permissions, protection keys; accessed and dirty bits do not matter. */
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "trace/events.h"
 #include "watch/watch_priv.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -354,8 +356,10 @@ static void remove_entry(struct watch *w, u32 node, unsigned index, u64 entry)
  * nodes than memory holds. An event may cause so much work; a root that wants more is given up: reported,
  * and not followed until its guest comes with other tables. */
 
-void watch_begin_work(struct watch *w)
+void watch_begin_work(struct watch *w, const struct watch_moment *m)
 {
+    w->working = true;
+    w->at = *m;
     w->work = WATCH_WORK(w->phys->page_count);
 }
 
@@ -388,6 +392,8 @@ static void give_up(struct watch *w, u32 root)
 
 void watch_end_work(struct watch *w)
 {
+    w->working = false;
+    watch_tell_reach(w);
     if (!w->exhausted) {
         return;
     }
@@ -426,6 +432,24 @@ void watch_root_drop(struct watch *w, u32 root)
     r->live = false;
 }
 
+/* For the trace, when a change begins to count. */
+static void tell_change(const struct watch *w, u32 node, unsigned index, u64 before, u64 now, const struct watch_moment *m)
+{
+    static const char *const formats[] = {[WATCH_EPT] = "EPT",        [WATCH_X86] = "nested tables", [WATCH_PAE] = "PAE tables",
+                                          [WATCH_X86_32] = "32-bit tables", [WATCH_VTD] = "VT-d tables",
+                                          [WATCH_AMD] = "AMD-Vi tables"};
+    char who[32], text[80];
+    if (!trace_on(w->trace, TRACE_CLASS_TABLE)) {
+        return;
+    }
+    const struct node *n = node_at(w, node);
+    enum watch_format format = w->roots[n->root].tables.format;
+    u64 entry = phys_spa_of_frame(w->phys, page_at(w, n->page)->frame) + n->first + (u64)index * entry_size(format);
+    watch_name_root(w, n->root, who, sizeof who);
+    int size = snprintf(text, sizeof text, "%s of %s, level %u", formats[format], who, n->level);
+    trace_table_change(w->trace, m->cpu, entry, before, now, m->position, m->rip, text, (u32)size);
+}
+
 void watch_root_used(struct watch *w, u32 root)
 {
     struct root *r = &w->roots[root];
@@ -437,6 +461,7 @@ void watch_root_used(struct watch *w, u32 root)
         }
         set_pending(w, p.node, p.index, false);
         u64 entry = load_entry(w, n, page_at(w, n->page)->shadow, p.index);
+        tell_change(w, p.node, p.index, 0, entry, &p.moment);
         add_entry(w, p.node, p.index, entry, &p.moment);
         r = &w->roots[root];
     }
@@ -469,11 +494,15 @@ static void entry_changed(struct watch *w, u32 node, unsigned index, u64 before,
     if (same(&old, &new)) {
         return;
     }
+    bool in_use = w->roots[root].in_use != 0;
+    if (in_use || (old.kind != DECODED_NONE && !is_pending(n, index))) {
+        tell_change(w, node, index, before, in_use ? now : 0, m);
+    }
     remove_entry(w, node, index, before);
     if (new.kind == DECODED_NONE) {
         return;
     }
-    if (w->roots[root].in_use != 0) {
+    if (in_use) {
         add_entry(w, node, index, now, m);
     } else {
         wait_for_use(w, node, index, m);
@@ -527,10 +556,11 @@ static void retire_idle_roots(struct watch *w)
 void watch_settle(struct watch *w)
 {
     if (!w->written) {
+        watch_tell_reach(w);
         return;
     }
     w->written = false;
-    watch_begin_work(w);
+    watch_begin_work(w, &w->written_at);
     account(w, w->written_frame, w->written_offset, w->written_size, &w->written_at);
     retire_idle_roots(w);
     watch_end_work(w);
@@ -548,5 +578,6 @@ void watch_before_write(struct watch *w, u64 frame, u64 offset, u64 size)
         w->written_offset = offset;
         w->written_size = size;
         w->host.now(w->host.self, &w->written_at);
+        w->written_at.granted = watch_maps_grant(w, w->written_at.cpu);
     }
 }

@@ -72,6 +72,7 @@ struct root {
     u32 in_use; /* processors in it now, or devices attached */
     u32 devices;
     u16 requester; /* first device attached */
+    bool of_host;  /* a device's: it reaches tables of guests, so it is whoever's who makes them */
     u32 node;
     u64 mapped; /* pages, counted by mapping */
     u64 reach[3]; /* frames with R, W, X */
@@ -93,7 +94,7 @@ struct share {
     u32 serial;
     u64 frame;
     u32 a, b; /* roots */
-    bool used_a, used_b, confirmed;
+    bool used_a, used_b, confirmed, declared;
     struct watch_moment since;
 };
 
@@ -103,6 +104,8 @@ struct control {
     u32 guest, root;
     u32 peer; /* the same virtual processor's other trust level, 0 none known */
     u64 left[16]; /* general registers at its last exit */
+    u64 left_rip;
+    bool has_left;
     bool left_by_call; /* which was a hypercall, and it has not been entered since */
 };
 
@@ -152,6 +155,15 @@ struct device_watch {
     u32 root;
 };
 
+/* Neighbouring pages that one event gives to, or takes from, one root: what the trace says in one record. */
+struct reach_run {
+    bool open, gain;
+    u32 root;
+    u8 rights;
+    u64 first, end;
+    struct watch_moment at;
+};
+
 struct watch {
     struct phys *phys;
     struct log *log;
@@ -177,8 +189,11 @@ struct watch {
     bool written;
     u64 written_frame, written_offset, written_size;
     struct watch_moment written_at;
-    u64 share_open, share_confirmed, reported;
+    u64 share_open, share_confirmed, share_declared, reported; /* confirmed: without the declared ones */
     u64 work; /* left for the running event */
+    bool working;
+    struct watch_moment at; /* working: what made the event so */
+    struct reach_run run;
     bool exhausted; /* a root is too_large and not given up yet */
 };
 
@@ -201,7 +216,7 @@ void watch_root_used(struct watch *w, u32 root);
 /* Account for the last write. */
 void watch_settle(struct watch *w);
 /* An event of the machine begins; one that began ends. */
-void watch_begin_work(struct watch *w);
+void watch_begin_work(struct watch *w, const struct watch_moment *m);
 void watch_end_work(struct watch *w);
 /* False: too much for this event; the root will be given up. */
 bool watch_spend(struct watch *w, u32 root, u64 work);
@@ -213,11 +228,19 @@ void watch_add_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights,
                      const struct watch_moment *m);
 void watch_remove_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights);
 void watch_open_shares_used(struct watch *w, u32 root);
+/* Write down what the trace has not been told of reach. */
+void watch_tell_reach(struct watch *w);
+/* "guest 2" or "device 00:03.0". */
+void watch_name_root(const struct watch *w, u32 root, char *text, size_t size);
 /* It reaches nothing any more, whatever was accounted for. */
 void watch_disown(struct watch *w, u32 root);
+void watch_name_owner(const struct watch_owner *o, char *text, size_t size); /* "guest 1 (write)" */
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
 
 /* ---- levels.c ---- */
+
+/* Forget what was read from a file and is not to be followed. */
+void watch_discard(struct watch *w);
 
 /* Does one of two guests run the other, or are they one? */
 bool watch_is_related(const struct watch *w, u32 guest_a, u32 guest_b);
@@ -225,6 +248,8 @@ u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 right
 
 /* ---- names.c ---- */
 
+/* Is the first argument a command? */
+bool watch_call_has_command(enum watch_abi abi, u64 number);
 /* In the words of the interface's documents. */
 void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size);
 
@@ -234,7 +259,9 @@ void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, siz
 u32 watch_partition(const struct watch *w, u32 guest);
 
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
-/* Calls that never came back, such as a shutdown. */
+/* Is this processor's hypervisor answering a call to map what another guest granted? */
+bool watch_maps_grant(const struct watch *w, u32 cpu);
+/* Into `kinds`: calls that have not come back, such as a shutdown. */
 void watch_count_open(struct watch *w);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
 

@@ -82,6 +82,9 @@ static void use_all(const u8 *data, size_t size, FILE *null)
     p->shares = shares;
     for (unsigned pass = 0; pass < 2; pass++) {
         rewind_reader(&r, data, size);
+        if (pass == 1 && p->page_count > 0 && p->page_count <= 65536) {
+            p->pages = calloc(p->page_count, sizeof *p->pages);
+        }
         while (trace_reader_next(&r, &record)) {
             if (pass == 0) {
                 report_measure(p, &record);
@@ -91,6 +94,7 @@ static void use_all(const u8 *data, size_t size, FILE *null)
         }
     }
     report_end(p);
+    free(p->pages);
     trace_reader_close(&r);
 }
 

@@ -182,6 +182,82 @@ START_TEST(test_travel__last_write)
 }
 END_TEST
 
+/* ---- Against a full trace ----
+ *
+ * Another machine, which has no checkpoints and never goes back, notes every store to every page. */
+struct full_trace {
+    const struct machine *m;
+    u64 *last; /* by byte of memory: 1 + the position of its last store; 0: none */
+};
+
+static void note_store(void *self, u64 frame, u64 offset, u64 size)
+{
+    struct full_trace *t = self;
+    for (u64 i = 0; i < size; i++) {
+        t->last[(frame << PAGE_SHIFT) + offset + i] = 1 + position_of(t->m);
+    }
+}
+
+START_TEST(test_travel__last_write_against_full_trace)
+{
+    struct error err = {0};
+    const u64 end = 400000;
+    struct machine *plain = make_machine();
+    struct full_trace t = {.m = plain, .last = calloc(MIB(16), sizeof(u64))};
+    plain->phys.trapped_write = note_store;
+    plain->phys.trapped_self = &t;
+    for (u64 frame = 0; frame < MIB(16) >> PAGE_SHIFT; frame++) {
+        plain->phys.pages[frame].flags |= PAGE_TRAPPED;
+        tlb_withdraw_write(&plain->set, frame);
+    }
+    run_to(plain, end);
+    struct travel_options options = {.spacing = 30000};
+    struct machine *m = make_machine();
+    ck_assert(travel_start(m, &options, &err));
+    run_to(m, end);
+    u64 start = position_of(m);
+    ck_assert_uint_eq(position_of(plain), start);
+    u64 *stores = calloc(MIB(16), sizeof *stores);
+    u64 count = 0;
+    for (u64 at = 0; at < MIB(16); at++) {
+        if (t.last[at] != 0) {
+            stores[count++] = at;
+        }
+    }
+    ck_assert_uint_gt(count, 100);
+    rng_state = 88172645463325252u;
+    for (unsigned i = 0; i < 120; i++) {
+        /* One in six anywhere; ranges up to eight bytes within a page. */
+        u64 at = i % 6 == 5 ? rng() % MIB(16) : stores[rng() % count];
+        u64 size = 1 + rng() % 8;
+        u64 wanted = 0;
+        size = (at & PAGE_MASK) + size > PAGE_SIZE ? 1 : size;
+        if (phys_spa_of_frame(&m->phys, at >> PAGE_SHIFT) != (at & ~PAGE_MASK)) {
+            continue; /* SMRAM: no memory outside SMM */
+        }
+        for (u64 k = 0; k < size; k++) {
+            wanted = t.last[at + k] > wanted ? t.last[at + k] : wanted;
+        }
+        struct run_result r = travel_last_write(m, SPA(at), size);
+        if (wanted == 0) {
+            ck_assert_int_eq(r.reason, STOP_NONE);
+            ck_assert_uint_eq(position_of(m), start);
+        } else {
+            ck_assert_msg(r.reason == STOP_POSITION, "%llx, %llu bytes: %s, the trace has %llu", (unsigned long long)at,
+                          (unsigned long long)size, stop_reason_name(r.reason), (unsigned long long)wanted - 1);
+            ck_assert_msg(position_of(m) == wanted - 1, "%llx, %llu bytes: at %llu, the trace has %llu",
+                          (unsigned long long)at, (unsigned long long)size, (unsigned long long)position_of(m),
+                          (unsigned long long)wanted - 1);
+            ck_assert_int_eq(travel_to(m, start).reason, STOP_POSITION);
+        }
+    }
+    free(stores);
+    free(t.last);
+    machine_free(m);
+    machine_free(plain);
+}
+END_TEST
+
 START_TEST(test_travel__nobody_wrote)
 {
     struct error err = {0};
@@ -224,6 +300,7 @@ int main(void)
     tcase_add_test(tc, test_travel__little_memory);
     tcase_add_test(tc, test_travel__step_back);
     tcase_add_test(tc, test_travel__last_write);
+    tcase_add_test(tc, test_travel__last_write_against_full_trace);
     tcase_add_test(tc, test_travel__nobody_wrote);
     tcase_add_test(tc, test_travel__before_the_first);
     suite_add_tcase(s, tc);

@@ -2,7 +2,6 @@
 /* Fields of the VMCS: existence and access. [SDM3 "Virtual-Machine Control Structures"] */
 #include "cpu/vmx/vmcs.h"
 
-#include "base/bytes.h"
 #include "cpu/model.h"
 
 struct field {
@@ -52,6 +51,8 @@ static const struct {
     {VMCS_VMREAD_BITMAP, CPU_FEATURE_VMX_SHADOW_VMCS},
     {VMCS_VMWRITE_BITMAP, CPU_FEATURE_VMX_SHADOW_VMCS},
     {VMCS_XSS_EXITING_BITMAP, CPU_FEATURE_VMX_XSAVES},
+    {VMCS_ENCLS_EXITING_BITMAP, CPU_FEATURE_VMX_ENCLS_EXIT},
+    {VMCS_PCONFIG_EXITING_BITMAP, CPU_FEATURE_VMX_PCONFIG_EXIT},
     {VMCS_SPP_TABLE_POINTER, CPU_FEATURE_VMX_SPP},
     {VMCS_TSC_MULTIPLIER, CPU_FEATURE_VMX_TSC_SCALING},
     {VMCS_TERTIARY_CONTROLS, CPU_FEATURE_VMX_TERTIARY_CTLS},
@@ -77,12 +78,11 @@ static const struct {
     {VMCS_SECONDARY_CONTROLS, CPU_FEATURE_VMX_SECONDARY_CTLS},
 };
 
-/* Fields of what no model has: SGX, PASID, HLAT, MPX, processor trace, LBR, timeouts. */
+/* Fields of what no model has: ENCLV, PASID, HLAT, processor trace, LBR, timeouts. */
 static const u32 absent[] = {
-    VMCS_HLAT_PREFIX_SIZE, VMCS_ENCLS_EXITING_BITMAP,
-    VMCS_ENCLV_EXITING_BITMAP, VMCS_LOW_PASID_DIRECTORY, VMCS_HIGH_PASID_DIRECTORY,
-    VMCS_SHARED_EPT_POINTER, VMCS_PCONFIG_EXITING_BITMAP, VMCS_HLAT_POINTER,
-    VMCS_SECONDARY_EXIT_CONTROLS, VMCS_GUEST_BNDCFGS, VMCS_GUEST_RTIT_CTL, VMCS_GUEST_LBR_CTL,
+    VMCS_HLAT_PREFIX_SIZE, VMCS_ENCLV_EXITING_BITMAP, VMCS_LOW_PASID_DIRECTORY, VMCS_HIGH_PASID_DIRECTORY,
+    VMCS_SHARED_EPT_POINTER, VMCS_HLAT_POINTER,
+    VMCS_SECONDARY_EXIT_CONTROLS, VMCS_GUEST_RTIT_CTL, VMCS_GUEST_LBR_CTL,
     VMCS_INSTRUCTION_TIMEOUT,
 };
 
@@ -96,29 +96,33 @@ const char *vmcs_field_title(u32 encoding)
     return NULL;
 }
 
-bool vmcs_field_exists(const struct cpu *cpu, u64 encoding)
+static bool model_has_field(const struct cpu *cpu, u32 encoding)
 {
-    if (encoding > 0x7fff) {
-        return false;
-    }
-    u32 e = (u32)encoding & ~1u;
-    if ((encoding & 1) != 0 && ((e >> 13) & 3) != 1) {
-        return false; /* only 64-bit fields have a high half */
-    }
-    if (vmcs_field_title(e) == NULL) {
-        return false;
+    if (encoding == VMCS_GUEST_BNDCFGS) { /* either control brings it */
+        return cpu_has(cpu, CPU_FEATURE_VMX_ENTRY_LOAD_BNDCFGS) || cpu_has(cpu, CPU_FEATURE_VMX_EXIT_CLEAR_BNDCFGS);
     }
     for (size_t i = 0; i < ARRAY_LEN(gates); i++) {
-        if (gates[i].encoding == e && !cpu_has(cpu, gates[i].feature)) {
+        if (gates[i].encoding == encoding && !cpu_has(cpu, gates[i].feature)) {
             return false;
         }
     }
     for (size_t i = 0; i < ARRAY_LEN(absent); i++) {
-        if (absent[i] == e) {
+        if (absent[i] == encoding) {
             return false;
         }
     }
     return true;
+}
+
+void vmcs_init(struct cpu *cpu)
+{
+    memset(cpu->vmcs_fields, 0, sizeof cpu->vmcs_fields);
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        unsigned slot = vmcs_slot(fields[i].encoding);
+        if (model_has_field(cpu, fields[i].encoding)) {
+            cpu->vmcs_fields[slot / 64] |= (u64)1 << (slot % 64);
+        }
+    }
 }
 
 u64 vmcs_highest_index(const struct cpu *cpu)
@@ -160,6 +164,16 @@ static u64 read_region(struct cpu *cpu, u64 region, unsigned at, unsigned size)
                         : phys_read_scalar(cpu->phys, SPA(region + at), size);
 }
 
+/* store_le() of a field's size, without a call. */
+static void store_field(u8 *p, unsigned size, u64 value)
+{
+    switch (size) {
+    case 2: store_le16(p, (u16)value); break;
+    case 4: store_le32(p, (u32)value); break;
+    default: store_le64(p, value); break;
+    }
+}
+
 static void write_region(struct cpu *cpu, u64 region, unsigned at, unsigned size, u64 value)
 {
     u8 *host = region_host(cpu, region);
@@ -167,14 +181,14 @@ static void write_region(struct cpu *cpu, u64 region, unsigned at, unsigned size
         struct page_desc *page = &cpu->phys->pages[cpu->d.vmcs_frame];
         if ((page->flags & ~(u32)PAGE_DIRTY) == 0) {
             phys_note_write(cpu->phys, cpu->d.vmcs_frame);
-            store_le(host + at, value, size);
+            store_field(host + at, size, value);
             return;
         }
     }
     phys_write_scalar(cpu->phys, SPA(region + at), value, size);
 }
 
-u64 vmcs_read_at(struct cpu *cpu, u64 region, u32 encoding)
+u64 vmcs_read_slow(struct cpu *cpu, u64 region, u32 encoding)
 {
     return read_region(cpu, region, vmcs_offset(encoding), vmcs_size(encoding));
 }

@@ -15,6 +15,8 @@
 #define VITRINE_CPU_VMX_VMCS_H
 
 #include "abi/x86/vmx.h"
+#include "base/bits.h"
+#include "base/bytes.h"
 #include "cpu/cpu.h"
 
 #define VMCS_REVISION 0x56540001u
@@ -43,8 +45,24 @@ static inline unsigned vmcs_offset(u32 encoding)
     }
 }
 
+/* Where an encoding, its high-half bit aside, stands in cpu->vmcs_fields; VMCS_SLOTS: nowhere. */
+#define VMCS_SLOTS 1024u
+static inline unsigned vmcs_slot(u64 encoding)
+{
+    u32 e = (u32)encoding;
+    bool form = encoding <= 0x7fff && (e & BIT32(12)) == 0 && ((e >> 1) & 0x1ff) < 64;
+    return form ? ((e >> 13) * 4 + ((e >> 10) & 3)) * 64 + ((e >> 1) & 63) : VMCS_SLOTS;
+}
+
+/* Find out which fields the processor's model has. */
+void vmcs_init(struct cpu *cpu);
 /* Does the encoding name a field that this processor has? */
-bool vmcs_field_exists(const struct cpu *cpu, u64 encoding);
+static inline bool vmcs_field_exists(const struct cpu *cpu, u64 encoding)
+{
+    unsigned slot = vmcs_slot(encoding);
+    bool half = (encoding & 1) != 0 && ((encoding >> 13) & 3) != 1; /* only 64-bit fields have a high half */
+    return slot < VMCS_SLOTS && !half && (cpu->vmcs_fields[slot / 64] >> (slot % 64) & 1) != 0;
+}
 /* Over all fields that exist. */
 u64 vmcs_highest_index(const struct cpu *cpu);
 const char *vmcs_field_title(u32 encoding);
@@ -53,7 +71,14 @@ static inline bool vmcs_field_is_read_only(u32 encoding)
     return ((encoding >> 10) & 3) == 1;
 }
 
-u64 vmcs_read_at(struct cpu *cpu, u64 region, u32 encoding);
+u64 vmcs_read_slow(struct cpu *cpu, u64 region, u32 encoding);
+static inline u64 vmcs_read_at(struct cpu *cpu, u64 region, u32 encoding)
+{
+    if (UNLIKELY(cpu->d.vmcs_host == NULL || cpu->d.vmcs_region != region || region != cpu->arch.vmx.current)) {
+        return vmcs_read_slow(cpu, region, encoding);
+    }
+    return load_le64(cpu->d.vmcs_host + vmcs_offset(encoding)) & (~(u64)0 >> (64 - 8 * vmcs_size(encoding)));
+}
 void vmcs_write_at(struct cpu *cpu, u64 region, u32 encoding, u64 value);
 u32 vmcs_header(struct cpu *cpu, u64 region, unsigned at);
 void vmcs_set_header(struct cpu *cpu, u64 region, unsigned at, u32 value);

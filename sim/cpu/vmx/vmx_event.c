@@ -164,6 +164,7 @@ void vmx_init(struct cpu *cpu)
 {
     if (cpu_has(cpu, CPU_FEATURE_VMX)) {
         timer_init(&cpu->vmx_timer, cpu->clock, "vmx-preemption", timer_fired, cpu);
+        vmcs_init(cpu);
     }
 }
 

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What going back costs: run a machine to a position, then step back from there, and print the processor time
+ * of the first step, of those that follow, of steps on from a place reached by `goto`, and of a last write.
+ *
+ * usage: bench_travel POSITION STEPS OPTIONS OF vitrine run ...      (tests/bench/travel.py gives good ones) */
+#include "debugger/cli.h"
+#include "machine/travel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* The options' own needs. */
+void cli_print_version(bool as_qemu)
+{
+    UNUSED(as_qemu);
+}
+
+static double seconds(clockid_t which)
+{
+    struct timespec t;
+    (void)clock_gettime(which, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+struct lap {
+    double wall, cpu;
+};
+
+static struct lap lap(void)
+{
+    return (struct lap){seconds(CLOCK_MONOTONIC), seconds(CLOCK_PROCESS_CPUTIME_ID)};
+}
+
+static struct lap since(struct lap start)
+{
+    struct lap now = lap();
+    return (struct lap){now.wall - start.wall, now.cpu - start.cpu};
+}
+
+static u64 position_of(const struct machine *m)
+{
+    return clock_position(&m->clock).n;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void must(struct run_result r, const char *what)
+{
+    if (r.reason != STOP_POSITION) {
+        (void)fprintf(stderr, "bench: %s ended with %s\n", what, stop_reason_name(r.reason));
+        exit(1);
+    }
+}
+
+/* `count` steps back from `from`, `rounds` times from different places. */
+static void steps_back(struct machine *m, const char *title, u64 from, unsigned count)
+{
+    double *ms = calloc(count, sizeof *ms);
+    must(travel_to(m, from), "goto");
+    struct lap first = lap();
+    must(travel_step_back(m), "the first step");
+    first = since(first);
+    double sum = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct lap t = lap();
+        must(travel_step_back(m), "a step");
+        ms[i] = since(t).cpu * 1e3;
+        sum += ms[i];
+    }
+    qsort(ms, count, sizeof *ms, by_value);
+    (void)printf("%-28s first %8.1f ms (%.1f wall); following: median %6.2f, mean %6.2f, worst %6.2f ms\n", title,
+                 first.cpu * 1e3, first.wall * 1e3, ms[count / 2], sum / count, ms[count - 1]);
+    (void)fflush(stdout);
+    free(ms);
+}
+
+static void measure(struct machine *m, u64 position, unsigned count)
+{
+    struct error err = {0};
+    struct lap t = lap();
+    if (!travel_start(m, NULL, &err)) {
+        (void)fprintf(stderr, "bench: %s\n", err.text);
+        exit(1);
+    }
+    m->stop_at = position;
+    must(machine_run(m), "the run");
+    m->stop_at = ~(u64)0;
+    t = since(t);
+    struct travel_figures f = travel_figures(m);
+    (void)printf("forward to %llu: %.1f s of processor, %.1f wall; %llu checkpoints, %llu MiB\n",
+                 (unsigned long long)position_of(m), t.cpu, t.wall, (unsigned long long)f.count,
+                 (unsigned long long)f.bytes >> 20);
+    (void)fflush(stdout);
+    u64 hash = machine_hash(m);
+    u64 end = position_of(m);
+    steps_back(m, "from the end:", end, count);
+    must(travel_to(m, end), "goto");
+    if (machine_hash(m) != hash) {
+        (void)fprintf(stderr, "bench: the machine is another\n");
+        exit(1);
+    }
+    u64 x = 88172645463325252u; /* places all over the run */
+    for (unsigned i = 0; i < 4; i++) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        char title[40];
+        u64 place = f.first + x % (end - f.first);
+        (void)snprintf(title, sizeof title, "from %llu:", (unsigned long long)place);
+        t = lap();
+        must(travel_to(m, place), "goto");
+        t = since(t);
+        (void)printf("goto %-23llu       %8.1f ms\n", (unsigned long long)place, t.cpu * 1e3);
+        steps_back(m, title, place, count);
+    }
+}
+
+static int fail(const struct error *err)
+{
+    (void)fprintf(stderr, "bench: %s\n", err->text);
+    return (int)err->status;
+}
+
+int main(int argc, char **argv)
+{
+    struct error err = {0};
+    struct run_options o;
+    if (argc < 4) {
+        (void)fprintf(stderr, "usage: bench_travel POSITION STEPS OPTIONS\n");
+        return EXIT_STATUS_USAGE;
+    }
+    options_init(&o, false);
+    if (!options_parse(&o, argc - 3, argv + 3, &err)) {
+        return fail(&err);
+    }
+    for (unsigned i = 0; i < o.machine.serial_count; i++) {
+        o.machine.serial[i].kind = CONSOLE_NONE;
+    }
+    struct machine *m = machine_new(&o.machine, &err);
+    if (m == NULL) {
+        return fail(&err);
+    }
+    measure(m, strtoull(argv[1], NULL, 0), (unsigned)atoi(argv[2]));
+    machine_free(m);
+    options_free(&o);
+    return 0;
+}
