@@ -19,6 +19,8 @@ int cli_debug(int argc, char **argv);
 int cli_cpu(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 /* The n-th command; false after the last. */
+/* Run one by its name; false: there is none. */
+bool cli_command_run(const char *name, int argc, char **argv);
 bool cli_command(unsigned n, const char **name, const char **help);
 int cli_replay(int argc, char **argv);
 int cli_trace(int argc, char **argv);
@@ -58,7 +60,8 @@ struct run_options {
     bool hash;
     bool strict;
     bool watch;
-    enum violation_policy on_violation;
+    enum violation_policy on_violation, on_stale;
+    bool look_for_stale;
     bool help;
     u32 log_classes;
     const char *log_file, *script;

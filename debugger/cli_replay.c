@@ -25,9 +25,12 @@ static void help(FILE *out)
                   "Run a recorded machine again and check it against the recorded state hashes.\n\n"
                   "  --file OLD=NEW      a recorded file is at NEW now; repeatable\n"
                   "  --debug             under the debugger; with the debugger's own options, as `vitrine debug --help`\n"
+                  "  --gdb [HOST:]PORT, -s, -S\n"
+                  "                 GDB may connect; what would change the past is refused\n"
                   "  --quiet             do not show what the guest prints\n"
                   "  --record FILE       record the replay, with --trace CLASSES more than the first time\n"
-                  "  --hash, --log CLASSES, -D FILE, --epoch N, --tlb-entries N, --engine E\n"
+                  "  --hash, --log CLASSES, -D FILE, --epoch N, --tlb-entries N, --engine E,\n"
+                  "  --watch, --on-violation, --on-stale\n"
                   "                 as for `run`\n\n"
                   "Exit status: 0 when the replay is the recorded run, 73 at the first difference.\n");
 }
@@ -63,7 +66,11 @@ static bool parse(struct replay_arguments *a, int argc, char **argv, struct erro
             a->debug = true;
             continue;
         }
-        bool has_value = strcmp(name, "hash") != 0 && strcmp(name, "quiet") != 0;
+        static const char *const flags[] = {"hash", "quiet", "watch", "s", "S"};
+        bool has_value = true;
+        for (unsigned f = 0; f < ARRAY_LEN(flags); f++) {
+            has_value = has_value && strcmp(name, flags[f]) != 0;
+        }
         if (has_value && i + 1 == argc) {
             return error_set(err, EXIT_STATUS_USAGE, "--%s wants an argument", name);
         }

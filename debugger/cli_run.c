@@ -24,7 +24,8 @@ static int run_machine(struct run_options *o, struct machine *m)
     if (r.reason == STOP_ERROR || r.reason == STOP_DIFFERS) {
         (void)cli_fail(&m->error);
     }
-    if (status == EXIT_STATUS_OK && watching_violations(m) != 0) {
+    bool looked = o->debug != NULL && !o->watch; /* the debugger has told of them */
+    if (status == EXIT_STATUS_OK && !looked && watching_violations(m) != 0) {
         status = EXIT_STATUS_VIOLATION;
     }
     if (o->hash) {

@@ -16,8 +16,13 @@ struct gdb_point {
     struct stop_point point;
 };
 
+enum gdb_arch { GDB_X86_64, GDB_I386, GDB_I8086 };
+enum gdb_pc { GDB_PC_LINEAR, GDB_PC_OFFSET };
+
 struct gdb {
     struct machine *m;
+    enum gdb_arch arch; /* of the registers' description */
+    enum gdb_pc pc;
     struct shell *shell; /* for `monitor` */
     int listener, fd; /* -1: none */
     bool may_write;
@@ -60,14 +65,14 @@ size_t gdb_get_hex(const char *text, u8 *bytes, size_t room);
 u64 gdb_get_number(const char **text);
 
 /* ---- gdb_regs.c ---- */
-unsigned gdb_register_count(void);
+unsigned gdb_register_count(enum gdb_arch arch);
 /* Its bytes, little-endian; returns how many. */
-unsigned gdb_register_read(const struct cpu *cpu, unsigned number, u8 *bytes);
-unsigned gdb_register_size(unsigned number);
+unsigned gdb_register_read(const struct gdb *g, const struct cpu *cpu, unsigned number, u8 *bytes);
+unsigned gdb_register_size(enum gdb_arch arch, unsigned number);
 /* False where it may not be written. */
-bool gdb_register_write(struct cpu *cpu, unsigned number, const u8 *bytes);
+bool gdb_register_write(const struct gdb *g, struct cpu *cpu, unsigned number, const u8 *bytes);
 /* The target description, as XML; malloc'd. */
-char *gdb_target_xml(void);
+char *gdb_target_xml(enum gdb_arch arch);
 
 /* ---- gdb_monitor.c ---- */
 /* `monitor TEXT`: the answer goes to GDB's console. */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Registers as GDB knows them: org.gnu.gdb.i386.core, .sse and .avx, and the system registers under QEMU's names.
- * The description is that of 64-bit code whatever the processor's mode is.
+/* Registers as GDB knows them: org.gnu.gdb.i386.core, .sse and .avx, and the system registers under QEMU's names. GDB
+ * wants one description for a whole session: x86-64 unless --gdb ...,arch= says i386 or i8086. As with QEMU, processors
+ * outside 64-bit mode then show the lower halves of their registers, and none of R8 to R15.
  *
- * Written can be: general registers, RIP, EFLAGS, vectors and MXCSR. */
+ * The instruction pointer is linear, so that what is disassembled there and the breakpoints that are met there are the
+ * right ones with any code segment; pc=offset makes it the offset in the segment, as QEMU has it.
+ *
+ * Written can be: general registers, the instruction pointer, flags, bases of FS and GS, CR2, x87, vectors, MXCSR. */
 #include "base/bytes.h"
 #include "cpu/apic.h"
 #include "cpu/flags.h"
@@ -12,32 +16,39 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { GPR, RIP, FLAGS, SEL, BASE, SYSTEM, ST, FCTRL, XMM, MXCSR_REG, YMM_HIGH };
+enum kind { GPR, IP, FLAGS, SEL, BASE, SYSTEM, ST, FCTRL };
+enum system { K_GS_BASE, CR0, CR2, CR3, CR4, CR8, EFER };
 
 struct reg {
-    const char *name, *type;
+    const char *name, *type; /* "@" in a type: "x64" or "i386" */
     u8 kind, index;
-    u16 bits;
+    u16 bits; /* 0: as wide as the architecture's */
 };
 
-static const struct reg regs[] = {
-    {"rax", "int64", GPR, RAX, 64},       {"rbx", "int64", GPR, RBX, 64},
-    {"rcx", "int64", GPR, RCX, 64},       {"rdx", "int64", GPR, RDX, 64},
-    {"rsi", "int64", GPR, RSI, 64},       {"rdi", "int64", GPR, RDI, 64},
-    {"rbp", "data_ptr", GPR, RBP, 64},    {"rsp", "data_ptr", GPR, RSP, 64},
-    {"r8", "int64", GPR, 8, 64},          {"r9", "int64", GPR, 9, 64},
-    {"r10", "int64", GPR, 10, 64},        {"r11", "int64", GPR, 11, 64},
-    {"r12", "int64", GPR, 12, 64},        {"r13", "int64", GPR, 13, 64},
-    {"r14", "int64", GPR, 14, 64},        {"r15", "int64", GPR, 15, 64},
-    {"rip", "code_ptr", RIP, 0, 64},      {"eflags", "x64_eflags", FLAGS, 0, 32},
-    {"cs", "int32", SEL, SEG_CS, 32},     {"ss", "int32", SEL, SEG_SS, 32},
-    {"ds", "int32", SEL, SEG_DS, 32},     {"es", "int32", SEL, SEG_ES, 32},
-    {"fs", "int32", SEL, SEG_FS, 32},     {"gs", "int32", SEL, SEG_GS, 32},
-    {"fs_base", "int64", BASE, SEG_FS, 64}, {"gs_base", "int64", BASE, SEG_GS, 64},
-    {"k_gs_base", "int64", SYSTEM, 0, 64}, {"cr0", "x64_cr0", SYSTEM, 1, 64},
-    {"cr2", "int64", SYSTEM, 2, 64},      {"cr3", "x64_cr3", SYSTEM, 3, 64},
-    {"cr4", "x64_cr4", SYSTEM, 4, 64},    {"cr8", "int64", SYSTEM, 5, 64},
-    {"efer", "x64_efer", SYSTEM, 6, 64},
+static const struct reg general64[] = {
+    {"rax", "int64", GPR, RAX, 0},    {"rbx", "int64", GPR, RBX, 0},    {"rcx", "int64", GPR, RCX, 0},
+    {"rdx", "int64", GPR, RDX, 0},    {"rsi", "int64", GPR, RSI, 0},    {"rdi", "int64", GPR, RDI, 0},
+    {"rbp", "data_ptr", GPR, RBP, 0}, {"rsp", "data_ptr", GPR, RSP, 0}, {"r8", "int64", GPR, 8, 0},
+    {"r9", "int64", GPR, 9, 0},       {"r10", "int64", GPR, 10, 0},     {"r11", "int64", GPR, 11, 0},
+    {"r12", "int64", GPR, 12, 0},     {"r13", "int64", GPR, 13, 0},     {"r14", "int64", GPR, 14, 0},
+    {"r15", "int64", GPR, 15, 0},     {"rip", "code_ptr", IP, 0, 0},
+};
+
+static const struct reg general32[] = {
+    {"eax", "int32", GPR, RAX, 0}, {"ecx", "int32", GPR, RCX, 0},    {"edx", "int32", GPR, RDX, 0},
+    {"ebx", "int32", GPR, RBX, 0}, {"esp", "data_ptr", GPR, RSP, 0}, {"ebp", "data_ptr", GPR, RBP, 0},
+    {"esi", "int32", GPR, RSI, 0}, {"edi", "int32", GPR, RDI, 0},    {"eip", "code_ptr", IP, 0, 0},
+};
+
+static const struct reg common[] = {
+    {"eflags", "@_eflags", FLAGS, 0, 32}, {"cs", "int32", SEL, SEG_CS, 32},
+    {"ss", "int32", SEL, SEG_SS, 32},     {"ds", "int32", SEL, SEG_DS, 32},
+    {"es", "int32", SEL, SEG_ES, 32},     {"fs", "int32", SEL, SEG_FS, 32},
+    {"gs", "int32", SEL, SEG_GS, 32},     {"fs_base", "int", BASE, SEG_FS, 0},
+    {"gs_base", "int", BASE, SEG_GS, 0},  {"k_gs_base", "int", SYSTEM, K_GS_BASE, 0},
+    {"cr0", "@_cr0", SYSTEM, CR0, 0},     {"cr2", "int", SYSTEM, CR2, 0},
+    {"cr3", "@_cr3", SYSTEM, CR3, 0},     {"cr4", "@_cr4", SYSTEM, CR4, 0},
+    {"cr8", "int", SYSTEM, CR8, 0},       {"efer", "@_efer", SYSTEM, EFER, 0},
     {"st0", "i387_ext", ST, 0, 80},       {"st1", "i387_ext", ST, 1, 80},
     {"st2", "i387_ext", ST, 2, 80},       {"st3", "i387_ext", ST, 3, 80},
     {"st4", "i387_ext", ST, 4, 80},       {"st5", "i387_ext", ST, 5, 80},
@@ -48,20 +59,46 @@ static const struct reg regs[] = {
     {"fooff", "int", FCTRL, 6, 32},       {"fop", "int", FCTRL, 7, 32},
 };
 
-#define REGS_TABLE ((unsigned)ARRAY_LEN(regs))
-#define REG_XMM REGS_TABLE
-#define REG_MXCSR (REG_XMM + 16)
-#define REG_YMM (REG_MXCSR + 1)
-#define REG_COUNT (REG_YMM + 16)
+/* Behind the tables: XMM0 ..., MXCSR, upper halves of YMM0 ... */
+struct places {
+    const struct reg *general;
+    unsigned generals, vectors, bits;
+    unsigned xmm, mxcsr, ymm, count;
+};
 
-unsigned gdb_register_count(void)
+static struct places places_of(enum gdb_arch arch)
 {
-    return REG_COUNT;
+    bool wide = arch == GDB_X86_64;
+    struct places p = {.general = wide ? general64 : general32,
+                       .generals = wide ? ARRAY_LEN(general64) : ARRAY_LEN(general32),
+                       .vectors = wide ? 16 : 8,
+                       .bits = wide ? 64 : 32};
+    p.xmm = p.generals + (unsigned)ARRAY_LEN(common);
+    p.mxcsr = p.xmm + p.vectors;
+    p.ymm = p.mxcsr + 1;
+    p.count = p.ymm + p.vectors;
+    return p;
 }
 
-unsigned gdb_register_size(unsigned n)
+static const struct reg *reg_of(const struct places *p, unsigned n)
 {
-    return n < REGS_TABLE ? regs[n].bits / 8u : n == REG_MXCSR ? 4u : n < REG_COUNT ? 16u : 0u;
+    return n < p->generals ? &p->general[n] : &common[n - p->generals];
+}
+
+static unsigned bits_of(const struct places *p, const struct reg *r)
+{
+    return r->bits != 0 ? r->bits : p->bits;
+}
+
+unsigned gdb_register_count(enum gdb_arch arch)
+{
+    return places_of(arch).count;
+}
+
+unsigned gdb_register_size(enum gdb_arch arch, unsigned n)
+{
+    struct places p = places_of(arch);
+    return n < p.xmm ? bits_of(&p, reg_of(&p, n)) / 8 : n == p.mxcsr ? 4u : n < p.count ? 16u : 0u;
 }
 
 /* Two bits for each physical register: 0 valid, 1 zero, 2 special, 3 empty. */
@@ -85,68 +122,129 @@ static u64 fpu_control(const struct fpu_state *f, unsigned index)
     return values[index];
 }
 
-static u64 system_register(const struct cpu *cpu, unsigned index)
+static u64 system_register(const struct cpu *cpu, enum system which)
 {
     const struct cpu_arch *a = &cpu->arch;
-    const u64 values[] = {a->kernel_gs_base, a->cr0, a->cr2, a->cr3, a->cr4, apic_get_cr8(cpu->apic), a->efer};
-    return values[index];
-}
-
-static u64 value_of(const struct cpu *cpu, const struct reg *r)
-{
-    switch ((enum kind)r->kind) {
-    case GPR: return cpu->arch.gpr[r->index];
-    case RIP: return (cpu->d.code64 ? 0 : cpu->d.seg_base[SEG_CS]) + cpu->arch.rip;
-    case FLAGS: return cpu_rflags(cpu);
-    case SEL: return cpu->arch.seg[r->index].sel;
-    case BASE: return cpu->arch.seg[r->index].base;
-    case SYSTEM: return system_register(cpu, r->index);
-    case FCTRL: return fpu_control(&cpu->arch.fpu, r->index);
-    case ST:
-    case XMM:
-    case MXCSR_REG:
-    case YMM_HIGH: break;
+    switch (which) {
+    case K_GS_BASE: return a->kernel_gs_base;
+    case CR0: return a->cr0;
+    case CR2: return a->cr2;
+    case CR3: return a->cr3;
+    case CR4: return a->cr4;
+    case CR8: return apic_get_cr8(cpu->apic);
+    case EFER: return a->efer;
     }
     return 0;
 }
 
-unsigned gdb_register_read(const struct cpu *cpu, unsigned n, u8 *bytes)
+static u64 pc_base(const struct cpu *cpu, enum gdb_pc pc)
 {
-    if (n >= REG_YMM) {
-        memcpy(bytes, cpu->arch.vec[n - REG_YMM] + 16, 16);
-    } else if (n == REG_MXCSR) {
+    return cpu->d.code64 || pc == GDB_PC_OFFSET ? 0 : cpu->d.seg_base[SEG_CS];
+}
+
+static u64 value_of(const struct cpu *cpu, enum gdb_pc pc, const struct reg *r)
+{
+    u64 low = cpu->d.code64 ? ~(u64)0 : 0xffffffff;
+    switch ((enum kind)r->kind) {
+    case GPR: return !cpu->d.code64 && r->index >= 8 ? 0 : cpu->arch.gpr[r->index] & low;
+    case IP: return (pc_base(cpu, pc) + cpu->arch.rip) & low;
+    case FLAGS: return cpu_rflags(cpu);
+    case SEL: return cpu->arch.seg[r->index].sel;
+    case BASE: return cpu->arch.seg[r->index].base;
+    case SYSTEM: return system_register(cpu, (enum system)r->index);
+    case FCTRL: return fpu_control(&cpu->arch.fpu, r->index);
+    case ST: break;
+    }
+    return 0;
+}
+
+unsigned gdb_register_read(const struct gdb *g, const struct cpu *cpu, unsigned n, u8 *bytes)
+{
+    struct places p = places_of(g->arch);
+    if (n >= p.ymm) {
+        memcpy(bytes, cpu->arch.vec[n - p.ymm] + 16, 16);
+    } else if (n == p.mxcsr) {
         store_le32(bytes, cpu->arch.mxcsr);
-    } else if (n >= REG_XMM) {
-        memcpy(bytes, cpu->arch.vec[n - REG_XMM], 16);
-    } else if (regs[n].kind == ST) {
+    } else if (n >= p.xmm) {
+        memcpy(bytes, cpu->arch.vec[n - p.xmm], 16);
+    } else if (reg_of(&p, n)->kind == ST) {
         const struct fpu_state *f = &cpu->arch.fpu;
-        const struct f80 *r = &f->r[((f->fsw >> 11) + regs[n].index) & 7];
+        const struct f80 *r = &f->r[((f->fsw >> 11) + reg_of(&p, n)->index) & 7];
         store_le64(bytes, r->mant);
         store_le(bytes + 8, r->se, 2);
     } else {
-        store_le(bytes, value_of(cpu, &regs[n]), regs[n].bits / 8u);
+        const struct reg *r = reg_of(&p, n);
+        store_le(bytes, value_of(cpu, g->pc, r), bits_of(&p, r) / 8);
     }
-    return gdb_register_size(n);
+    return gdb_register_size(g->arch, n);
 }
 
-bool gdb_register_write(struct cpu *cpu, unsigned n, const u8 *bytes)
+static bool write_fpu(struct cpu *cpu, const struct reg *r, const u8 *bytes)
 {
-    if (n >= REG_YMM) {
-        memcpy(cpu->arch.vec[n - REG_YMM] + 16, bytes, 16);
-    } else if (n == REG_MXCSR) {
-        cpu->arch.mxcsr = load_le32(bytes) & 0xffff;
-    } else if (n >= REG_XMM) {
-        memcpy(cpu->arch.vec[n - REG_XMM], bytes, 16);
-    } else if (regs[n].kind == GPR) {
-        cpu->arch.gpr[regs[n].index] = load_le64(bytes);
-    } else if (regs[n].kind == RIP) {
-        cpu->arch.rip = load_le64(bytes) - (cpu->d.code64 ? 0 : cpu->d.seg_base[SEG_CS]);
-    } else if (regs[n].kind == FLAGS) {
+    struct fpu_state *f = &cpu->arch.fpu;
+    if (r->kind == ST) {
+        unsigned i = ((f->fsw >> 11) + r->index) & 7;
+        f->r[i].mant = load_le64(bytes);
+        f->r[i].se = (u16)load_le(bytes + 8, 2);
+        f->tags = (u8)(f->tags | 1u << i);
+        return true;
+    }
+    if (r->index == 0) {
+        f->fcw = (u16)(load_le32(bytes) & 0x1f3f) | 0x40;
+    }
+    return r->index == 0;
+}
+
+/* 64 bits, or 32 that stand for the lower half. */
+static bool write_value(struct cpu *cpu, enum gdb_pc pc, const struct reg *r, u64 value)
+{
+    switch ((enum kind)r->kind) {
+    case GPR:
+        if (!cpu->d.code64 && r->index >= 8) {
+            return false;
+        }
+        cpu->arch.gpr[r->index] = value;
+        return true;
+    case IP: cpu->arch.rip = (value - pc_base(cpu, pc)) & (cpu->d.code64 ? ~(u64)0 : 0xffffffff); return true;
+    case FLAGS: {
         u64 keep = cpu_rflags(cpu) & RFLAGS_VM;
-        cpu_set_rflags(cpu, (load_le32(bytes) & 0x3d7fd5u & ~(u64)RFLAGS_VM) | keep | 2);
+        cpu_set_rflags(cpu, (value & 0x3d7fd5u & ~(u64)RFLAGS_VM) | keep | 2);
         cpu_update_mode(cpu);
+        return true;
+    }
+    case BASE:
+        cpu->arch.seg[r->index].base = value;
+        cpu_update_mode(cpu);
+        return true;
+    case SYSTEM:
+        if (r->index == K_GS_BASE) {
+            cpu->arch.kernel_gs_base = value;
+        } else if (r->index == CR2) {
+            cpu->arch.cr2 = value;
+        }
+        return r->index == K_GS_BASE || r->index == CR2;
+    case SEL:
+    case ST:
+    case FCTRL: break;
+    }
+    return false;
+}
+
+bool gdb_register_write(const struct gdb *g, struct cpu *cpu, unsigned n, const u8 *bytes)
+{
+    struct places p = places_of(g->arch);
+    if (n >= p.ymm) {
+        memcpy(cpu->arch.vec[n - p.ymm] + 16, bytes, 16);
+    } else if (n == p.mxcsr) {
+        cpu->arch.mxcsr = load_le32(bytes) & 0xffff;
+    } else if (n >= p.xmm) {
+        memcpy(cpu->arch.vec[n - p.xmm], bytes, 16);
     } else {
-        return false;
+        const struct reg *r = reg_of(&p, n);
+        bool fpu = r->kind == ST || r->kind == FCTRL;
+        if (fpu ? !write_fpu(cpu, r, bytes) : !write_value(cpu, g->pc, r, load_le(bytes, bits_of(&p, r) / 8))) {
+            return false;
+        }
     }
     cpu->d.pending = true;
     return true;
@@ -154,35 +252,22 @@ bool gdb_register_write(struct cpu *cpu, unsigned n, const u8 *bytes)
 
 /* ---- The description ---- */
 
-static const char flag_types[] =
-    "<flags id=\"x64_eflags\" size=\"4\">"
-    "<field name=\"CF\" start=\"0\" end=\"0\"/><field name=\"\" start=\"1\" end=\"1\"/>"
-    "<field name=\"PF\" start=\"2\" end=\"2\"/><field name=\"AF\" start=\"4\" end=\"4\"/>"
-    "<field name=\"ZF\" start=\"6\" end=\"6\"/><field name=\"SF\" start=\"7\" end=\"7\"/>"
-    "<field name=\"TF\" start=\"8\" end=\"8\"/><field name=\"IF\" start=\"9\" end=\"9\"/>"
-    "<field name=\"DF\" start=\"10\" end=\"10\"/><field name=\"OF\" start=\"11\" end=\"11\"/>"
-    "<field name=\"NT\" start=\"14\" end=\"14\"/><field name=\"RF\" start=\"16\" end=\"16\"/>"
-    "<field name=\"VM\" start=\"17\" end=\"17\"/><field name=\"AC\" start=\"18\" end=\"18\"/>"
-    "<field name=\"VIF\" start=\"19\" end=\"19\"/><field name=\"VIP\" start=\"20\" end=\"20\"/>"
-    "<field name=\"ID\" start=\"21\" end=\"21\"/></flags>"
-    "<flags id=\"x64_cr0\" size=\"8\"><field name=\"PE\" start=\"0\" end=\"0\"/>"
-    "<field name=\"MP\" start=\"1\" end=\"1\"/><field name=\"EM\" start=\"2\" end=\"2\"/>"
-    "<field name=\"TS\" start=\"3\" end=\"3\"/><field name=\"ET\" start=\"4\" end=\"4\"/>"
-    "<field name=\"NE\" start=\"5\" end=\"5\"/><field name=\"WP\" start=\"16\" end=\"16\"/>"
-    "<field name=\"AM\" start=\"18\" end=\"18\"/><field name=\"NW\" start=\"29\" end=\"29\"/>"
-    "<field name=\"CD\" start=\"30\" end=\"30\"/><field name=\"PG\" start=\"31\" end=\"31\"/></flags>"
-    "<flags id=\"x64_cr3\" size=\"8\"><field name=\"PCID\" start=\"0\" end=\"11\"/>"
-    "<field name=\"PDBR\" start=\"12\" end=\"63\"/></flags>"
-    "<flags id=\"x64_cr4\" size=\"8\"><field name=\"PSE\" start=\"4\" end=\"4\"/>"
-    "<field name=\"PAE\" start=\"5\" end=\"5\"/><field name=\"PGE\" start=\"7\" end=\"7\"/>"
-    "<field name=\"OSFXSR\" start=\"9\" end=\"9\"/><field name=\"UMIP\" start=\"11\" end=\"11\"/>"
-    "<field name=\"LA57\" start=\"12\" end=\"12\"/><field name=\"VMXE\" start=\"13\" end=\"13\"/>"
-    "<field name=\"FSGSBASE\" start=\"16\" end=\"16\"/><field name=\"PCIDE\" start=\"17\" end=\"17\"/>"
-    "<field name=\"OSXSAVE\" start=\"18\" end=\"18\"/><field name=\"SMEP\" start=\"20\" end=\"20\"/>"
-    "<field name=\"SMAP\" start=\"21\" end=\"21\"/><field name=\"PKE\" start=\"22\" end=\"22\"/></flags>"
-    "<flags id=\"x64_efer\" size=\"8\"><field name=\"SCE\" start=\"0\" end=\"0\"/>"
-    "<field name=\"LME\" start=\"8\" end=\"8\"/><field name=\"LMA\" start=\"10\" end=\"10\"/>"
-    "<field name=\"NXE\" start=\"11\" end=\"11\"/><field name=\"SVME\" start=\"12\" end=\"12\"/></flags>";
+/* Flags as "NAME first last;". */
+static const struct {
+    const char *name, *fields;
+} flag_types[] = {
+    {"eflags", "CF 0 0;PF 2 2;AF 4 4;ZF 6 6;SF 7 7;TF 8 8;IF 9 9;DF 10 10;OF 11 11;IOPL 12 13;NT 14 14;RF 16 16;"
+               "VM 17 17;AC 18 18;VIF 19 19;VIP 20 20;ID 21 21;"},
+    {"cr0", "PE 0 0;MP 1 1;EM 2 2;TS 3 3;ET 4 4;NE 5 5;WP 16 16;AM 18 18;NW 29 29;CD 30 30;PG 31 31;"},
+    {"cr3", "PCID 0 11;PDBR 12 top;"},
+    {"cr4", "VME 0 0;PVI 1 1;TSD 2 2;DE 3 3;PSE 4 4;PAE 5 5;MCE 6 6;PGE 7 7;PCE 8 8;OSFXSR 9 9;OSXMMEXCPT 10 10;"
+            "UMIP 11 11;LA57 12 12;VMXE 13 13;SMXE 14 14;FSGSBASE 16 16;PCIDE 17 17;OSXSAVE 18 18;KL 19 19;SMEP 20 20;"
+            "SMAP 21 21;PKE 22 22;CET 23 23;PKS 24 24;UINTR 25 25;LASS 27 27;LAM_SUP 28 28;"},
+    {"efer", "SCE 0 0;LME 8 8;LMA 10 10;NXE 11 11;SVME 12 12;LMSLE 13 13;FFXSR 14 14;TCE 15 15;"},
+};
+
+static const char mxcsr_fields[] = "IE 0 0;DE 1 1;ZE 2 2;OE 3 3;UE 4 4;PE 5 5;DAZ 6 6;IM 7 7;DM 8 8;ZM 9 9;OM 10 10;"
+                                   "UM 11 11;PM 12 12;FZ 15 15;";
 
 static const char vector_types[] =
     "<vector id=\"v4f\" type=\"ieee_single\" count=\"4\"/><vector id=\"v2d\" type=\"ieee_double\" count=\"2\"/>"
@@ -193,8 +278,24 @@ static const char vector_types[] =
     "<field name=\"v4_int32\" type=\"v4i32\"/><field name=\"v2_int64\" type=\"v2i64\"/>"
     "<field name=\"uint128\" type=\"uint128\"/></union>";
 
-char *gdb_target_xml(void)
+static void put_flags(FILE *f, const char *prefix, const char *name, unsigned bits, const char *fields)
 {
+    (void)fprintf(f, "<flags id=\"%s_%s\" size=\"%u\">", prefix, name, bits / 8);
+    for (const char *p = fields; *p != '\0'; p = strchr(p, ';') + 1) {
+        char field[16], first[8], last[8];
+        if (sscanf(p, "%15s %7[^ ] %7[^;]", field, first, last) == 3) {
+            (void)fprintf(f, "<field name=\"%s\" start=\"%s\" end=\"%s\"/>", field, first,
+                          last[0] != 't' ? last : bits == 64 ? "63" : "31");
+        }
+    }
+    (void)fprintf(f, "</flags>");
+}
+
+char *gdb_target_xml(enum gdb_arch arch)
+{
+    static const char *const names[] = {"i386:x86-64", "i386", "i8086"};
+    struct places p = places_of(arch);
+    const char *prefix = p.bits == 64 ? "x64" : "i386";
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
@@ -202,20 +303,25 @@ char *gdb_target_xml(void)
         return NULL;
     }
     (void)fprintf(f, "<?xml version=\"1.0\"?><!DOCTYPE target SYSTEM \"gdb-target.dtd\"><target>"
-                     "<architecture>i386:x86-64</architecture>"
-                     "<feature name=\"org.gnu.gdb.i386.core\">%s", flag_types);
-    for (unsigned i = 0; i < REGS_TABLE; i++) {
-        (void)fprintf(f, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s\" regnum=\"%u\"/>", regs[i].name, regs[i].bits,
-                      regs[i].type, i);
+                     "<architecture>%s</architecture><feature name=\"org.gnu.gdb.i386.core\">", names[arch]);
+    for (unsigned i = 0; i < ARRAY_LEN(flag_types); i++) {
+        put_flags(f, prefix, flag_types[i].name, i == 0 ? 32 : p.bits, flag_types[i].fields);
+    }
+    for (unsigned i = 0; i < p.xmm; i++) {
+        const struct reg *r = reg_of(&p, i);
+        bool flags = r->type[0] == '@', wide = strcmp(r->type, "int") == 0 && r->bits == 0;
+        (void)fprintf(f, "<reg name=\"%s\" bitsize=\"%u\" type=\"%s%s\" regnum=\"%u\"/>", r->name, bits_of(&p, r),
+                      flags ? prefix : wide ? (p.bits == 64 ? "int64" : "int32") : r->type, flags ? r->type + 1 : "", i);
     }
     (void)fprintf(f, "</feature><feature name=\"org.gnu.gdb.i386.sse\">%s", vector_types);
-    for (unsigned i = 0; i < 16; i++) {
-        (void)fprintf(f, "<reg name=\"xmm%u\" bitsize=\"128\" type=\"vec128\" regnum=\"%u\"/>", i, REG_XMM + i);
+    put_flags(f, prefix, "mxcsr", 32, mxcsr_fields);
+    for (unsigned i = 0; i < p.vectors; i++) {
+        (void)fprintf(f, "<reg name=\"xmm%u\" bitsize=\"128\" type=\"vec128\" regnum=\"%u\"/>", i, p.xmm + i);
     }
-    (void)fprintf(f, "<reg name=\"mxcsr\" bitsize=\"32\" type=\"int\" group=\"vector\" regnum=\"%u\"/></feature>"
-                     "<feature name=\"org.gnu.gdb.i386.avx\">", REG_MXCSR);
-    for (unsigned i = 0; i < 16; i++) {
-        (void)fprintf(f, "<reg name=\"ymm%uh\" bitsize=\"128\" type=\"uint128\" regnum=\"%u\"/>", i, REG_YMM + i);
+    (void)fprintf(f, "<reg name=\"mxcsr\" bitsize=\"32\" type=\"%s_mxcsr\" group=\"vector\" regnum=\"%u\"/></feature>"
+                     "<feature name=\"org.gnu.gdb.i386.avx\">", prefix, p.mxcsr);
+    for (unsigned i = 0; i < p.vectors; i++) {
+        (void)fprintf(f, "<reg name=\"ymm%uh\" bitsize=\"128\" type=\"uint128\" regnum=\"%u\"/>", i, p.ymm + i);
     }
     (void)fprintf(f, "</feature></target>");
     return fclose(f) == 0 ? text : NULL;

@@ -78,6 +78,33 @@ static void read_memory(struct gdb *g, const char *p)
     }
 }
 
+/* The same as bytes, the protocol's own escaped. */
+static void read_binary(struct gdb *g, const char *p)
+{
+    u64 at = gdb_get_number(&p);
+    p += *p == ',';
+    u64 size = gdb_get_number(&p);
+    size = size < GDB_PACKET / 2 ? size : GDB_PACKET / 2;
+    g->reply[g->reply_size++] = 'b';
+    for (u64 i = 0; i < size; i++) {
+        spa_t spa;
+        u64 room;
+        const u8 *host = host_bytes(g, at + i, &spa, &room);
+        if (host == NULL) {
+            break;
+        }
+        bool escape = *host == '#' || *host == '$' || *host == '}' || *host == '*';
+        if (escape) {
+            g->reply[g->reply_size++] = '}';
+        }
+        g->reply[g->reply_size++] = (char)(escape ? *host ^ 0x20 : *host);
+    }
+    if (g->reply_size == 1 && size > 0) {
+        g->reply_size = 0;
+        gdb_put(g, "E14");
+    }
+}
+
 /* What GDB changes did not follow from what was before: one cannot go back beyond it. */
 static void history_begins(struct gdb *g)
 {
@@ -128,8 +155,8 @@ static void write_memory(struct gdb *g, const char *p, bool binary)
 static void read_registers(struct gdb *g)
 {
     u8 bytes[32];
-    for (unsigned i = 0; i < gdb_register_count(); i++) {
-        unsigned n = gdb_register_read(g->m->set.cpu[g->cpu], i, bytes);
+    for (unsigned i = 0; i < gdb_register_count(g->arch); i++) {
+        unsigned n = gdb_register_read(g, g->m->set.cpu[g->cpu], i, bytes);
         gdb_put_hex(g, bytes, n);
     }
 }
@@ -138,16 +165,16 @@ static bool write_register(struct gdb *g, unsigned number, const u8 *bytes)
 {
     struct cpu *cpu = g->m->set.cpu[g->cpu];
     u8 old[32];
-    unsigned n = gdb_register_read(cpu, number, old);
-    return memcmp(old, bytes, n) == 0 || gdb_register_write(cpu, number, bytes);
+    unsigned n = gdb_register_read(g, cpu, number, old);
+    return memcmp(old, bytes, n) == 0 || gdb_register_write(g, cpu, number, bytes);
 }
 
 static void write_registers(struct gdb *g, const char *p)
 {
     bool ok = g->may_write;
-    for (unsigned i = 0; ok && i < gdb_register_count(); i++) {
+    for (unsigned i = 0; ok && i < gdb_register_count(g->arch); i++) {
         u8 bytes[32];
-        unsigned n = gdb_register_size(i);
+        unsigned n = gdb_register_size(g->arch, i);
         ok = gdb_get_hex(p, bytes, n) == n && write_register(g, i, bytes);
         p += 2 * (size_t)n;
     }
@@ -159,13 +186,13 @@ static void one_register(struct gdb *g, const char *p, bool write)
 {
     u8 bytes[32];
     u64 number = gdb_get_number(&p);
-    if (number >= gdb_register_count()) {
+    if (number >= gdb_register_count(g->arch)) {
         gdb_put(g, "E22");
     } else if (!write) {
-        unsigned n = gdb_register_read(g->m->set.cpu[g->cpu], (unsigned)number, bytes);
+        unsigned n = gdb_register_read(g, g->m->set.cpu[g->cpu], (unsigned)number, bytes);
         gdb_put_hex(g, bytes, n);
     } else {
-        unsigned n = gdb_register_size((unsigned)number);
+        unsigned n = gdb_register_size(g->arch, (unsigned)number);
         bool ok = g->may_write && *p == '=' && gdb_get_hex(p + 1, bytes, n) == n &&
                   write_register(g, (unsigned)number, bytes);
         history_begins(g);
@@ -363,12 +390,12 @@ static void transfer_text(struct gdb *g, const char *p, char *xml)
 static void query(struct gdb *g, const char *p)
 {
     if (begins(p, "qSupported")) {
-        gdb_putf(g, "PacketSize=%x;qXfer:features:read+;qXfer:memory-map:read+;swbreak+;hwbreak+;vContSupported+;QStartNoAckMode+;"
+        gdb_putf(g, "PacketSize=%x;qXfer:features:read+;qXfer:memory-map:read+;swbreak+;hwbreak+;vContSupported+;QStartNoAckMode+;binary-upload+;"
                     "ReverseStep+;ReverseContinue+", GDB_PACKET);
     } else if (begins(p, "QStartNoAckMode")) {
         gdb_put(g, "OK"); /* answer() makes it so behind this */
     } else if (begins(p, "qXfer:features:read:target.xml:")) {
-        transfer_text(g, p + strlen("qXfer:features:read:target.xml:"), gdb_target_xml());
+        transfer_text(g, p + strlen("qXfer:features:read:target.xml:"), gdb_target_xml(g->arch));
     } else if (begins(p, "qXfer:memory-map:read::")) {
         transfer_text(g, p + strlen("qXfer:memory-map:read::"), memory_map(g));
     } else if (strcmp(p, "qqemu.sstepbits") == 0) {
@@ -431,6 +458,7 @@ static void answer(struct gdb *g)
     case 'p': one_register(g, p + 1, false); break;
     case 'P': one_register(g, p + 1, true); break;
     case 'm': read_memory(g, p + 1); break;
+    case 'x': read_binary(g, p + 1); break;
     case 'M': write_memory(g, p + 1, false); break;
     case 'X': write_memory(g, p + 1, true); break;
     case 'Z':
@@ -484,6 +512,37 @@ static void answer(struct gdb *g)
 
 /* ---- The session ---- */
 
+/* "HOST:PORT,arch=i386,pc=offset": the address into `where`. */
+static bool take_properties(struct gdb *g, const char *text, char *where, size_t room, struct error *err)
+{
+    static const struct {
+        const char *word;
+        enum gdb_arch arch;
+    } archs[] = {{"x86-64", GDB_X86_64}, {"i386:x86-64", GDB_X86_64}, {"i386", GDB_I386}, {"i8086", GDB_I8086}};
+    size_t n = strcspn(text, ",");
+    (void)snprintf(where, room, "%.*s", (int)n, text);
+    while (text[n] == ',') {
+        char word[64];
+        text += n + 1;
+        n = strcspn(text, ",");
+        (void)snprintf(word, sizeof word, "%.*s", (int)n, text);
+        bool known = strcmp(word, "pc=offset") == 0 || strcmp(word, "pc=linear") == 0;
+        if (known) {
+            g->pc = word[3] == 'o' ? GDB_PC_OFFSET : GDB_PC_LINEAR;
+        }
+        for (unsigned i = 0; i < ARRAY_LEN(archs) && begins(word, "arch="); i++) {
+            if (strcmp(archs[i].word, word + 5) == 0) {
+                g->arch = archs[i].arch;
+                known = true;
+            }
+        }
+        if (!known) {
+            return error_set(err, EXIT_STATUS_USAGE, "--gdb: %s: want arch=x86-64, i386 or i8086, or pc=linear or offset", word);
+        }
+    }
+    return true;
+}
+
 struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_write, struct error *err)
 {
     struct gdb *g = calloc(1, sizeof *g);
@@ -494,7 +553,9 @@ struct gdb *gdb_open(struct machine *m, const char *where, bool wait, bool may_w
     *g = (struct gdb){.m = m, .listener = -1, .fd = -1, .may_write = may_write, .stopped = wait};
     (void)snprintf(g->last_stop, sizeof g->last_stop, "T05thread:1;");
     g->shell = shell_new(m, may_write);
-    if (!gdb_listen(g, where, err) || !travel_start(m, NULL, err)) {
+    char address[256];
+    if (!take_properties(g, where, address, sizeof address, err) || !gdb_listen(g, address, err) ||
+        !travel_start(m, NULL, err)) {
         gdb_close(g);
         return NULL;
     }

@@ -29,7 +29,7 @@ static const struct command commands[] = {
     {"trace", cli_trace, "look into a recording     (vitrine trace --help)"},
     {"stack", cli_stack, "machines that ship with it (vitrine stack --help)"},
     {"cpu", cli_cpu, "list CPU models, features (vitrine cpu --help)"},
-    {"completion", cli_completion, "what bash, zsh or fish need to complete all this"},
+    {"completion", cli_completion, "what bash, zsh or fish need to complete all this; man pages"},
 };
 
 void cli_print_version(bool as_qemu)
@@ -45,6 +45,17 @@ bool cli_command(unsigned n, const char **name, const char **help)
     *name = commands[n].name;
     *help = commands[n].help;
     return true;
+}
+
+bool cli_command_run(const char *name, int argc, char **argv)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, name) == 0) {
+            (void)commands[i].run(argc, argv);
+            return true;
+        }
+    }
+    return false;
 }
 
 static int help(void)

@@ -276,6 +276,35 @@ static bool scalable_mode(struct vtd_options *vtd, const char *value, struct err
     return true;
 }
 
+/* BASE:LIMIT:SLOT[.FUNCTION], whole pages, of a device on bus 0. */
+static bool reserved_region(struct vtd_options *vtd, const char *value, struct error *err)
+{
+    char text[80];
+    u64 base = 0, limit = 0, slot = 0, function = 0;
+    (void)snprintf(text, sizeof text, "%s", value != NULL ? value : "");
+    char *second = strchr(text, ':');
+    char *third = second != NULL ? strchr(second + 1, ':') : NULL;
+    char *dot = third != NULL ? strchr(third + 1, '.') : NULL;
+    bool ok = third != NULL && vtd->reserved_count < VTD_RESERVED_MAX;
+    if (ok) {
+        *second++ = '\0';
+        *third++ = '\0';
+        if (dot != NULL) {
+            *dot++ = '\0';
+        }
+        ok = options_parse_number(text, &base) && options_parse_number(second, &limit) && options_parse_number(third, &slot) &&
+             (dot == NULL || options_parse_number(dot, &function));
+    }
+    if (!ok || slot > 31 || function > 7 || (base & PAGE_MASK) != 0 || (limit & PAGE_MASK) != PAGE_MASK || limit < base) {
+        return error_set(err, EXIT_STATUS_USAGE,
+                         "--device intel-iommu,x-rmrr: BASE:LIMIT:SLOT[.FUNCTION] of whole pages is wanted, %u times at most",
+                         VTD_RESERVED_MAX);
+    }
+    vtd->reserved[vtd->reserved_count++] =
+        (struct vtd_reserved){.base = base, .limit = limit, .devfn = (u8)(slot << 3 | function)};
+    return true;
+}
+
 static bool vtd_property(struct vtd_options *vtd, const char *key, const char *value,
                            struct error *err)
 {
@@ -309,9 +338,12 @@ static bool vtd_property(struct vtd_options *vtd, const char *key, const char *v
     if (strcmp(key, "x-scalable-mode") == 0) {
         return scalable_mode(vtd, value, err);
     }
+    if (strcmp(key, "x-rmrr") == 0) {
+        return reserved_region(vtd, value, err);
+    }
     return error_set(err, EXIT_STATUS_USAGE,
                      "--device intel-iommu: no property '%s'; intremap, eim, caching-mode, aw-bits, "
-                     "snoop-control, x-scalable-mode, x-flts, x-pass-through, x-posted and "
+                     "snoop-control, x-scalable-mode, x-flts, x-pass-through, x-posted, x-rmrr and "
                      "x-verify-ioapic are known", key);
 }
 

@@ -193,6 +193,18 @@ bool opt_on_violation(struct run_options *o, const char *v, struct error *err)
     return true;
 }
 
+bool opt_on_stale(struct run_options *o, const char *v, struct error *err)
+{
+    bool stop = strcmp(v, "stop") == 0;
+    if (!stop && strcmp(v, "report") != 0) {
+        return error_set(err, EXIT_STATUS_USAGE, "--on-stale %s: stop or report is wanted", v);
+    }
+    o->host_side = true;
+    o->look_for_stale = true;
+    o->on_stale = stop ? VIOLATION_STOP : VIOLATION_REPORT;
+    return true;
+}
+
 bool opt_pace(struct run_options *o, const char *v, struct error *err)
 {
     if (strcmp(v, "host") != 0 && strcmp(v, "none") != 0) {

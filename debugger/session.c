@@ -101,7 +101,7 @@ static bool run_debugged(struct run_options *o, struct machine *m, bool live, st
         }
         return run_and_save(o, m, result, err);
     }
-    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, o->record == NULL, err);
+    struct gdb *g = gdb_open(m, o->gdb, o->gdb_wait, live && o->record == NULL, err);
     if (g == NULL) {
         return false;
     }
@@ -121,6 +121,9 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     if (o->watch) {
         watching_start(m, o->on_violation);
     }
+    if (o->look_for_stale) {
+        watching_look_for_stale(m, o->on_stale);
+    }
     catch_signals(m);
     if (!run_debugged(o, m, live, result, err)) {
         outside_detach(m);
@@ -129,6 +132,9 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     if (o->watch) {
         watching_record_owners(m);
         watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
+    }
+    if (o->look_for_stale) {
+        watching_print_stale(m, m->log.out != NULL ? m->log.out : stderr);
     }
     outside_detach(m);
     interrupt_flag = NULL;

@@ -172,6 +172,7 @@ static const struct {
     {"invalidation", {"invlpg", "invpcid", "invept", "invvpid", "invlpga"}},
     {"net_direction", {"from-guest", "to-guest"}},
     {"device_route", {"nothing", "everything", "tables"}},
+    {"stale", {"tables", "page", "page_gone", "interrupt"}},
     {"iommu_access", {"read", "write", "interrupt"}},
 };
 

@@ -167,6 +167,7 @@ enum hv_translate_result {
     HV_TRANSLATE_RESERVED_BITS,
     HV_TRANSLATE_UNMAPPED,
 };
+#define HV_TRANSLATE_OVERLAY 0x100u /* in cache_overlay */
 struct hv_translate_output {
     uint32_t result;
     uint32_t cache_overlay;
@@ -246,10 +247,63 @@ struct hv_signal_input {
     uint16_t flag, reserved;
 };
 
+struct hv_port_property_input {
+    uint64_t partition;
+    uint32_t port, reserved0;
+    uint32_t code, reserved1;
+    uint64_t value; /* Set only */
+};
+#define HV_PORT_POST_COUNT 0u
+#define HV_PORT_TARGET_VP 1u
+
+struct hv_signal_direct_input {
+    uint64_t partition;
+    uint32_t vp;
+    uint8_t vtl, sint;
+    uint16_t flag;
+};
+
+struct hv_post_direct_input {
+    uint64_t partition;
+    uint32_t vp;
+    uint8_t vtl, reserved0[3];
+    uint8_t sint, reserved1[3];
+    uint8_t message[256]; /* struct hv_message, four bytes off its alignment */
+    uint32_t reserved2;
+};
+_Static_assert(sizeof(struct hv_post_direct_input) == 280, "PostMessageDirect");
+
 struct hv_flush_input {
     uint64_t space, flags, vps;
 };
 #define HV_FLUSH_ALL_VPS 1ull
+#define HV_FLUSH_KNOWN 0xfull
+
+/* A set of VPs; a bank of 64 for each bit of `valid` follows as the variable header. */
+struct hv_vp_set {
+    uint64_t format, valid;
+};
+#define HV_VP_SET_SPARSE 0u
+#define HV_VP_SET_ALL 1u
+
+struct hv_flush_set_input {
+    uint64_t space, flags;
+    struct hv_vp_set set;
+};
+
+struct hv_ipi_set_input {
+    uint32_t vector;
+    uint8_t vtl, reserved[3];
+    struct hv_vp_set set;
+};
+
+struct hv_sparse_input { /* MapSparseGpaPages; pairs follow */
+    uint64_t partition;
+    uint32_t flags, reserved;
+};
+struct hv_sparse_page {
+    uint64_t target, source;
+};
 
 struct hv_ipi_input {
     uint32_t vector;

@@ -39,5 +39,13 @@
 #define HV_REG_CSTAR 0x0008000au
 #define HV_REG_SFMASK 0x0008000bu
 #define HV_REG_VP_INDEX 0x00090003u
+/* Synthetic MSRs by name: blocks in the MSRs' order. */
+#define HV_REG_SINT0 0x000a0000u
+#define HV_REG_SCONTROL 0x000a0010u
+#define HV_REG_SIEFP 0x000a0012u
+#define HV_REG_SIMP 0x000a0013u
+#define HV_REG_EOM 0x000a0014u
+#define HV_REG_STIMER0_CONFIG 0x000b0000u
+#define HV_REG_STIMER3_COUNT 0x000b0007u
 
 #endif

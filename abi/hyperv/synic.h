@@ -106,6 +106,20 @@ struct hv_cpuid_message {
 };
 _Static_assert(sizeof(struct hv_cpuid_message) == 104, "CPUID message");
 
+#define HV_EXCEPTION_ERROR_VALID 0x1u
+
+struct hv_exception_message {
+    struct hv_intercept_header header;
+    uint16_t vector;
+    uint8_t info, count;
+    uint32_t error;
+    uint64_t parameter, reserved;
+    uint8_t bytes[16];
+    struct hv_segment ds, ss;
+    uint64_t gpr[16];
+};
+_Static_assert(sizeof(struct hv_exception_message) == 240, "exception message");
+
 struct hv_hypercall_message {
     struct hv_intercept_header header;
     uint64_t rax, rbx, rcx, rdx, r8, rsi, rdi;

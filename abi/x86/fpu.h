@@ -69,6 +69,8 @@
 #define XCR0_BIT_X87 0
 #define XCR0_BIT_SSE 1
 #define XCR0_BIT_AVX 2
+#define XCR0_BIT_BNDREGS 3
+#define XCR0_BIT_BNDCSR 4
 #define XCR0_BIT_PKRU 9
 #define XSS_BIT_CET_U 11
 #define XSS_BIT_CET_S 12

@@ -98,6 +98,7 @@
 #define XCR0_X87 0x1
 #define XCR0_SSE 0x2
 #define XCR0_AVX 0x4
+#define XCR0_MPX 0x18 /* BNDREGS and BNDCSR */
 #define XCR0_PKRU 0x200
 
 #define DR6_B0 0x1
@@ -172,5 +173,6 @@
 #define PF_I 0x10
 #define PF_PK 0x20
 #define PF_SS 0x40
+#define PF_SGX 0x8000
 
 #endif

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Threads, frames, variables, memory, instructions, expressions. Processors are threads, numbered from 1. */
 #include "debugger/dap/dap_priv.h"
+#include "debugger/shell/cvalue.h"
 #include "debugger/shell/frames.h"
 #include "debugger/shell/vmcs.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define FRAMES 64
+#define FRAMES DAP_FRAMES
+
+/* References of variables: a frame's locals are LOCALS and its number; else a processor's number and a scope. */
+#define LOCALS 0x10000
 
 enum scope { SCOPE_GENERAL = 1, SCOPE_SYSTEM, SCOPE_VMCS, SCOPE_VMCB };
 
@@ -102,6 +106,59 @@ static void stack(struct dap *d, const struct json *request)
 
 /* ---- Scopes and variables ---- */
 
+static void ignore_local(struct shell *s, const char *name, const struct c_value *v, const char *missing)
+{
+    UNUSED(s);
+    UNUSED(name);
+    UNUSED(v);
+    UNUSED(missing);
+}
+
+/* c_locals() tells the shell only: its output is where the list goes. */
+static void put_local(struct shell *s, const char *name, const struct c_value *v, const char *missing)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (f == NULL) {
+        return;
+    }
+    if (v != NULL) {
+        c_show(s, v, f);
+    } else {
+        (void)fprintf(f, "<%s>", missing);
+    }
+    (void)fclose(f);
+    (void)fputs("{\"name\":", s->out);
+    json_put_text(s->out, name);
+    (void)fputs(",\"value\":", s->out);
+    json_put_text(s->out, text);
+    (void)fputs(",\"variablesReference\":0", s->out);
+    if (v != NULL && v->place) {
+        (void)fprintf(s->out, ",\"memoryReference\":\"0x%" PRIx64 "\"", v->at);
+    }
+    (void)fputs("},", s->out);
+    free(text);
+}
+
+static void put_locals(struct dap *d, FILE *f)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *was = d->shell->out, *list = open_memstream(&text, &size);
+    if (list == NULL) {
+        return;
+    }
+    d->shell->out = list;
+    (void)c_locals(d->shell, put_local);
+    d->shell->out = was;
+    (void)fclose(list);
+    if (size > 0) { /* without the last comma */
+        (void)fwrite(text, 1, size - 1, f);
+    }
+    free(text);
+}
+
 static void scopes(struct dap *d, const struct json *request)
 {
     i64 frame = json_number(json_get(request, "arguments"), "frameId", 0);
@@ -112,8 +169,14 @@ static void scopes(struct dap *d, const struct json *request)
         return;
     }
     unsigned base = d->shell->cpu * 16;
+    d->shell->frame = (unsigned)(frame % FRAMES);
     FILE *f = dap_begin(&text, &size);
-    (void)fprintf(f, "{\"scopes\":[{\"name\":\"Registers\",\"presentationHint\":\"registers\",\"variablesReference\":%u,"
+    (void)fputs("{\"scopes\":[", f);
+    if (c_locals(d->shell, ignore_local) > 0) {
+        (void)fprintf(f, "{\"name\":\"Locals\",\"presentationHint\":\"locals\",\"variablesReference\":%u,"
+                         "\"expensive\":false},", LOCALS + (unsigned)frame);
+    }
+    (void)fprintf(f, "{\"name\":\"Registers\",\"presentationHint\":\"registers\",\"variablesReference\":%u,"
                      "\"expensive\":false},{\"name\":\"System registers\",\"presentationHint\":\"registers\","
                      "\"variablesReference\":%u,\"expensive\":false}", base + SCOPE_GENERAL, base + SCOPE_SYSTEM);
     if (shell_vmcs(d->shell) != VMX_NO_VMCS) {
@@ -188,13 +251,18 @@ static void variables(struct dap *d, const struct json *request)
     i64 reference = json_number(json_get(request, "arguments"), "variablesReference", 0);
     char *text;
     size_t size;
-    if (!select_cpu(d, reference / 16 + 1)) {
+    bool locals = reference >= LOCALS;
+    if (!select_cpu(d, locals ? (reference - LOCALS) / FRAMES + 1 : reference / 16 + 1)) {
         dap_refuse(d, request, "no such variables");
         return;
     }
     FILE *f = dap_begin(&text, &size);
     (void)fputs("{\"variables\":[", f);
-    switch (reference % 16) {
+    if (locals) {
+        d->shell->frame = (unsigned)((reference - LOCALS) % FRAMES);
+        put_locals(d, f);
+    }
+    switch (locals ? 0 : reference % 16) {
     case SCOPE_GENERAL: put_registers(d, f, false); break;
     case SCOPE_SYSTEM: put_registers(d, f, true); break;
     case SCOPE_VMCS: put_vmcs(d, f); break;
@@ -239,7 +307,9 @@ static void evaluate(struct dap *d, const struct json *request)
     bool ok;
     i64 frame = json_number(args, "frameId", -1);
     if (frame >= 0) {
-        (void)select_cpu(d, frame / FRAMES + 1);
+        if (select_cpu(d, frame / FRAMES + 1)) {
+            d->shell->frame = (unsigned)(frame % FRAMES);
+        }
     }
     if (strcmp(context, "repl") != 0) {
         const char *p = expression;
@@ -247,10 +317,26 @@ static void evaluate(struct dap *d, const struct json *request)
             dap_refuse(d, request, err.text[0] != '\0' ? err.text : "not an expression");
             return;
         }
-        char body[200];
-        (void)snprintf(body, sizeof body, "{\"result\":\"0x%" PRIx64 "\",\"variablesReference\":0,\"memoryReference\":"
-                                          "\"0x%" PRIx64 "\"}", value, value);
-        dap_reply(d, request, body);
+        struct c_value typed;
+        bool is_typed;
+        char *shown = NULL;
+        size_t shown_size = 0;
+        FILE *f = dap_begin(&text, &size), *s = open_memstream(&shown, &shown_size);
+        bool ok_typed = s != NULL && expr_typed(d->shell, expression, &value, &typed, &is_typed) && is_typed;
+        if (ok_typed) {
+            c_show(d->shell, &typed, s);
+        } else if (s != NULL) {
+            (void)fprintf(s, "0x%" PRIx64, value);
+        }
+        if (s != NULL) {
+            (void)fclose(s);
+        }
+        (void)fputs("{\"result\":", f);
+        json_put_text(f, shown != NULL ? shown : "?");
+        (void)fprintf(f, ",\"variablesReference\":0,\"memoryReference\":\"0x%" PRIx64 "\"}",
+                      ok_typed && typed.place ? typed.at : value);
+        finish(d, request, f, &text);
+        free(shown);
         return;
     }
     const struct command *c = shell_find(expression, strcspn(expression, " /"), &err);

@@ -146,16 +146,21 @@ static void data_info(struct dap *d, const struct json *request)
     const char *name = json_text(args, "name", "");
     char line[256], body[600], *text;
     bool ok;
-    u64 at;
+    u64 at, of_type;
     struct error err = {0};
     const char *p = name;
-    ok = expr_eval(d->shell, &p, &at, &err) && *p == '\0';
+    i64 frame = json_number(args, "frameId", -1);
+    if (frame >= 0 && frame / DAP_FRAMES < (i64)d->shell->m->set.count) {
+        d->shell->cpu = (unsigned)(frame / DAP_FRAMES);
+        d->shell->frame = (unsigned)(frame % DAP_FRAMES);
+    }
+    ok = expr_address(d->shell, &p, &at, &of_type, &err) && *p == '\0';
     const struct shell_register *reg;
     if (!ok || register_find(name, strlen(name), &reg)) {
         dap_reply(d, request, "{\"dataId\":null,\"description\":\"no memory\"}");
         return;
     }
-    (void)snprintf(line, sizeof line, "0x%" PRIx64 " %" PRId64, at, json_number(args, "bytes", 8));
+    (void)snprintf(line, sizeof line, "0x%" PRIx64 " %" PRId64, at, json_number(args, "bytes", of_type != 0 ? (i64)of_type : 8));
     text = strdup(line);
     (void)snprintf(body, sizeof body, "{\"dataId\":\"%s\",\"description\":\"%s\",\"accessTypes\":[\"read\",\"write\","
                                       "\"readWrite\"]}", text, text);

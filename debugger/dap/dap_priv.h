@@ -15,6 +15,8 @@ struct dap_point {
     char origin[512]; /* "source:PATH", "function", "instruction", "data", "filter" */
 };
 
+#define DAP_FRAMES 64 /* of a processor: its frames are numbered from 64 times its number */
+
 struct dap {
     int in, out, listener; /* -1: none */
     int console;  /* a file that the guest's consoles print into */

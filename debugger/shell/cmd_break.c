@@ -287,6 +287,19 @@ static void add_tables(struct shell *s, struct shell_point *p, u64 table, unsign
     }
 }
 
+void point_follow_tables(struct shell *s, struct shell_point *p)
+{
+    unsigned before = p->stop_count;
+    struct error err = {0};
+    add_tables(s, p, p->tables.table, p->tables.levels, p->tables.present);
+    for (unsigned i = before; i < p->stop_count; i++) {
+        if (!stops_add(s->m, &p->stop[i], &err)) {
+            p->stop_count = i;
+            return;
+        }
+    }
+}
+
 static void break_ept(struct shell *s, const char *what, const char *args, const char *condition)
 {
     struct walk_root root;
@@ -305,6 +318,10 @@ static void break_ept(struct shell *s, const char *what, const char *args, const
     unsigned levels = root.nested.mode == PAGING_5LEVEL ? 5 : root.nested.mode == PAGING_PAE ? 3 : 4;
     u64 present = root.nested.kind == NESTED_EPT ? 7 : 1;
     if (args[0] == '\0') {
+        p->follows = true;
+        p->tables.table = root.nested.table;
+        p->tables.levels = levels;
+        p->tables.present = present;
         add_tables(s, p, root.nested.table, levels, present);
     } else {
         u64 table = root.nested.table;
@@ -375,11 +392,11 @@ static void break_address(struct shell *s, const char *text, const char *what, c
 
 static void do_break(struct shell *s, const char *args, bool temporary, bool physical)
 {
-    char text[512], what[160], kind[32];
-    const char *condition, *rest;
+    char text[512], what[160], kind[32], room[CONDITION_ROOM];
+    const char *rest;
     (void)snprintf(text, sizeof text, "%s", args);
     (void)snprintf(what, sizeof what, "%s%.150s", physical ? "physical " : "", args);
-    point_cut_condition(text, &condition);
+    const char *condition = point_cut_condition(text, room);
     rest = text;
     (void)next_word(&rest, kind, sizeof kind);
     if (physical || text[0] == '\0') {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The board and the processors' model-specific parts. Devices print the state that a snapshot would hold. */
+#include "base/bytes.h"
 #include "cpu/apic.h"
 #include "cpu/model.h"
 #include "cpu/msr.h"
@@ -160,6 +161,112 @@ void cmd_mtrr(struct shell *s, const char *args)
     }
     say(s, "PAT %016" PRIx64 "\n", a->pat);
 }
+
+/* ---- Descriptor tables ---- */
+
+/* [SDM3 "Segment Descriptors"], [SDM3 "System Descriptor Types"] */
+static void put_descriptor(struct shell *s, u64 number, const u64 *d, bool wide)
+{
+    static const char *const system[] = {"?",        "TSS16", "LDT", "TSS16 busy", "call gate 16", "task gate", "interrupt gate 16",
+                                         "trap gate 16", "?", "TSS", "?",   "TSS busy",   "call gate",    "?",         "interrupt gate",
+                                         "trap gate"};
+    unsigned type = (unsigned)(d[0] >> 40 & 15), dpl = (unsigned)(d[0] >> 45 & 3);
+    bool code_or_data = (d[0] >> 44 & 1) != 0;
+    const char *present = (d[0] >> 47 & 1) != 0 ? "" : " not present";
+    char where[160] = "";
+    if (!code_or_data && (type == 5 || type == 4 || type == 12 || (type | 9) == 15 || (type & 6) == 6)) {
+        u64 at = (d[0] & 0xffff) | (d[0] >> 48) << 16 | (wide ? d[1] << 32 : 0);
+        describe_address(s, at, where, sizeof where);
+        say(s, "%4" PRIx64 " %-16s %04x:%016" PRIx64 " DPL %u IST %u%s%s%s%s\n", number, system[type],
+            (unsigned)(d[0] >> 16 & 0xffff), at, dpl, wide ? (unsigned)(d[0] >> 32 & 7) : 0, present,
+            where[0] != '\0' ? " <" : "", where, where[0] != '\0' ? ">" : "");
+        return;
+    }
+    u64 base = (d[0] >> 16 & 0xffffff) | (d[0] >> 56) << 24 | (!code_or_data && wide ? d[1] << 32 : 0);
+    u64 limit = (d[0] & 0xffff) | (d[0] >> 32 & 0xf0000);
+    limit = (d[0] >> 55 & 1) != 0 ? limit << 12 | 0xfff : limit;
+    say(s, "%4" PRIx64 " %-16s base %016" PRIx64 " limit %08" PRIx64 " DPL %u%s%s%s\n", number,
+        !code_or_data ? system[type] : (type & 8) != 0 ? ((type & 2) != 0 ? "code readable" : "code")
+                                                       : (type & 2) != 0 ? "data writable" : "data",
+        base, limit, dpl,
+        !code_or_data ? "" : (d[0] >> 53 & 1) != 0 ? " 64-bit" : (d[0] >> 54 & 1) != 0 ? " 32-bit" : " 16-bit", present,
+        code_or_data && (type & 1) != 0 ? " accessed" : "");
+}
+
+static void put_table(struct shell *s, u64 base, u64 limit, bool gates, const char *only)
+{
+    const struct cpu *cpu = shell_cpu(s);
+    u64 wanted = 0;
+    bool all = only[0] == '\0';
+    unsigned step = gates ? (cpu->d.long_mode ? 16 : 8) : 8;
+    if (!all && !expr_all(s, only, &wanted)) {
+        return;
+    }
+    wanted &= gates ? ~(u64)0 : ~(u64)7;
+    for (u64 at = 0; at + step - 1 <= limit && at < 0x10000 && s->page_lines != ~0u;) {
+        u64 d[2] = {0, 0}, number = gates ? at / step : at;
+        if (memory_read(s, base + at, d, 8) != 8) {
+            say(s, "%4" PRIx64 " not mapped\n", number);
+            return;
+        }
+        bool system = (d[0] >> 44 & 1) == 0 && d[0] != 0;
+        bool wide = cpu->d.long_mode && (gates || (system && (d[0] >> 40 & 15) != 5));
+        if (wide) {
+            (void)memory_read(s, base + at + 8, &d[1], 8);
+        }
+        if ((all && d[0] != 0) || (!all && number == wanted)) {
+            put_descriptor(s, number, d, wide);
+        }
+        at += wide ? 16 : step;
+    }
+}
+
+static void put_tss(struct shell *s)
+{
+    const struct cpu *cpu = shell_cpu(s);
+    u64 base = cpu->arch.tr.base, v;
+    u8 bytes[104];
+    say(s, "TR %04x base %016" PRIx64 " limit %x\n", cpu->arch.tr.sel, base, cpu->arch.tr.limit);
+    if (memory_read(s, base, bytes, sizeof bytes) != sizeof bytes) {
+        refuse(s, "the task-state segment is not mapped");
+        return;
+    }
+    for (unsigned i = 0; i < (cpu->d.long_mode ? 10u : 3u); i++) { /* [SDM3 "Task Management in 64-bit Mode"] */
+        unsigned at = cpu->d.long_mode ? (i < 3 ? 4 + 8 * i : 36 + 8 * (i - 3)) : 4 + 8 * i;
+        v = cpu->d.long_mode ? load_le64(bytes + at) : load_le32(bytes + at);
+        if (cpu->d.long_mode && i >= 3) {
+            say(s, "IST%u %016" PRIx64 "\n", i - 2, v);
+        } else {
+            say(s, "%s%u %016" PRIx64 "\n", cpu->d.long_mode ? "RSP" : "ESP", i, v);
+        }
+    }
+    say(s, "I/O map at %x\n", load_le16(bytes + 102));
+}
+
+void cmd_descriptors(struct shell *s, const char *args)
+{
+    const struct cpu_arch *a = &shell_cpu(s)->arch;
+    char word[16];
+    if (!next_word(&args, word, sizeof word)) {
+        refuse(s, "which table? gdt, idt, ldt or tss");
+    } else if (strcmp(word, "gdt") == 0) {
+        put_table(s, a->gdtr.base, a->gdtr.limit, false, args);
+    } else if (strcmp(word, "idt") == 0) {
+        put_table(s, a->idtr.base, a->idtr.limit, true, args);
+    } else if (strcmp(word, "ldt") == 0) {
+        if ((a->ldtr.sel & ~7u) == 0) {
+            say(s, "No local descriptor table is loaded.\n");
+        } else {
+            put_table(s, a->ldtr.base, a->ldtr.limit, false, args);
+        }
+    } else if (strcmp(word, "tss") == 0) {
+        put_tss(s);
+    } else {
+        refuse(s, "%s: no such table; gdt, idt, ldt or tss", word);
+    }
+}
+
+/* ---- MSRs, CPUID ---- */
 
 /* Reading must leave no trace: neither in the guest nor in what watches. */
 static bool read_msr(struct shell *s, u32 index, u64 *value)

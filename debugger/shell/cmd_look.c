@@ -2,6 +2,7 @@
 /* Registers, memory, expressions, frames, symbols. */
 #include "base/bytes.h"
 #include "cpu/flags.h"
+#include "debugger/shell/cvalue.h"
 #include "debugger/shell/frames.h"
 #include "debugger/shell/shell_priv.h"
 
@@ -123,6 +124,7 @@ void cmd_cpu(struct shell *s, const char *args)
             return;
         }
         s->cpu = (unsigned)n;
+        s->frame = 0;
         s->next_dis = 0;
         show_place(s);
         return;
@@ -132,7 +134,7 @@ void cmd_cpu(struct shell *s, const char *args)
         const struct cpu *cpu = s->m->set.cpu[i];
         char name[128];
         s->cpu = i;
-        describe_address(s, shell_pc(cpu), name, sizeof name);
+        describe_code(s, shell_pc(cpu), name, sizeof name);
         say(s, "%c cpu%u %#" PRIx64 " %s%s%s%s\n", i == was ? '*' : ' ', i, shell_pc(cpu), words[cpu->arch.activity],
             cpu->arch.guest != GUEST_NONE ? ", in a guest" : "", name[0] != '\0' ? ", " : "", name);
     }
@@ -168,6 +170,37 @@ static void put_value(struct shell *s, u64 v, char format)
     }
 }
 
+static void put_typed(struct shell *s, const struct c_value *v)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (f != NULL) {
+        c_show(s, v, f);
+        (void)fclose(f);
+        say(s, "%s\n", text);
+        free(text);
+    }
+}
+
+static void put_local(struct shell *s, const char *name, const struct c_value *v, const char *missing)
+{
+    if (v == NULL) {
+        say(s, "%s = <%s>\n", name, missing);
+        return;
+    }
+    say(s, "%s = ", name);
+    put_typed(s, v);
+}
+
+void cmd_locals(struct shell *s, const char *args)
+{
+    UNUSED(args);
+    if (c_locals(s, put_local) == 0) {
+        refuse(s, "no variables are known here: DWARF for this code is wanted (`symbols load FILE`)");
+    }
+}
+
 void cmd_print(struct shell *s, const char *args)
 {
     char format = '\0';
@@ -181,7 +214,9 @@ void cmd_print(struct shell *s, const char *args)
         refuse(s, "print what?");
         return;
     }
-    if (!expr_all(s, args, &v)) {
+    struct c_value typed;
+    bool is_typed;
+    if (!expr_typed(s, args, &v, &typed, &is_typed)) {
         return;
     }
     char name[16];
@@ -192,7 +227,11 @@ void cmd_print(struct shell *s, const char *args)
         shell_set_variable(s, name, v);
     }
     say(s, "$%u = ", s->value_count);
-    put_value(s, v, format);
+    if (is_typed && format == '\0') {
+        put_typed(s, &typed);
+    } else {
+        put_value(s, v, format);
+    }
 }
 
 void cmd_set(struct shell *s, const char *args)
@@ -380,26 +419,54 @@ void cmd_backtrace(struct shell *s, const char *args)
     unsigned n = frames_find(s, frames, max < 64 ? (unsigned)max : 64);
     for (unsigned i = 0; i < n; i++) {
         char name[200];
-        describe_address(s, frames[i].pc - (i > 0 ? 1 : 0), name, sizeof name);
+        describe_code(s, frames[i].pc - (i > 0 ? 1 : 0), name, sizeof name);
         say(s, "#%-2u %s%#018" PRIx64 "%s in %s%s\n", i, shade(s, SHADE_ADDRESS), frames[i].pc, shade(s, SHADE_NONE),
             name[0] != '\0' ? name : "??", frames[i].guessed ? " (found on the stack)" : "");
     }
 }
 
-/* Where the kernel's system-call or page-fault entry is now, against where it was linked. */
+void cmd_frame(struct shell *s, const char *args)
+{
+    struct frame frames[64];
+    u64 wanted = s->frame;
+    char name[200];
+    unsigned n = frames_find(s, frames, 64);
+    if (strcmp(args, "up") == 0) {
+        wanted++;
+    } else if (strcmp(args, "down") == 0) {
+        wanted -= wanted > 0 ? 1 : 0;
+    } else if (args[0] != '\0' && !expr_all(s, args, &wanted)) {
+        return;
+    }
+    if (wanted >= n) {
+        refuse(s, "there are frames 0 to %u", n - 1);
+        return;
+    }
+    s->frame = (unsigned)wanted;
+    s->next_dis = 0;
+    describe_code(s, frames[wanted].pc - (wanted > 0 ? 1 : 0), name, sizeof name);
+    say(s, "#%-2u %s%#018" PRIx64 "%s in %s\n", (unsigned)wanted, shade(s, SHADE_ADDRESS), frames[wanted].pc,
+        shade(s, SHADE_NONE), name[0] != '\0' ? name : "??");
+    show_line_of(s, frames[wanted].pc - (wanted > 0 ? 1 : 0));
+}
+
+/* Where the kernel's page-fault or system-call entry is now, against where it was linked. The first is the selected
+ * processor's own; a hypervisor may not have given a guest its LSTAR yet. The kernel moves by whole large pages. */
 static bool find_offset(struct shell *s, unsigned level, u64 *offset)
 {
     const struct cpu *cpu = shell_cpu(s);
     u64 linked, gate[2];
-    if (symbols_linked(s->symbols, "entry_SYSCALL_64", level, &linked) && cpu->arch.lstar != 0) {
-        *offset = cpu->arch.lstar - linked;
-        return true;
-    }
     if (symbols_linked(s->symbols, "asm_exc_page_fault", level, &linked) && cpu->d.long_mode &&
         memory_read(s, cpu->arch.idtr.base + 16 * (u64)VEC_PF, gate, sizeof gate) == sizeof gate) {
         u64 at = (gate[0] & 0xffff) | (gate[0] >> 48) << 16 | (gate[1] & 0xffffffff) << 32;
         *offset = at - linked;
-        return at != 0;
+        if (at != 0 && (*offset & (MIB(2) - 1)) == 0) {
+            return true;
+        }
+    }
+    if (symbols_linked(s->symbols, "entry_SYSCALL_64", level, &linked) && cpu->arch.lstar != 0) {
+        *offset = cpu->arch.lstar - linked;
+        return (*offset & (MIB(2) - 1)) == 0;
     }
     return false;
 }
@@ -422,6 +489,10 @@ static bool take_level(struct shell *s, const char *word, unsigned *level)
 static void place_symbols(struct shell *s, unsigned level, const char *where)
 {
     u64 offset;
+    if (strcmp(where, "auto") == 0 && level != SYMBOLS_ANY_LEVEL && level != shell_level(s)) {
+        refuse(s, "cpu%u is at L%u now: a kernel at L%u is found while it runs", s->cpu, shell_level(s), level);
+        return;
+    }
     if (strcmp(where, "auto") == 0) {
         if (!find_offset(s, level, &offset)) {
             refuse(s, "where the kernel lies is not known yet: it has to have set up its system calls; "
@@ -451,6 +522,31 @@ static void list_symbol_files(struct shell *s)
     }
 }
 
+/* Where the kernel says that its sections are; or .text at a given place. */
+static void load_module(struct shell *s, const char *path, unsigned level, const char *where)
+{
+    struct symbols_section sections[128];
+    struct error err = {0};
+    size_t n = 1;
+    if (where[0] == '\0' || strcmp(where, "auto") == 0) {
+        n = c_module_sections(s, path, sections, ARRAY_LEN(sections), &err);
+        if (n == 0) {
+            refuse_error(s, &err);
+            return;
+        }
+    } else {
+        (void)snprintf(sections[0].name, sizeof sections[0].name, ".text");
+        if (!expr_all(s, where, &sections[0].address)) {
+            return;
+        }
+    }
+    if (!symbols_load_module(s->symbols, path, level, sections, n, &err)) {
+        refuse_error(s, &err);
+        return;
+    }
+    list_symbol_files(s);
+}
+
 void cmd_symbols(struct shell *s, const char *args)
 {
     char verb[32], path[512], word[64], where[64] = "";
@@ -469,6 +565,10 @@ void cmd_symbols(struct shell *s, const char *args)
             if (!is_level) {
                 (void)snprintf(where, sizeof where, "%s", word);
             }
+        }
+        if (symbols_is_module(path)) {
+            load_module(s, path, level, where);
+            return;
         }
         if (!symbols_load(s->symbols, path, level, 0, &err)) {
             refuse_error(s, &err);

@@ -5,23 +5,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* "... if CONDITION": cut off; *condition points into text or is NULL. */
-void point_cut_condition(char *text, const char **condition)
+static void trim(char *text)
+{
+    for (size_t n = strlen(text); n > 0 && text[n - 1] == ' '; n--) {
+        text[n - 1] = '\0';
+    }
+}
+
+/* "level L1" or "guest 2" at the end: cut off. */
+static bool cut_whose(char *text, const char *word, const char *what, char *room, size_t size)
+{
+    char *last = strrchr(text, ' ');
+    size_t n = strlen(word);
+    if (last == NULL || (size_t)(last - text) < n || strncmp(last - n, word, n) != 0 ||
+        ((size_t)(last - text) > n && last[-(ptrdiff_t)n - 1] != ' ')) {
+        return false;
+    }
+    const char *number = last + 1 + ((last[1] | 0x20) == 'l' ? 1 : 0);
+    char *end;
+    unsigned long value = strtoul(number, &end, 10);
+    if (end == number || *end != '\0') {
+        return false;
+    }
+    (void)snprintf(room, size, "$%s == %lu", what, value);
+    last[-(ptrdiff_t)n] = '\0';
+    trim(text);
+    return true;
+}
+
+const char *point_cut_condition(char *text, char room[CONDITION_ROOM])
 {
     char *p = text;
-    *condition = NULL;
+    char whose[48] = "";
+    const char *given = NULL;
     while ((p = strstr(p, "if")) != NULL) {
         bool begins = p == text || p[-1] == ' ';
         if (begins && (p[2] == ' ' || p[2] == '(')) {
-            *condition = p + 2 + strspn(p + 2, " ");
+            given = p + 2 + strspn(p + 2, " ");
             *p = '\0';
             break;
         }
         p += 2;
     }
-    for (size_t n = strlen(text); n > 0 && text[n - 1] == ' '; n--) {
-        text[n - 1] = '\0';
+    trim(text);
+    if (!cut_whose(text, "level", "level", whose, sizeof whose)) {
+        (void)cut_whose(text, "guest", "partition", whose, sizeof whose);
     }
+    if (whose[0] == '\0' && given == NULL) {
+        return NULL;
+    }
+    (void)snprintf(room, CONDITION_ROOM, given == NULL ? "%s" : whose[0] != '\0' ? "%s && (%s)" : "%s%s", whose, given);
+    return room;
 }
 
 void point_add_stop(struct shell_point *p, enum stop_point_kind kind, u64 at, u64 size)
@@ -64,15 +98,15 @@ void point_arm_and_say(struct shell *s, struct shell_point *p)
 
 static void do_watch(struct shell *s, const char *args, enum stop_point_kind kind)
 {
-    char text[512], what[160], word[16];
-    const char *condition, *rest;
+    char text[512], what[160], word[16], room[CONDITION_ROOM];
+    const char *rest;
     struct error err = {0};
     u64 at, size = 0;
     char space = 'v';
     (void)snprintf(text, sizeof text, "%s", args);
     (void)snprintf(what, sizeof what, "%s %.140s", kind == POINT_READ ? "rwatch" : kind == POINT_ACCESS ? "awatch" : "watch",
                    args);
-    point_cut_condition(text, &condition);
+    const char *condition = point_cut_condition(text, room);
     rest = text;
     for (;;) { /* options, and Bochs's r and w */
         const char *p = rest;
@@ -107,10 +141,12 @@ static void do_watch(struct shell *s, const char *args, enum stop_point_kind kin
         refuse(s, "watch what? an address, and how many bytes: watch [-p|-g] [r|w|rw|x] ADDRESS [BYTES]");
         return;
     }
-    if (!expr_eval(s, &rest, &at, &err)) {
+    u64 typed = 0;
+    if (size != 0 ? !expr_eval(s, &rest, &at, &err) : !expr_address(s, &rest, &at, &typed, &err)) {
         refuse_error(s, &err);
         return;
     }
+    size = typed != 0 ? typed : size;
     if (*rest != '\0' && !expr_all(s, rest, &size)) {
         return;
     }
@@ -126,8 +162,8 @@ static void do_watch(struct shell *s, const char *args, enum stop_point_kind kin
     if (p == NULL) {
         return;
     }
-    u64 room = PAGE_SIZE - (spa.v & PAGE_MASK);
-    point_add_stop(p, kind, code ? at : spa.v, code ? 0 : size < room ? size : room);
+    u64 left = PAGE_SIZE - (spa.v & PAGE_MASK);
+    point_add_stop(p, kind, code ? at : spa.v, code ? 0 : size < left ? size : left);
     point_set_condition(p, "", condition);
     point_arm_and_say(s, p);
 }

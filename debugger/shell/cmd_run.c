@@ -80,6 +80,14 @@ static bool counts(struct shell *s, const struct stop_hit *hit)
     if (p == NULL) {
         return true;
     }
+    if (p->follows) {
+        point_follow_tables(s, p);
+    }
+    if (p->event == TRACE_EVENT_share) {
+        struct stop_hit *kept = &s->shares[s->share_count++ % ARRAY_LEN(s->shares)];
+        *kept = *hit; /* found by a scan of tables inside an instruction, which may count ahead */
+        kept->position = hit->position < shell_position(s) ? hit->position : shell_position(s) - 1;
+    }
     unsigned was = s->cpu;
     s->cpu = hit->cpu;
     bool range = hit->point.kind == POINT_WRITE || hit->point.kind == POINT_READ || hit->point.kind == POINT_ACCESS;
@@ -104,6 +112,7 @@ static enum ran run(struct shell *s, const struct own_stop *own, unsigned step_c
     struct error err = {0};
     const struct stop_point point = {.kind = POINT_CODE, .at = own != NULL ? own->at : 0};
     s->behind = false;
+    s->frame = 0;
     bool added = own != NULL && stops_add(s->m, &point, &err);
     enum ran how = RAN_ENDED;
     (void)fflush(s->out);
@@ -315,6 +324,7 @@ void cmd_stop(struct shell *s, const char *args)
 static bool moved(struct shell *s, struct run_result r, unsigned cpu)
 {
     s->behind = false;
+    s->frame = 0;
     s->ended = s->has_end && shell_position(s) >= s->end_position;
     s->next_dis = 0;
     s->last_stop = SHELL_STOP_STEP;
@@ -470,6 +480,36 @@ void cmd_reverse_next(struct shell *s, const char *args)
     line_back(s, args, true);
 }
 
+/* The tracker does not go back with the machine: pages shared before now that it told of on the way here. */
+static const struct stop_hit *share_before(const struct shell *s)
+{
+    const struct stop_hit *best = NULL;
+    for (unsigned i = 0; i < s->share_count && i < ARRAY_LEN(s->shares); i++) {
+        const struct stop_hit *h = &s->shares[i];
+        bool later = best == NULL || h->position >= best->position;
+        best = h->position < shell_position(s) && later ? h : best;
+    }
+    for (unsigned i = 0; i < SHELL_POINTS && best != NULL; i++) {
+        if (s->points[i].number != 0 && s->points[i].set && s->points[i].event == TRACE_EVENT_share) {
+            return best;
+        }
+    }
+    return NULL;
+}
+
+static struct run_result back_to_hit(struct shell *s)
+{
+    const struct stop_hit *share = share_before(s);
+    struct stop_hit known = share != NULL ? *share : (struct stop_hit){.position = 0};
+    struct run_result r = travel_back_to_stop(s->m);
+    if (share != NULL && (r.reason == STOP_NONE || (r.reason == STOP_BREAK && stops_hit(s->m)->position < known.position))) {
+        r = travel_before_hit(s->m, &known);
+        r.reason = r.reason == STOP_POSITION ? STOP_BREAK : r.reason;
+        stops_set_hit(s->m, &known);
+    }
+    return r;
+}
+
 void cmd_reverse_continue(struct shell *s, const char *args)
 {
     UNUSED(args);
@@ -480,7 +520,7 @@ void cmd_reverse_continue(struct shell *s, const char *args)
             r = travel_before_hit(s->m, &s->behind_hit);
             r.reason = r.reason == STOP_POSITION ? STOP_BREAK : r.reason;
         } else {
-            r = travel_back_to_stop(s->m);
+            r = back_to_hit(s);
         }
         if (r.reason == STOP_NONE) {
             r = travel_to(s->m, travel_figures(s->m).first);
@@ -594,10 +634,11 @@ void cmd_last_write(struct shell *s, const char *args)
     } else if (s->nested) { /* GDB's users know it with physical addresses */
         space = 'p';
     }
-    if (!expr_eval(s, &args, &at, &err)) {
+    if (!expr_address(s, &args, &at, &size, &err)) {
         refuse_error(s, &err);
         return;
     }
+    size = size == 0 ? 1 : size;
     if (*args != '\0' && !expr_all(s, args, &size)) {
         return;
     }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What happened between guests and their hypervisors: exits, reasons, hypercalls, who runs whom, who shares what. */
+#include "abi/x86/svm.h"
 #include "abi/x86/vmx.h"
 #include "base/bytes.h"
+#include "cpu/msr.h"
 #include "debugger/shell/vmcs.h"
 #include "machine/watching.h"
 #include "traces/render.h"
@@ -184,17 +186,59 @@ static bool tells_why(const struct note *n)
            n->event == TRACE_EVENT_deliver || n->event == TRACE_EVENT_iommu_fault;
 }
 
+/* Qualifications in words. [SDM3 "Exit Qualification for I/O Instructions" and its neighbours], [APM2 "IOIO Intercepts"] */
+static void why_details(struct shell *s, const struct note *n)
+{
+    static const char *const accesses[] = {"MOV to CR", "MOV from CR", "CLTS, CR", "LMSW, CR"};
+    static const char *const gprs[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+                                       "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
+    const struct cpu *cpu = s->m->set.cpu[n->cpu];
+    u64 q = n->args[1];
+    switch (n->args[0]) {
+    case EXIT_IO:
+        say(s, "  %s%s of %" PRIu64 " byte%s, port %#" PRIx64 "\n", (q >> 5 & 1) != 0 ? "REP " : "",
+            (q >> 4 & 1) != 0 ? ((q >> 3 & 1) != 0 ? "INS" : "OUTS") : (q >> 3 & 1) != 0 ? "IN" : "OUT", (q & 7) + 1,
+            (q & 7) == 0 ? "" : "s", q >> 16 & 0xffff);
+        return;
+    case TRACE_EXIT_SVM | SVM_EXIT_IOIO:
+        say(s, "  %s%s of %u byte%s, port %#" PRIx64 "\n", (q >> 3 & 1) != 0 ? "REP " : "",
+            (q >> 2 & 1) != 0 ? ((q & 1) != 0 ? "INS" : "OUTS") : (q & 1) != 0 ? "IN" : "OUT",
+            (q >> 4 & 1) != 0 ? 1 : (q >> 5 & 1) != 0 ? 2 : 4, (q >> 4 & 1) != 0 ? "" : "s", q >> 16 & 0xffff);
+        return;
+    case EXIT_CR_ACCESS:
+        say(s, "  %s%" PRIu64 "%s%s\n", accesses[q >> 4 & 3], q & 15, (q >> 4 & 3) < 2 ? ", " : "",
+            (q >> 4 & 3) < 2 ? gprs[q >> 8 & 15] : "");
+        return;
+    case EXIT_RDMSR:
+    case EXIT_WRMSR:
+    case TRACE_EXIT_SVM | SVM_EXIT_MSR: {
+        /* The registers still are the guest's as long as nothing has run since. */
+        if (clock_position(&s->m->clock).n - n->position > 1) {
+            return;
+        }
+        u32 index = (u32)cpu->arch.gpr[RCX];
+        const char *name = msr_name(cpu, index);
+        say(s, "  MSR %#x%s%s\n", index, name != NULL ? " " : "", name != NULL ? name : "");
+        return;
+    }
+    default: return;
+    }
+}
+
 static void why_exit(struct shell *s, const struct note *n)
 {
     u64 reason = n->args[0];
-    say(s, "%sVM exit %s%s: %s\n", shade(s, SHADE_HEAD), reason_name(reason), shade(s, SHADE_NONE),
-        n->text != NULL ? n->text : "");
+    const char *words = n->text != NULL ? n->text : "";
+    size_t len = strlen(reason_name(reason));
+    words += strncmp(words, reason_name(reason), len) == 0 && words[len] == ' ' ? len + 1 : 0; /* said already */
+    say(s, "%sVM exit %s%s: %s\n", shade(s, SHADE_HEAD), reason_name(reason), shade(s, SHADE_NONE), words);
     say(s, "  guest RIP %#" PRIx64 ", %s %#" PRIx64 ", %s %#" PRIx64 ", %s at %" PRIx64 "\n", n->args[3],
         (reason & TRACE_EXIT_SVM) != 0 ? "EXITINFO1" : "qualification", n->args[1],
         (reason & TRACE_EXIT_SVM) != 0 ? "EXITINFO2"
         : (reason & 0xffff) == EXIT_EPT_VIOLATION || (reason & 0xffff) == EXIT_EPT_MISCONFIG ? "guest-physical"
                                                                                              : "information",
         n->args[2], (reason & TRACE_EXIT_SVM) != 0 ? "VMCB" : "VMCS", n->args[4]);
+    why_details(s, n);
     if (reason == EXIT_EPT_VIOLATION) {
         u64 q = n->args[1];
         say(s, "  a %s%s%s; the tables allow %s%s%s%s\n", (q & EPTQ_READ) != 0 ? "read" : "",
@@ -390,8 +434,9 @@ static void put_level(struct shell *s, const struct level_tree *t, int parent, u
         if (g->parent != parent) {
             continue;
         }
+        unsigned number = history_guest(s->history, g->vcpu[0], g->root);
         say(s, "%*sL%u guest %u: %s %" PRIx64 "%s, tables %" PRIx64 ", entered %" PRIu64 " times, first at %" PRIu64,
-            (int)(2 * depth), "", depth, i + 1, shell_is_amd(s) ? "VMCB" : "VMCS", g->vcpu[0], g->vcpus > 1 ? " ..." : "",
+            (int)(2 * depth), "", depth, number, shell_is_amd(s) ? "VMCB" : "VMCS", g->vcpu[0], g->vcpus > 1 ? " ..." : "",
             g->root, g->entries, g->first);
         for (unsigned k = 0; k < s->m->set.count; k++) {
             if (t->on_cpu[k] == (int)i) {
@@ -426,6 +471,25 @@ void cmd_levels(struct shell *s, const char *args)
 
 /* ---- sharing ---- */
 
+/* Is b a page of the range of a's that has so many pages until now? */
+static bool is_next_of(const struct watch_share *a, u64 pages, const struct watch_share *b)
+{
+    return b->spa == a->spa + pages * PAGE_SIZE && b->a.guest == a->a.guest && b->b.guest == a->b.guest &&
+           b->a.device == a->a.device && b->b.device == a->b.device && b->declared == a->declared &&
+           b->since.position == a->since.position;
+}
+
+static void say_share(struct shell *s, const struct watch_share *share, u64 pages)
+{
+    char where[160];
+    describe_address(s, share->since.rip, where, sizeof where);
+    say(s, "%" PRIx64 "-%" PRIx64 " (%" PRIu64 " page%s%s): guest %u%s and guest %u%s, since %" PRIu64 " by %#" PRIx64
+           "%s%s%s\n",
+        share->spa, share->spa + pages * PAGE_SIZE - 1, pages, pages == 1 ? "" : "s", share->declared ? ", granted" : "",
+        share->a.guest, share->a.device ? " (a device)" : "", share->b.guest, share->b.device ? " (a device)" : "",
+        share->since.position, share->since.rip, where[0] != '\0' ? " <" : "", where, where[0] != '\0' ? ">" : "");
+}
+
 void cmd_sharing(struct shell *s, const char *args)
 {
     struct watch_share share;
@@ -435,10 +499,13 @@ void cmd_sharing(struct shell *s, const char *args)
         say(s, "The watch is on from here: guests are known when they are entered next.\n");
     }
     struct watch *w = watching_tracker(s->m);
-    for (u64 i = 0; i < 200 && watch_share_get(w, i, &share); i++) {
-        say(s, "page %" PRIx64 ": guest %u%s and guest %u%s, since %" PRIu64 " by %" PRIx64 "\n", share.spa, share.a.guest,
-            share.a.device ? " (a device)" : "", share.b.guest, share.b.device ? " (a device)" : "",
-            share.since.position, share.since.rip);
+    for (u64 i = 0; watch_share_get(w, i, &share) && s->page_lines != ~0u;) { /* neighbours as one range */
+        struct watch_share next;
+        u64 pages = 1;
+        while (watch_share_get(w, ++i, &next) && is_next_of(&share, pages, &next)) {
+            pages++;
+        }
+        say_share(s, &share, pages);
     }
     char *text = NULL, *save = NULL;
     size_t size = 0;

@@ -53,6 +53,9 @@ static void try_commands(struct offer *o)
     for (unsigned i = 0; i < shell_command_count && o->len > 0; i++) {
         try_list(o, shell_commands[i].aliases, " ");
     }
+    for (unsigned i = 0; i < shell_alias_count && o->len > 0; i++) {
+        try_word(o, shell_aliases[i].word);
+    }
 }
 
 static void try_symbols(struct shell *s, struct offer *o)

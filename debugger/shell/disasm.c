@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Instructions as text, by Capstone, with names for their targets. */
 #include "base/bytes.h"
+#include "debugger/shell/frames.h"
 #include "debugger/shell/shell_priv.h"
 
 #include <capstone/capstone.h>
@@ -13,7 +14,7 @@ static const char *base_name(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
-void describe_address(struct shell *s, u64 linear, char *text, size_t room)
+static void describe(struct shell *s, u64 linear, bool here, char *text, size_t room)
 {
     u64 start, size;
     const char *file;
@@ -21,7 +22,7 @@ void describe_address(struct shell *s, u64 linear, char *text, size_t room)
     unsigned level = shell_level(s);
     const char *name = symbols_name(s->symbols, linear, level, &start, &size);
     text[0] = '\0';
-    if (name == NULL) { /* of another level, maybe: what wrote a VMCS, seen from the guest */
+    if (name == NULL && !here) { /* of another level, maybe: what wrote a VMCS, seen from the guest */
         level = SYMBOLS_ANY_LEVEL;
         name = symbols_name(s->symbols, linear, level, &start, &size);
     }
@@ -33,6 +34,16 @@ void describe_address(struct shell *s, u64 linear, char *text, size_t room)
     if (n > 0 && (size_t)n < room && symbols_line(s->symbols, linear, level, &file, &line)) {
         (void)snprintf(text + n, room - (size_t)n, " (%s:%d)", base_name(file), line);
     }
+}
+
+void describe_address(struct shell *s, u64 linear, char *text, size_t room)
+{
+    describe(s, linear, false, text, room);
+}
+
+void describe_code(struct shell *s, u64 linear, char *text, size_t room)
+{
+    describe(s, linear, true, text, room);
 }
 
 /* "0x1234" at the end of a branch's operands gets its name. */
@@ -130,6 +141,15 @@ static const char *mode_name(const struct cpu *cpu)
                                                : "32-bit";
 }
 
+void show_line_of(struct shell *s, u64 linear)
+{
+    char file[1024];
+    int line;
+    if (symbols_source(s->symbols, linear, shell_level(s), file, sizeof file, &line)) {
+        put_source(s, file, line, line, line);
+    }
+}
+
 void show_place(struct shell *s)
 {
     const struct cpu *cpu = shell_cpu(s);
@@ -138,7 +158,7 @@ void show_place(struct shell *s)
     char file[1024];
     int line;
     u64 pc = shell_pc(cpu);
-    describe_address(s, pc, name, sizeof name);
+    describe_code(s, pc, name, sizeof name);
     say(s, "%scpu%u%s at %" PRIu64 ", %s, CPL %u%s%s%s\n", shade(s, SHADE_DIM), s->cpu, shade(s, SHADE_NONE),
         shell_position(s), mode_name(cpu), cpu->d.cpl,
         cpu->arch.guest == GUEST_VMX   ? ", VMX guest"
@@ -210,7 +230,7 @@ void cmd_list(struct shell *s, const char *args)
 {
     char file[1024];
     int line;
-    u64 at = shell_pc(shell_cpu(s));
+    u64 at = frames_pc(s);
     const char *colon = strrchr(args, ':');
     if (colon != NULL) {
         char name[256];

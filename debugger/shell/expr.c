@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Expressions, as in C, of 64-bit numbers: numbers, symbols, registers ($rax, %rax, rax), variables ($name), VMCS and
+/* Expressions, as in C, of 64-bit numbers: numbers, C's variables where DWARF tells of them (a.b, p->q[3], *p,
+ * ((struct page *)x)->flags), symbols, registers ($rax, %rax, rax), variables ($name), VMCS and
  * VMCB fields (GUEST_RIP, vmcs.GUEST_RIP, vmcb.rip), exit reasons, memory (*a, *(u32 *)a, u16(a); p8(a) ... p64(a)
  * at physical addresses), casts ((u32)a, (i8)a). In a condition about an event its arguments have their names. */
 #include "base/bytes.h"
-#include "debugger/shell/shell_priv.h"
+#include "debugger/shell/cvalue.h"
 #include "debugger/shell/vmcs.h"
 #include "traces/words.h"
 
@@ -20,6 +21,10 @@ struct parser {
     bool is_place, physical;
     u64 place;
     unsigned place_size;
+    /* The last value as C has it, where a variable or a pointer of a known type is behind it. */
+    struct c_value c;
+    bool is_c;
+    bool wants_address; /* a variable alone means its place */
 };
 
 static bool ternary(struct parser *x, u64 *v);
@@ -134,6 +139,8 @@ static bool shell_value(const struct shell *s, const char *name, size_t len, u64
                  {"position", shell_position(s)},
                  {"time", clock_now(&s->m->clock).ns},
                  {"guest", cpu->arch.guest != GUEST_NONE},
+                 {"level", shell_level(s)},
+                 {"partition", shell_partition(s)},
                  {"vmcs", shell_vmcs(s)},
                  {"vmcb", shell_vmcb(s)}};
     for (unsigned i = 0; i < ARRAY_LEN(known); i++) {
@@ -240,10 +247,81 @@ static bool access_call(struct parser *x, const char *name, size_t len, u64 *v, 
     return ternary(x, v) && (take(x, ")") || fail(x, "a ) is missing")) && load(x, *v, t, physical, v);
 }
 
+/* The number behind a C value, which stays known. */
+static bool settle(struct parser *x, u64 *v)
+{
+    u64 size = c_size(&x->c);
+    x->is_c = true;
+    x->is_place = x->c.place && size > 0 && size <= 8 && x->c.bits == 0;
+    x->physical = false;
+    x->place = x->c.at;
+    x->place_size = (unsigned)size;
+    if (x->wants_address && x->c.place) {
+        *v = x->c.at;
+        return true;
+    }
+    return c_number(x->s, &x->c, v, x->err);
+}
+
+/* A variable, if this is one; with dots in the name the first part may be. */
+static bool variable(struct parser *x, const char *name, size_t *len)
+{
+    u64 symbol;
+    size_t dot = 0;
+    while (dot < *len && name[dot] != '.') {
+        dot++;
+    }
+    if (dot < *len && symbols_value(x->s->symbols, name, *len, shell_level(x->s), &symbol)) {
+        return false; /* a compiler's own name for a part of a function */
+    }
+    if (!c_variable(x->s, name, dot, &x->c, x->err)) {
+        return false;
+    }
+    *len = dot;
+    return true;
+}
+
+/* ".member", "->member", "[index]" behind a C value. */
+static bool postfix(struct parser *x, u64 *v)
+{
+    while (x->is_c) {
+        bool arrow = x->p[0] == '-' && x->p[1] == '>';
+        if (*x->p == '[') {
+            struct c_value base = x->c;
+            u64 index;
+            bool wanted = x->wants_address;
+            x->p++;
+            x->wants_address = false;
+            bool ok = ternary(x, &index) && (take(x, "]") || fail(x, "a ] is missing"));
+            x->wants_address = wanted;
+            x->c = base;
+            if (!ok || !c_index(x->s, &x->c, index, x->err) || !settle(x, v)) {
+                return false;
+            }
+        } else if (arrow || (*x->p == '.' && (isalpha((unsigned char)x->p[1]) || x->p[1] == '_'))) {
+            size_t len = 0;
+            x->p += arrow ? 2 : 1;
+            while (isalnum((unsigned char)x->p[len]) || x->p[len] == '_') {
+                len++;
+            }
+            if ((arrow && !c_deref(x->s, &x->c, x->err)) || !c_member(x->s, &x->c, x->p, len, x->err)) {
+                return false;
+            }
+            x->p += len;
+            if (!settle(x, v)) {
+                return false;
+            }
+        } else {
+            break;
+        }
+    }
+    return true;
+}
+
 static bool primary(struct parser *x, u64 *v)
 {
     skip(x);
-    x->is_place = false;
+    x->is_place = x->is_c = false;
     if (*x->p == '(') {
         x->p++;
         return ternary(x, v) && (take(x, ")") || fail(x, "a ) is missing"));
@@ -272,9 +350,44 @@ static bool primary(struct parser *x, u64 *v)
     }
     bool is_call;
     if (!access_call(x, name, len, v, &is_call) || is_call) {
+        x->is_c = false;
         return is_call && x->err->status == EXIT_STATUS_OK;
     }
+    if (x->s->event_args == NULL || !event_argument(x->s, name, len, v)) {
+        if (variable(x, name, &len)) {
+            x->p = name + len;
+            return settle(x, v);
+        }
+        if (x->err->status != EXIT_STATUS_OK) {
+            return false;
+        }
+    }
     return name_value(x, name, len, v);
+}
+
+/* "(struct page *)" and the like, of C's types. The pointer's type is made up: what it points to is kept. */
+static bool c_cast(struct parser *x, Dwarf_Die *type, unsigned *stars)
+{
+    const char *was = x->p;
+    size_t len;
+    *stars = 0;
+    if (*x->p != '(' || x->s->symbols == NULL) {
+        return false;
+    }
+    x->p++;
+    skip(x);
+    bool found = (isalpha((unsigned char)*x->p) || *x->p == '_') && c_type(x->s, x->p, &len, type);
+    if (found) {
+        x->p += len;
+        while (take(x, "*")) {
+            (*stars)++;
+        }
+        found = take(x, ")") && *stars == 1;
+    }
+    if (!found) {
+        x->p = was;
+    }
+    return found;
 }
 
 /* "(u32)" or "(u32 *)". */
@@ -311,18 +424,45 @@ static bool unary(struct parser *x, u64 *v)
         static const struct type wide = {"u64", 8, false};
         x->p++;
         const struct type *t = cast(x, &pointer);
-        ok = unary(x, v) && load(x, *v, t != NULL && pointer ? t : &wide, false, v);
+        bool wanted = x->wants_address;
+        x->wants_address = false;
+        ok = unary(x, v);
+        x->wants_address = wanted;
+        struct error no_pointer = {0};
+        if (ok && t == NULL && x->is_c && c_deref(x->s, &x->c, &no_pointer)) {
+            ok = settle(x, v);
+        } else {
+            x->is_c = false;
+            ok = ok && load(x, *v, t != NULL && pointer ? t : &wide, false, v);
+        }
     } else if (c == '-' || c == '~' || (c == '!' && x->p[1] != '=') || c == '+') {
         x->p++;
         ok = unary(x, v);
+        x->is_c = false;
         *v = c == '-' ? (u64)0 - *v : c == '~' ? ~*v : c == '!' ? (u64)(*v == 0) : *v;
         x->is_place = false;
     } else if (c == '&') { /* of a symbol: its value already */
         x->p++;
         ok = unary(x, v);
+        *v = ok && x->is_c && x->c.place ? x->c.at : *v;
+        x->is_c = x->is_place = false;
     } else {
+        Dwarf_Die type;
+        unsigned stars = 0;
         const struct type *t = cast(x, &pointer);
-        ok = t != NULL ? unary(x, v) : primary(x, v);
+        if (t == NULL && c_cast(x, &type, &stars)) {
+            bool wanted = x->wants_address;
+            x->wants_address = false;
+            ok = unary(x, v);
+            x->wants_address = wanted;
+            x->depth--;
+            x->c = (struct c_value){.type = type, .pointer = true, .value = *v};
+            x->is_c = ok;
+            x->is_place = false;
+            return ok;
+        }
+        ok = t != NULL ? unary(x, v) : primary(x, v) && postfix(x, v);
+        x->is_c = x->is_c && t == NULL;
         if (t != NULL && !pointer) {
             *v = narrow(*v, t);
         }
@@ -385,11 +525,12 @@ static bool binary(struct parser *x, unsigned rank, u64 *v)
             return true; /* a register that begins another expression */
         }
         u64 right;
+        x->is_c = false;
         x->p += strlen(found->token);
         if (!binary(x, found->rank + 1u, &right) || !apply(x, found->token, *v, right, v)) {
             return false;
         }
-        x->is_place = false;
+        x->is_place = x->is_c = false;
     }
 }
 
@@ -406,7 +547,7 @@ static bool ternary(struct parser *x, u64 *v)
         return false;
     }
     *v = *v != 0 ? yes : no;
-    x->is_place = false;
+    x->is_place = x->is_c = false;
     return true;
 }
 
@@ -417,6 +558,37 @@ bool expr_eval(struct shell *s, const char **text, u64 *value, struct error *err
     bool ok = ternary(&x, value);
     skip(&x);
     *text = x.p;
+    return ok;
+}
+
+bool expr_address(struct shell *s, const char **text, u64 *value, u64 *size, struct error *err)
+{
+    struct parser x = {.s = s, .p = *text, .err = err, .wants_address = true};
+    *value = *size = 0;
+    bool ok = ternary(&x, value);
+    if (ok && x.is_c && x.c.place) {
+        *size = c_size(&x.c);
+    }
+    skip(&x);
+    *text = x.p;
+    return ok;
+}
+
+bool expr_typed(struct shell *s, const char *text, u64 *value, struct c_value *typed, bool *is_typed)
+{
+    struct error err = {0};
+    struct parser x = {.s = s, .p = text, .err = &err};
+    bool ok = ternary(&x, value);
+    skip(&x);
+    *is_typed = x.is_c;
+    *typed = x.c;
+    if (ok && *x.p != '\0') {
+        refuse(s, "what is this after the expression: %s", x.p);
+        return false;
+    }
+    if (!ok) {
+        refuse_error(s, &err);
+    }
     return ok;
 }
 

@@ -69,8 +69,8 @@ static bool by_pointer(struct shell *s, struct symbols_frame *f)
         return false;
     }
     f->pc = linear(s, pc);
-    f->sp = f->bp + 2 * size;
-    f->bp = bp;
+    f->sp = f->regs[7] = f->bp + 2 * size;
+    f->bp = f->regs[6] = bp;
     return true;
 }
 
@@ -105,7 +105,8 @@ unsigned frames_find(struct shell *s, struct frame *out, unsigned max)
         f.regs[i] = cpu->arch.gpr[order[i]];
     }
     while (n < max) {
-        out[n++] = (struct frame){.pc = f.pc, .sp = f.sp, .guessed = guessed};
+        out[n] = (struct frame){.pc = f.pc, .sp = f.sp, .guessed = guessed};
+        memcpy(out[n++].regs, f.regs, sizeof f.regs);
         u64 sp = f.sp;
         struct symbols_frame next = f;
         next.pc -= n > 1 ? 1 : 0; /* inside the call */
@@ -125,4 +126,11 @@ unsigned frames_find(struct shell *s, struct frame *out, unsigned max)
         }
     }
     return n;
+}
+
+u64 frames_pc(struct shell *s)
+{
+    struct frame frames[64];
+    unsigned n = s->frame > 0 ? frames_find(s, frames, s->frame + 1 < 64 ? s->frame + 1 : 64) : 0;
+    return n > 1 ? frames[n - 1].pc - 1 : shell_pc(shell_cpu(s));
 }

@@ -53,6 +53,10 @@ void cmd_help(struct shell *s, const char *args)
             }
         }
     }
+    say(s, "%sOther debuggers' words%s\n", shade(s, SHADE_HEAD), shade(s, SHADE_NONE));
+    for (unsigned i = 0; i < shell_alias_count; i++) {
+        say(s, "  %-17s %s\n", shell_aliases[i].word, shell_aliases[i].line);
+    }
     say(s, "`help COMMAND` tells more; commands may be cut short as long as they are clear.\n");
 }
 
@@ -145,7 +149,8 @@ void cmd_info(struct shell *s, const char *args)
                 {"mem", "pages"},        {"tlb", "pages"},              {"tab", "pages"},  {"mtree", "memory"},
                 {"lapic", "apic"},       {"irq", "ioapic"},             {"pic", "pic"},    {"pci", "pci"},
                 {"qtree", "devices"},    {"replay", "when"},            {"status", "stop"}, {"symbols", "symbols"},
-                {"creg", "regs system"}, {"sreg", "regs system"},       {"fpu", "regs vector"},
+                {"locals", "locals"},    {"args", "locals"},
+                {"frame", "frame"},      {"creg", "regs system"}, {"sreg", "regs system"},       {"fpu", "regs vector"},
                 {"vector", "regs vector"}};
     char word[32];
     const char *rest = args;
@@ -190,6 +195,10 @@ static void put_markdown(FILE *out)
             }
             (void)fprintf(out, "` | %s | %s |\n", c->aliases, c->help);
         }
+    }
+    (void)fprintf(out, "\n### Other debuggers' words\n\n| word | stands for |\n| --- | --- |\n");
+    for (unsigned i = 0; i < shell_alias_count; i++) {
+        (void)fprintf(out, "| `%s` | `%s` |\n", shell_aliases[i].word, shell_aliases[i].line);
     }
 }
 
@@ -246,7 +255,15 @@ static void put_mdoc(FILE *out)
         }
         (void)fprintf(out, ".El\n");
     }
-    (void)fprintf(out, ".Sh FILES\n.Bl -tag -width indent\n.It Pa ~/.vitrinerc\nCommands done first.\n"
+    (void)fprintf(out, ".Ss Other debuggers' words\n.Bl -tag -width indent\n");
+    for (unsigned i = 0; i < shell_alias_count; i++) {
+        (void)fprintf(out, ".It Sy \"");
+        put_roff(out, shell_aliases[i].word);
+        (void)fprintf(out, "\"\n");
+        put_roff(out, shell_aliases[i].line);
+        (void)fprintf(out, "\n");
+    }
+    (void)fprintf(out, ".El\n.Sh FILES\n.Bl -tag -width indent\n.It Pa ~/.vitrinerc\nCommands done first.\n"
                        ".It Pa ~/.vitrine_history\nWhat was typed.\n.El\n.Sh SEE ALSO\n.Xr vitrine 1\n");
 }
 

@@ -22,7 +22,7 @@ struct stored {
     u8 event, cpu;
 };
 
-#define DEPTHS 256u
+#define GUESTS 512u
 
 struct history {
     struct machine *m;
@@ -34,12 +34,12 @@ struct history {
     u32 text_count;
     u8 (*registers)[REGISTERS_BYTES]; /* of hypercalls, a ring */
     u64 registers_next;
-    /* Who runs how deep; an address stays what it was first. */
+    /* Who runs how deep, and as which guest. */
     struct {
-        u64 vcpu;
-        unsigned depth;
-    } depths[DEPTHS];
-    unsigned depth_count;
+        u64 vcpu, root;
+        unsigned depth, number;
+    } guests[GUESTS];
+    unsigned guest_count, numbers;
     unsigned asked[CPU_MAX]; /* depth of the guest that wanted to run a guest of its own; 0: none */
 };
 
@@ -97,12 +97,44 @@ bool history_notes(enum trace_event event, const u64 *args)
 
 unsigned history_depth(const struct history *h, u64 vcpu)
 {
-    for (unsigned i = 0; i < h->depth_count; i++) {
-        if (h->depths[i].vcpu == vcpu) {
-            return h->depths[i].depth;
+    for (unsigned i = h->guest_count; i-- > 0;) {
+        if (h->guests[i].vcpu == vcpu) {
+            return h->guests[i].depth;
         }
     }
     return 0;
+}
+
+unsigned history_guest(const struct history *h, u64 vcpu, u64 root)
+{
+    for (unsigned i = 0; i < h->guest_count; i++) {
+        if (h->guests[i].root == root && (root != 0 || h->guests[i].vcpu == vcpu)) {
+            return h->guests[i].number;
+        }
+    }
+    return 0;
+}
+
+/* A page becomes another guest's: what was entered last counts, so it goes to the end. */
+static void enter(struct history *h, u64 vcpu, u64 root, unsigned asked)
+{
+    unsigned i = 0;
+    while (i < h->guest_count && (h->guests[i].vcpu != vcpu || h->guests[i].root != root)) {
+        i++;
+    }
+    if (i < h->guest_count) {
+        h->guests[i].depth = asked > 0 ? asked + 1 : h->guests[i].depth;
+        return;
+    }
+    if (h->guest_count == GUESTS) { /* the oldest is forgotten */
+        memmove(h->guests, h->guests + 1, (GUESTS - 1) * sizeof h->guests[0]);
+        h->guest_count--;
+    }
+    unsigned number = history_guest(h, vcpu, root);
+    h->guests[h->guest_count].vcpu = vcpu;
+    h->guests[h->guest_count].root = root;
+    h->guests[h->guest_count].depth = asked + 1;
+    h->guests[h->guest_count++].number = number > 0 ? number : ++h->numbers;
 }
 
 bool history_is_nested_entry(u64 reason)
@@ -118,10 +150,7 @@ static void follow_depth(struct history *h, enum trace_event event, u32 cpu, con
     if (event == TRACE_EVENT_vm_exit) {
         h->asked[cpu] = history_is_nested_entry(args[0]) ? history_depth(h, args[4]) : 0;
     } else if (event == TRACE_EVENT_vm_entry) {
-        if (history_depth(h, args[0]) == 0 && h->depth_count < DEPTHS) {
-            h->depths[h->depth_count].vcpu = args[0];
-            h->depths[h->depth_count++].depth = h->asked[cpu] + 1;
-        }
+        enter(h, args[0], args[2], h->asked[cpu]);
         h->asked[cpu] = 0;
     }
 }

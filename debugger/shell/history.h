@@ -34,6 +34,8 @@ bool history_last(struct history *h, u64 end, enum trace_event event, u32 cpu, s
 
 /* How deep a guest runs: 1 under the machine's owner, 2 under such a guest. 0: its VMCS or VMCB was never entered. */
 unsigned history_depth(const struct history *h, u64 vcpu);
+/* The number of a guest as `levels` has it, from 1; 0: never entered. root: its second-level tables, 0 without. */
+unsigned history_guest(const struct history *h, u64 vcpu, u64 root);
 /* Does this exit mean that the guest wants to run a guest of its own? */
 bool history_is_nested_entry(u64 reason);
 

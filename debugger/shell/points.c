@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Break-, watch- and other points: the machine's stops (machine/stops.h) with numbers, conditions, counts and commands. */
 #include "debugger/shell/shell_priv.h"
+#include "traces/render.h"
 #include "traces/words.h"
 
 #include <stdlib.h>
@@ -83,6 +84,8 @@ void points_event(struct shell *s, enum trace_event event, u32 cpu, const u64 *a
         s->event_args = NULL;
         s->event_info = NULL;
         if (ok) {
+            memcpy(s->met_args, args, sizeof s->met_args);
+            s->met_position = shell_position(s);
             stops_meet(s->m, &(struct stop_hit){.point = p->stop[0],
                                                 .cpu = who,
                                                 .position = shell_position(s),
@@ -236,7 +239,29 @@ static void describe_access(struct shell *s, struct shell_point *p, const struct
         say(s, ": %s%#" PRIx64 " -> %#" PRIx64 "%s", shade(s, SHADE_CHANGED), back ? now : was,
             back ? was : now, shade(s, SHADE_NONE));
     }
+    if (hit->write && p->stop_count > 1 && hit->point.size >= 8) { /* one entry of many tables */
+        u64 now_there = 0;
+        (void)memory_read_physical(s, hit->detail & ~(u64)7, &now_there, 8);
+        say(s, ": %s%#" PRIx64 "%s%s", back ? "" : "now ", now_there, shade(s, SHADE_NONE), back ? " before" : "");
+    }
     say(s, "\n");
+}
+
+/* The arguments of the event that was met, by their names. */
+static void put_event(struct shell *s, enum trace_event event)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&text, &size);
+    struct trace_record r = {.event = event, .argc = trace_event_info[event].args};
+    if (f == NULL) {
+        return;
+    }
+    memcpy(r.args, s->met_args, sizeof s->met_args);
+    trace_render_fields(f, &r);
+    (void)fclose(f);
+    say(s, "%s%s\n", text[0] == ' ' ? "" : " ", text);
+    free(text);
 }
 
 void describe_hit(struct shell *s, const struct shell_point *const_point, const struct stop_hit *hit)
@@ -270,6 +295,9 @@ void describe_hit(struct shell *s, const struct shell_point *const_point, const 
         if (event != TRACE_EVENT_NONE && history_last(s->history, ~(u64)0, event, ~0u, &n, &number) &&
             n.position == hit->position && n.text != NULL) {
             say(s, "cpu%u: %s\n", hit->cpu, n.text);
+        } else if (event != TRACE_EVENT_NONE && s->met_position == hit->position) {
+            say(s, "cpu%u:", hit->cpu);
+            put_event(s, event);
         } else {
             say(s, "cpu%u\n", hit->cpu);
         }

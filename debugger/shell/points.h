@@ -5,8 +5,9 @@
 
 #include "debugger/shell/shell_priv.h"
 
-/* "... if CONDITION": cut off; *condition points into text or is NULL. */
-void point_cut_condition(char *text, const char **condition);
+/* "... [level L1|guest 2] [if CONDITION]": cut off, and made one condition; NULL: there is none. */
+#define CONDITION_ROOM 640
+const char *point_cut_condition(char *text, char room[CONDITION_ROOM]);
 void point_add_stop(struct shell_point *p, enum stop_point_kind kind, u64 at, u64 size);
 /* A condition of the user's (NULL: none) beside one that follows from what was asked for ("": none). */
 void point_set_condition(struct shell_point *p, const char *own, const char *given);

@@ -143,6 +143,23 @@ const struct command *shell_find(const char *word, size_t len, struct error *err
 
 /* ---- Lines ---- */
 
+const struct shell_alias shell_aliases[] = {
+#define ALIAS(word, line, whose) {word, line, whose},
+#include "debugger/shell/alias.def"
+#undef ALIAS
+};
+const unsigned shell_alias_count = ARRAY_LEN(shell_aliases);
+
+static const struct shell_alias *find_alias(const char *word, size_t len)
+{
+    for (unsigned i = 0; i < shell_alias_count; i++) {
+        if (strlen(shell_aliases[i].word) == len && strncmp(shell_aliases[i].word, word, len) == 0) {
+            return &shell_aliases[i];
+        }
+    }
+    return NULL;
+}
+
 static bool may_run(struct shell *s, const struct command *c)
 {
     if ((c->flags & COMMAND_WRITES) != 0 && !s->may_write) {
@@ -174,6 +191,13 @@ void shell_line(struct shell *s, const char *line)
     size_t len = strcspn(p, " \t/");
     if (*p == '?') {
         len = p[1] == '\0' || p[1] == ' ' ? 1 : len;
+    }
+    const struct shell_alias *alias = find_alias(p, len);
+    char longer[1024];
+    if (alias != NULL) {
+        (void)snprintf(longer, sizeof longer, "%s%s%.900s", alias->line, p[len] != '\0' ? " " : "", p + len);
+        p = longer;
+        len = strcspn(p, " \t/");
     }
     const struct command *c = shell_find(p, len, &err);
     if (c == NULL) {

@@ -65,6 +65,13 @@ extern const unsigned shell_command_count;
 /* The command of a word: its name, an alias, or the beginning of one name alone. NULL with a line in *err. */
 const struct command *shell_find(const char *word, size_t len, struct error *err);
 
+/* Another debugger's word for a line of ours. */
+struct shell_alias {
+    const char *word, *line, *whose;
+};
+extern const struct shell_alias shell_aliases[];
+extern const unsigned shell_alias_count;
+
 /* ---- Points ---- */
 
 #define SHELL_POINTS 64
@@ -82,6 +89,11 @@ struct shell_point {
     u64 hits, ignore;
     u64 match[5];     /* event: values of its arguments wanted; match_mask says which */
     u32 match_mask;
+    bool follows;     /* the tables that it watches grow: */
+    struct {
+        u64 table, present;
+        unsigned levels;
+    } tables;
     u64 last[2];      /* watched value before, as far as it fits */
 };
 
@@ -119,6 +131,7 @@ struct shell {
     u64 end_position;
     struct run_result result;
     unsigned cpu;     /* looked at */
+    unsigned frame;   /* of its stack; 0 again whenever the machine has moved */
     struct symbols *symbols;
     struct history *history;
     struct shell_point points[SHELL_POINTS];
@@ -127,6 +140,10 @@ struct shell {
     unsigned variable_count, value_count;
     u64 next_x, next_dis;      /* where x, disassemble and list go on */
     char x_format[16];
+    u64 met_args[5];           /* of the event that was met last, at: */
+    u64 met_position;
+    struct stop_hit shares[32]; /* the last pages shared: a run through the past does not tell of them again */
+    unsigned share_count;
     const u64 *event_args;     /* while a condition about an event is looked at */
     const struct trace_event_info *event_info;
     u64 checkpoints[64];
@@ -154,6 +171,8 @@ static inline struct cpu *shell_cpu(const struct shell *s)
 }
 /* How deep the selected processor runs: 0 the machine's owner. */
 unsigned shell_level(const struct shell *s);
+/* Which guest it is in, by the number that `levels` gives it; 0: in none. */
+unsigned shell_partition(const struct shell *s);
 /* Linear address of the next instruction. */
 u64 shell_pc(const struct cpu *cpu);
 u64 shell_position(const struct shell *s);
@@ -172,6 +191,11 @@ char *shell_complete(struct shell *s, const char *line, size_t at, const char *w
 /* ---- expr.c ---- */
 /* *text moves behind the expression. */
 bool expr_eval(struct shell *s, const char **text, u64 *value, struct error *err);
+/* The same for a command that wants an address: a variable's own, not its value. *size: what lies there; 0: not known. */
+bool expr_address(struct shell *s, const char **text, u64 *value, u64 *size, struct error *err);
+/* As expr_all; *typed: a value of C's, with its type, *is_typed. */
+struct c_value;
+bool expr_typed(struct shell *s, const char *text, u64 *value, struct c_value *typed, bool *is_typed);
 /* The same, and nothing may follow; says what is wrong. */
 bool expr_all(struct shell *s, const char *text, u64 *value);
 /* "*(u8 *)ADDR = V", "$rax = V". */
@@ -211,6 +235,10 @@ unsigned disassemble(struct shell *s, u64 linear, unsigned code_size, char *text
 unsigned shell_code_size(const struct cpu *cpu);
 /* "function+0x12 (file.c:34)" for an address, empty without symbols. */
 void describe_address(struct shell *s, u64 linear, char *text, size_t room);
+/* The same of code that the selected processor executes: names of other levels are not meant. */
+void describe_code(struct shell *s, u64 linear, char *text, size_t room);
+/* The source line of an address, where it is known. */
+void show_line_of(struct shell *s, u64 linear);
 /* Where the selected processor is, with the instruction. */
 void show_place(struct shell *s);
 
@@ -234,6 +262,7 @@ void points_event(struct shell *s, enum trace_event event, u32 cpu, const u64 *a
 u32 points_classes(const struct shell *s);
 
 void show_points(struct shell *s); /* cmd_points.c */
+void point_follow_tables(struct shell *s, struct shell_point *p); /* cmd_break.c */
 
 /* ---- cmd_run.c ---- */
 /* Run until something is to be told; false: the machine came to its end. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Symbol tables by libelf, lines and frames by libdw. Left out: types, variables, separate debug files, inlined
- * functions. */
-#include "debugger/shell/symbols.h"
+/* Symbol tables by libelf, lines and frames by libdw. Types and variables are in cvalue.c. Left out: separate debug
+ * files, inlined functions. */
+#include "debugger/shell/symbols_priv.h"
 
 #include "base/assert.h"
+#include "base/bytes.h"
 
 #include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <fcntl.h>
 #include <gelf.h>
 #include <libelf.h>
@@ -14,33 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct symbol {
-    u64 value, size;
-    const char *name;
-    u8 rank; /* functions before objects before the rest, global before local */
-};
-
-struct file {
-    char *path;
-    unsigned level;
-    u64 offset;
-    struct symbol *by_value;
-    const struct symbol **by_name;
-    size_t count, cap;
-    int fd;
-    Elf *elf;
-    Dwarf *dwarf;
-    Dwarf_CFI *cfi, *eh_cfi;
-    char *text; /* of a System.map */
-};
-
-#define FILES_MAX 16
-
-struct symbols {
-    struct file files[FILES_MAX];
-    unsigned count;
-};
 
 struct symbols *symbols_new(void)
 {
@@ -61,6 +34,7 @@ static void free_file(struct file *f)
     if (f->fd >= 0) {
         (void)close(f->fd);
     }
+    free(f->sections);
     free(f->by_value);
     free(f->by_name);
     free(f->text);
@@ -136,15 +110,106 @@ static void read_table(struct file *f, Elf_Scn *section, const GElf_Shdr *header
         }
         unsigned rank = type == STT_FUNC ? 0 : type == STT_OBJECT ? 2 : 4;
         rank += GELF_ST_BIND(sym.st_info) == STB_GLOBAL ? 0 : 1;
+        if (f->sections != NULL) {
+            if (sym.st_shndx >= f->section_count || f->sections[sym.st_shndx] == ~(u64)0) {
+                continue;
+            }
+            sym.st_value += f->sections[sym.st_shndx];
+        }
         add_symbol(f, &(struct symbol){.value = sym.st_value, .size = sym.st_size, .name = name, .rank = (u8)rank});
     }
 }
 
-static bool read_elf(struct file *f)
+/* ---- Kernel modules ---- */
+
+static const char *section_name(const struct file *f, const GElf_Shdr *header)
 {
-    f->elf = elf_begin(f->fd, ELF_C_READ_MMAP, NULL);
+    size_t names;
+    const char *name = elf_getshdrstrndx(f->elf, &names) == 0 ? elf_strptr(f->elf, names, header->sh_name) : NULL;
+    return name != NULL ? name : "";
+}
+
+static void place_sections(struct file *f, const struct symbols_section *list, size_t count)
+{
+    Elf_Scn *section = NULL;
+    (void)elf_getshdrnum(f->elf, &f->section_count);
+    f->sections = calloc(f->section_count + 1, sizeof *f->sections);
+    sim_assert(f->sections != NULL);
+    while ((section = elf_nextscn(f->elf, section)) != NULL) {
+        GElf_Shdr header;
+        size_t n = elf_ndxscn(section);
+        if (n >= f->section_count || gelf_getshdr(section, &header) == NULL) {
+            continue;
+        }
+        f->sections[n] = (header.sh_flags & SHF_ALLOC) != 0 ? ~(u64)0 : 0; /* debug sections count from 0 */
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(list[i].name, section_name(f, &header)) == 0) {
+                f->sections[n] = list[i].address;
+            }
+        }
+    }
+}
+
+/* What a linker would do to the debug sections; the file is mapped for us alone. [psABI "Relocation Types"] */
+static void relocate_section(struct file *f, Elf_Scn *section, const GElf_Shdr *header)
+{
+    GElf_Shdr symbols;
+    Elf_Scn *target = elf_getscn(f->elf, header->sh_info), *table = elf_getscn(f->elf, header->sh_link);
+    Elf_Data *to = target != NULL ? elf_getdata(target, NULL) : NULL, *rela = elf_getdata(section, NULL);
+    Elf_Data *syms = table != NULL && gelf_getshdr(table, &symbols) != NULL ? elf_getdata(table, NULL) : NULL;
+    size_t count = header->sh_entsize != 0 ? header->sh_size / header->sh_entsize : 0;
+    for (size_t i = 0; to != NULL && to->d_buf != NULL && syms != NULL && rela != NULL && i < count; i++) {
+        GElf_Rela r;
+        GElf_Sym sym;
+        if (gelf_getrela(rela, (int)i, &r) == NULL || gelf_getsym(syms, (int)GELF_R_SYM(r.r_info), &sym) == NULL) {
+            continue;
+        }
+        u64 base = sym.st_shndx < f->section_count ? f->sections[sym.st_shndx] : 0;
+        u64 value = base == ~(u64)0 ? 0 : base + sym.st_value + (u64)r.r_addend;
+        unsigned type = (unsigned)GELF_R_TYPE(r.r_info);
+        size_t size = type == R_X86_64_64 ? 8 : type == R_X86_64_32 || type == R_X86_64_32S ? 4 : 0;
+        if (size > 0 && r.r_offset <= to->d_size && to->d_size - r.r_offset >= size) {
+            store_le((u8 *)to->d_buf + r.r_offset, value, (unsigned)size);
+        }
+    }
+}
+
+static void relocate_debug(struct file *f)
+{
+    Elf_Scn *section = NULL;
+    while ((section = elf_nextscn(f->elf, section)) != NULL) {
+        GElf_Shdr header;
+        if (gelf_getshdr(section, &header) != NULL && header.sh_type == SHT_RELA &&
+            strncmp(section_name(f, &header), ".rela.debug", 11) == 0) {
+            relocate_section(f, section, &header);
+        }
+    }
+}
+
+bool symbols_is_module(const char *path)
+{
+    GElf_Ehdr header;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    Elf *elf = fd >= 0 ? elf_begin(fd, ELF_C_READ_MMAP, NULL) : NULL;
+    bool is = elf != NULL && gelf_getehdr(elf, &header) != NULL && header.e_type == ET_REL;
+    if (elf != NULL) {
+        (void)elf_end(elf);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return is;
+}
+
+static bool read_elf(struct file *f, const struct symbols_section *sections, size_t count)
+{
+    f->elf = elf_begin(f->fd, sections != NULL ? ELF_C_READ_MMAP_PRIVATE : ELF_C_READ_MMAP, NULL);
     if (f->elf == NULL || elf_kind(f->elf) != ELF_K_ELF) {
         return false;
+    }
+    if (sections != NULL) {
+        place_sections(f, sections, count);
+        relocate_debug(f);
     }
     Elf_Scn *section = NULL;
     while ((section = elf_nextscn(f->elf, section)) != NULL) {
@@ -157,7 +222,7 @@ static bool read_elf(struct file *f)
     if (f->dwarf != NULL) {
         f->cfi = dwarf_getcfi(f->dwarf);
     }
-    f->eh_cfi = dwarf_getcfi_elf(f->elf);
+    f->eh_cfi = sections != NULL ? NULL : dwarf_getcfi_elf(f->elf);
     return true;
 }
 
@@ -192,26 +257,37 @@ static bool read_map(struct file *f)
     return f->count > 0;
 }
 
+static void forget(struct symbols *s, unsigned i)
+{
+    free_file(&s->files[i]);
+    s->known_count = 0;
+    memmove(&s->files[i], &s->files[i + 1], (s->count - i - 1) * sizeof s->files[0]);
+    s->count--;
+}
+
 bool symbols_unload(struct symbols *s, const char *path)
 {
     bool found = false;
     for (unsigned i = s->count; i-- > 0;) {
         if (path == NULL || strcmp(s->files[i].path, path) == 0) {
-            free_file(&s->files[i]);
-            memmove(&s->files[i], &s->files[i + 1], (s->count - i - 1) * sizeof s->files[0]);
-            s->count--;
+            forget(s, i);
             found = true;
         }
     }
     return found;
 }
 
-bool symbols_load(struct symbols *s, const char *path, unsigned level, u64 offset, struct error *err)
+static bool load(struct symbols *s, const char *path, unsigned level, u64 offset, const struct symbols_section *sections,
+                 size_t count, struct error *err)
 {
     for (unsigned i = 0; i < s->count; i++) {
         if (strcmp(s->files[i].path, path) == 0 && s->files[i].level == level) {
-            s->files[i].offset = offset;
-            return true;
+            if (sections == NULL) {
+                s->files[i].offset = offset;
+                return true;
+            }
+            forget(s, i); /* it may lie elsewhere now */
+            break;
         }
     }
     if (s->count == FILES_MAX) {
@@ -222,7 +298,7 @@ bool symbols_load(struct symbols *s, const char *path, unsigned level, u64 offse
         return error_set(err, EXIT_STATUS_NO_FILE, "%s: cannot be read", path);
     }
     f.path = strdup(path);
-    bool ok = read_elf(&f);
+    bool ok = read_elf(&f, sections, count);
     if (!ok && f.elf != NULL && elf_kind(f.elf) == ELF_K_NONE) {
         ok = read_map(&f);
     }
@@ -232,14 +308,26 @@ bool symbols_load(struct symbols *s, const char *path, unsigned level, u64 offse
     }
     sort_symbols(&f);
     s->files[s->count++] = f;
+    s->known_count = 0;
     return true;
+}
+
+bool symbols_load(struct symbols *s, const char *path, unsigned level, u64 offset, struct error *err)
+{
+    return load(s, path, level, offset, NULL, 0, err);
+}
+
+bool symbols_load_module(struct symbols *s, const char *path, unsigned level, const struct symbols_section *sections,
+                         size_t count, struct error *err)
+{
+    return load(s, path, level, 0, sections, count, err);
 }
 
 unsigned symbols_relocate(struct symbols *s, unsigned level, u64 offset)
 {
     unsigned n = 0;
     for (unsigned i = 0; i < s->count; i++) {
-        if (level == SYMBOLS_ANY_LEVEL || s->files[i].level == level) {
+        if ((level == SYMBOLS_ANY_LEVEL || s->files[i].level == level) && s->files[i].sections == NULL) {
             s->files[i].offset = offset;
             n++;
         }
@@ -260,7 +348,7 @@ bool symbols_file(const struct symbols *s, unsigned n, struct symbol_file *out)
 
 /* ---- Names ---- */
 
-static bool fits_level(const struct file *f, unsigned level)
+bool symbols_fits(const struct file *f, unsigned level)
 {
     return f->level == level || f->level == SYMBOLS_ANY_LEVEL || level == SYMBOLS_ANY_LEVEL;
 }
@@ -295,7 +383,7 @@ bool symbols_value(const struct symbols *s, const char *name, size_t len, unsign
     for (unsigned pass = 0; pass < 2; pass++) { /* another level's names are better than none */
         for (unsigned i = 0; i < s->count; i++) {
             const struct file *f = &s->files[i];
-            const struct symbol *found = pass == 1 || fits_level(f, level) ? find_name(f, name, len) : NULL;
+            const struct symbol *found = pass == 1 || symbols_fits(f, level) ? find_name(f, name, len) : NULL;
             if (found != NULL) {
                 *value = found->value + f->offset;
                 return true;
@@ -308,7 +396,7 @@ bool symbols_value(const struct symbols *s, const char *name, size_t len, unsign
 bool symbols_linked(const struct symbols *s, const char *name, unsigned level, u64 *value)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        const struct symbol *found = fits_level(&s->files[i], level) ? find_name(&s->files[i], name, strlen(name)) : NULL;
+        const struct symbol *found = symbols_fits(&s->files[i], level) ? find_name(&s->files[i], name, strlen(name)) : NULL;
         if (found != NULL) {
             *value = found->value;
             return true;
@@ -323,7 +411,7 @@ const char *symbols_name(const struct symbols *s, u64 address, unsigned level, u
         const struct file *f = &s->files[i];
         u64 at = address - f->offset;
         size_t low = 0, high = f->count;
-        if (!fits_level(f, level)) {
+        if (!symbols_fits(f, level)) {
             continue;
         }
         while (low < high) {
@@ -342,7 +430,7 @@ const char *symbols_name(const struct symbols *s, u64 address, unsigned level, u
             low--; /* the one of the best rank */
         }
         const struct symbol *found = &f->by_value[low - 1];
-        u64 reach = found->size != 0 ? found->size : 0x10000;
+        u64 reach = found->size != 0 ? found->size : 0x1000;
         if (at - value < reach && value != 0) {
             *start = value + f->offset;
             *size = found->size;
@@ -379,7 +467,7 @@ bool symbols_line(const struct symbols *s, u64 address, unsigned level, const ch
     for (unsigned i = 0; i < s->count; i++) {
         const struct file *f = &s->files[i];
         Dwarf_Die die;
-        if (f->dwarf == NULL || !fits_level(f, level) || dwarf_addrdie(f->dwarf, address - f->offset, &die) == NULL) {
+        if (f->dwarf == NULL || !symbols_fits(f, level) || dwarf_addrdie(f->dwarf, address - f->offset, &die) == NULL) {
             continue;
         }
         Dwarf_Line *found = dwarf_getsrc_die(&die, address - f->offset);
@@ -402,7 +490,7 @@ bool symbols_source(const struct symbols *s, u64 address, unsigned level, char *
         const struct file *f = &s->files[i];
         Dwarf_Die die;
         Dwarf_Attribute attr;
-        if (f->dwarf != NULL && fits_level(f, level) && dwarf_addrdie(f->dwarf, address - f->offset, &die) != NULL) {
+        if (f->dwarf != NULL && symbols_fits(f, level) && dwarf_addrdie(f->dwarf, address - f->offset, &die) != NULL) {
             folder = dwarf_formstring(dwarf_attr(&die, DW_AT_comp_dir, &attr));
             break;
         }
@@ -455,7 +543,7 @@ size_t symbols_line_addresses(const struct symbols *s, const char *name, int lin
         const struct file *f = &s->files[i];
         Dwarf_Off at = 0, next;
         size_t header;
-        while (f->dwarf != NULL && fits_level(f, level) &&
+        while (f->dwarf != NULL && symbols_fits(f, level) &&
                dwarf_nextcu(f->dwarf, at, &next, &header, NULL, NULL, NULL) == 0) {
             Dwarf_Die die;
             int before = *actual;
@@ -552,12 +640,32 @@ static bool unwind_with(Dwarf_CFI *cfi, u64 offset, struct symbols_frame *f,
     return ok;
 }
 
+bool symbols_cfa(const struct file *f, const struct symbols_frame *frame, u64 *cfa)
+{
+    Dwarf_CFI *const both[] = {f->cfi, f->eh_cfi};
+    for (unsigned i = 0; i < ARRAY_LEN(both); i++) {
+        Dwarf_Frame *found;
+        Dwarf_Op *ops;
+        size_t count;
+        bool is_value;
+        if (both[i] == NULL || dwarf_cfi_addrframe(both[i], frame->pc - f->offset, &found) != 0) {
+            continue;
+        }
+        bool ok = dwarf_frame_cfa(found, &ops, &count) == 0 && count > 0 && evaluate(ops, count, frame, 0, cfa, &is_value);
+        free(found);
+        if (ok) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool symbols_unwind(const struct symbols *s, unsigned level, struct symbols_frame *frame,
                     bool (*read)(void *self, u64 address, u64 *value), void *self)
 {
     for (unsigned i = 0; i < s->count; i++) {
         const struct file *f = &s->files[i];
-        if (fits_level(f, level) && (unwind_with(f->cfi, f->offset, frame, read, self) ||
+        if (symbols_fits(f, level) && (unwind_with(f->cfi, f->offset, frame, read, self) ||
                                      unwind_with(f->eh_cfi, f->offset, frame, read, self))) {
             return true;
         }

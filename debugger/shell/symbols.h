@@ -16,9 +16,17 @@ struct symbols *symbols_new(void);
 void symbols_free(struct symbols *s);
 /* Adds a file; a file loaded before under the same name and level is replaced. */
 bool symbols_load(struct symbols *s, const char *path, unsigned level, u64 offset, struct error *err);
+/* A kernel module (a relocatable image), section by section. */
+struct symbols_section {
+    char name[48];
+    u64 address;
+};
+bool symbols_is_module(const char *path);
+bool symbols_load_module(struct symbols *s, const char *path, unsigned level, const struct symbols_section *sections,
+                         size_t count, struct error *err);
 /* Forget a file (NULL: all); false: there is none. */
 bool symbols_unload(struct symbols *s, const char *path);
-/* Move files of a level (SYMBOLS_ANY_LEVEL: all); returns how many. */
+/* Move files of a level, modules not (SYMBOLS_ANY_LEVEL: all); returns how many. */
 unsigned symbols_relocate(struct symbols *s, unsigned level, u64 offset);
 
 struct symbol_file {

@@ -213,6 +213,16 @@ u64 vmcs_value(const struct shell *s, u64 region, u32 encoding)
     return load_le(bytes, vmcs_size(encoding));
 }
 
+unsigned shell_partition(const struct shell *s)
+{
+    struct note n;
+    u64 number;
+    return shell_cpu(s)->arch.guest != GUEST_NONE &&
+                   history_last(s->history, ~(u64)0, TRACE_EVENT_vm_entry, s->cpu, &n, &number)
+               ? history_guest(s->history, n.args[0], n.args[2])
+               : 0;
+}
+
 bool shell_nested(const struct shell *s, struct walk_root *root)
 {
     const struct cpu *cpu = shell_cpu(s);

@@ -73,7 +73,8 @@ void root_control_taken(void); /* the guest does what CONTROL asked for */
 bool root_map(u64 gfn);
 
 /* memory.c: VTL 0's memory. Addresses are looked up before they are touched. */
-void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0 */
+bool guest_is_ram(u64 gfn);
+void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0, or its very first page */
 bool guest_add_frame(u64 gfn); /* false: no room */
 void guest_mask(u64 gfn, bool masked); /* a frame that the guest gave up, or has again */
 bool guest_is_masked(u64 gfn);
@@ -94,6 +95,10 @@ bool guest_put(u64 gva, const void *from, u64 size);
 #define XEN_ENOSYS 38
 #define XEN_ETIME 62
 #define DOMID_SELF 0x7ff0u
+/* The one that is answered came from 32-bit code: structures are narrower. And so is the shared page, once such code has set up its
+ * hypercall page. */
+extern bool call_is_narrow, domain_is_narrow;
+void domain_set_width(bool narrow);
 typedef i64 (*xen_handler)(u64 a, u64 b);
 i64 xen_call(u64 number, const u64 args[5]);
 bool xen_cpuid(u32 leaf, u32 sub, u32 r[4]);
@@ -111,6 +116,7 @@ static inline struct vp *vcpu_of(u64 index) { return index < boot->vps ? &vps[in
 
 /* event.c */
 void event_init(void);
+void event_mask_all(void);
 void event_raise(u32 port);
 void event_set_vector(struct vp *vp, u8 vector);
 void event_interrupt(struct vp *vp);

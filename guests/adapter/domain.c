@@ -14,6 +14,8 @@
 #define SPACE_SHARED_INFO 0
 #define SPACE_GRANT 1
 #define RIGHTS_ALL 0xfu
+#define LOW_RESERVED 0x9fu
+#define LOW_END 0x100u
 
 static u8 own_shared_info[4096] __attribute__((aligned(4096)));
 u8 *shared_info = own_shared_info;
@@ -22,9 +24,22 @@ static u64 given_up; /* pages */
 
 static i64 put(u64 gva, const void *from, u64 size) { return guest_put(gva, from, size) ? 0 : -XEN_EFAULT; }
 
+bool domain_is_narrow;
+
+/* Only at first, with the guest's hypercall page: nothing is in the shared page yet but masks and time. */
+void domain_set_width(bool narrow)
+{
+    if (narrow != domain_is_narrow && shared_info == own_shared_info) {
+        domain_is_narrow = narrow;
+        memset(shared_info, 0, sizeof own_shared_info);
+        event_mask_all();
+        time_init();
+    }
+}
+
 void domain_init(void)
 {
-    memset(shared_info + 2560, 0xff, 512); /* all events masked */
+    event_mask_all();
     for (u32 i = 0; i < boot->vps; i++) {
         vps[i].info = shared_info + 64ull * i;
     }
@@ -58,11 +73,33 @@ i64 xen_get_capabilities(u64 a, u64 b)
     return put(a, text, sizeof text);
 }
 
+/* Nobody's compiler is told: four texts of 64, 16, 32 and 32 bytes. */
+i64 xen_get_compile_info(u64 a, u64 b)
+{
+    static const char text[144] = "";
+    (void)b;
+    return put(a, text, sizeof text);
+}
+
+i64 xen_get_changeset(u64 a, u64 b)
+{
+    static const char text[64] = "";
+    (void)b;
+    return put(a, text, sizeof text);
+}
+
+i64 xen_get_commandline(u64 a, u64 b)
+{
+    static const char text[1024] = "";
+    (void)b;
+    return put(a, text, sizeof text);
+}
+
 i64 xen_get_platform(u64 a, u64 b)
 {
     u64 start = 0;
     (void)b;
-    return put(a, &start, 8);
+    return put(a, &start, call_is_narrow ? 4 : 8);
 }
 
 i64 xen_get_features(u64 a, u64 b)
@@ -128,15 +165,16 @@ i64 xen_memory_map(u64 a, u64 b)
               {ADAPTER_AT, ADAPTER_BYTES, 2}},
       last = {ADAPTER_AT + ADAPTER_BYTES, boot->memory - ADAPTER_AT - ADAPTER_BYTES, 1};
     (void)b;
-    if (!guest_get(a, &map, sizeof map)) {
+    if (!guest_get(a, &map, call_is_narrow ? 8 : sizeof map)) {
         return -XEN_EFAULT;
     }
     if (map.count < 5) {
         return -XEN_EINVAL;
     }
     map.count = 5;
+    map.list = call_is_narrow ? map.padding : map.list;
     bool ok = guest_put(map.list, e, sizeof e) && guest_put(map.list + sizeof e, &last, sizeof last);
-    return ok ? put(a, &map, sizeof map) : -XEN_EFAULT;
+    return ok ? put(a, &map.count, sizeof map.count) : -XEN_EFAULT;
 }
 
 struct reservation {
@@ -148,11 +186,12 @@ struct reservation {
 /* Pages are closed to VTL 0 before the guest hears of it, and zeroed before it has them again. */
 static bool change_page(u64 gfn, bool give_up)
 {
-    if (gfn < 0x100 || gfn >= boot->memory >> PAGE_SHIFT || guest_is_masked(gfn) == give_up) {
+    bool reserved = gfn >= LOW_RESERVED && gfn < LOW_END; /* start info, tables */
+    if (reserved || gfn >= boot->memory >> PAGE_SHIFT || guest_is_masked(gfn) == give_up) {
         return false;
     }
     if (give_up) {
-        if (guest_frame(gfn) == NULL || guest_frame(gfn) == shared_info || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
+        if (!guest_is_ram(gfn) || guest_frame(gfn) == shared_info || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
             return false;
         }
         guest_mask(gfn, true);
@@ -165,19 +204,31 @@ static bool change_page(u64 gfn, bool give_up)
     return hv_protect(gfn, 1, RIGHTS_ALL) == HV_SUCCESS;
 }
 
+static bool get_reservation(u64 gva, struct reservation *r)
+{
+    u32 narrow[5];
+    if (!call_is_narrow) {
+        return guest_get(gva, r, sizeof *r);
+    }
+    bool ok = guest_get(gva, narrow, sizeof narrow);
+    *r = (struct reservation){narrow[0], narrow[1], narrow[2], narrow[3], (u16)narrow[4]};
+    return ok;
+}
+
 /* The count of extents that were done. */
 static i64 change_reservation(u64 a, bool give_up)
 {
     struct reservation r;
-    if (!guest_get(a, &r, sizeof r)) {
+    if (!get_reservation(a, &r)) {
         return -XEN_EFAULT;
     }
+    u64 size = call_is_narrow ? 4 : 8;
     if (r.domain != DOMID_SELF || r.order > 9) {
         return r.order > 9 ? -XEN_EINVAL : -XEN_EPERM;
     }
     for (u64 i = 0; i < r.count; i++) {
-        u64 gfn;
-        if (!guest_get(r.list + 8 * i, &gfn, sizeof gfn)) {
+        u64 gfn = 0;
+        if (!guest_get(r.list + size * i, &gfn, size)) {
             return (i64)i;
         }
         for (u64 n = 0; n < 1ull << r.order; n++) {
@@ -207,9 +258,14 @@ i64 xen_remove_from_physmap(u64 a, u64 b)
         u16 domain, padding[3];
         u64 gfn;
     } in;
+    u32 narrow[2];
     (void)b;
-    if (!guest_get(a, &in, sizeof in)) {
+    if (call_is_narrow ? !guest_get(a, narrow, sizeof narrow) : !guest_get(a, &in, sizeof in)) {
         return -XEN_EFAULT;
+    }
+    if (call_is_narrow) {
+        in.domain = (u16)narrow[0];
+        in.gfn = narrow[1];
     }
     return in.domain != DOMID_SELF ? -XEN_EPERM : (change_page(in.gfn, true) ? 0 : -XEN_EINVAL);
 }
@@ -233,9 +289,14 @@ i64 xen_add_to_physmap(u64 a, u64 b)
         u32 space;
         u64 index, gfn;
     } in;
+    u32 narrow[2];
     (void)b;
-    if (!guest_get(a, &in, sizeof in)) {
+    if (!guest_get(a, &in, call_is_narrow ? 8 : sizeof in) || (call_is_narrow && !guest_get(a + 8, narrow, sizeof narrow))) {
         return -XEN_EFAULT;
+    }
+    if (call_is_narrow) {
+        in.index = narrow[0];
+        in.gfn = narrow[1];
     }
     bool known = (in.space == SPACE_SHARED_INFO && in.index == 0) || (in.space == SPACE_GRANT && in.index < GRANT_FRAMES);
     if (in.domain != DOMID_SELF || !known) {

@@ -193,7 +193,8 @@ void hyperv_vp_init(void)
 
 void hyperv_init(void)
 {
-    const u64 config = HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID | HV_VSM_CONFIG_INTERCEPT_PAGE;
+    const u64 config = HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID | HV_VSM_CONFIG_INTERCEPT_PAGE |
+                       HV_VSM_CONFIG_UNMAPPED_GPA;
     u32 r[4];
     cpuid(HV_CPUID_VENDOR, r);
     if (r[1] != HV_VENDOR_EBX) {

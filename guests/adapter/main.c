@@ -3,7 +3,9 @@
  * block's address; each VP runs VTL 0 until an intercept or an interrupt of its own. */
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
+#include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
+#include "hv/decode/mmio.h"
 
 #define EVENT_GP (1ull | 13ull << 16 | 1ull << 8)
 #define STATE_LMA 0x10u
@@ -14,6 +16,7 @@
 struct adapter_boot *boot;
 struct vp vps[VP_MAX];
 static u32 locked;
+bool call_is_narrow;
 
 /* Whoever holds it may not be scheduled: give it the processor. */
 void lock(void)
@@ -34,6 +37,12 @@ static void advance(const struct hv_intercept_header *h, u32 length)
     (void)hv_set(HV_REG_RIP, h->rip + (known != 0 ? known : length));
 }
 
+/* 64-bit code, not one of the narrower kinds. */
+static bool is_long(const struct hv_intercept_header *h)
+{
+    return (h->state & STATE_LMA) != 0 && (h->cs.attributes & SEG_L) != 0;
+}
+
 static void on_cpuid(const struct hv_cpuid_message *m)
 {
     u32 r[4];
@@ -51,6 +60,7 @@ static void on_cpuid(const struct hv_cpuid_message *m)
 static void on_msr(const struct hv_msr_message *m)
 {
     bool write = m->header.access == HV_ACCESS_WRITE;
+    call_is_narrow = !is_long(&m->header);
     if (write && xen_write_msr(m->number, m->rdx << 32 | (u32)m->rax)) {
         advance(&m->header, 2);
     } else {
@@ -64,17 +74,48 @@ static void on_hypercall(const struct hv_hypercall_message *m)
     u64 *g = self()->gpr;
     advance(&m->header, 3); /* before the call: one that stops this vCPU finds it behind the instruction */
     self()->online = true;
-    if ((m->header.state & 3) == 0 && (m->header.state & STATE_LMA) != 0) {
+    call_is_narrow = !is_long(&m->header);
+    if ((m->header.state & 3) == 0 && !call_is_narrow) {
         const u64 args[5] = {g[GPR_DI], g[GPR_SI], g[GPR_DX], g[GPR_R10], g[GPR_R8]};
         result = xen_call(g[GPR_AX], args);
     } else if ((m->header.state & 3) == 0) {
-        result = -XEN_ENOSYS; /* 32-bit callers: left out */
+        const u64 args[5] = {(u32)g[GPR_BX], (u32)g[GPR_CX], (u32)g[GPR_DX], (u32)g[GPR_SI], (u32)g[GPR_DI]};
+        result = (i64)(u32)xen_call((u32)g[GPR_AX], args);
     }
     g[GPR_AX] = (u64)result;
 }
 
+/* What is not there, or masked, reads as ones; writes go nowhere. False: an instruction that the decoder does not know. */
+static bool on_hole(const struct hv_memory_message *m)
+{
+    struct mmio_insn i;
+    enum mmio_mode mode = (m->header.cs.attributes & SEG_DB) != 0 ? MMIO_32 : MMIO_16;
+    mode = is_long(&m->header) ? MMIO_64 : mode;
+    if (!mmio_decode(m->bytes, m->count, mode, &i) || i.write != (m->header.access == HV_ACCESS_WRITE)) {
+        return false;
+    }
+    if (i.bit_test) {
+        u64 flags;
+        (void)hv_get(HV_REG_RFLAGS, &flags);
+        (void)hv_set(HV_REG_RFLAGS, flags | RFLAGS_CF);
+    } else if (!i.write) {
+        u64 bits = i.reg_bytes >= 8 ? ~0ull : (1ull << (8 * i.reg_bytes)) - 1;
+        u64 ones = i.sign || i.bytes >= i.reg_bytes ? bits : (1ull << (8 * i.bytes)) - 1;
+        u64 mask = i.reg_bytes >= 4 ? ~0ull : bits << (i.high ? 8 : 0);
+        if (i.reg == GPR_SP) {
+            return false; /* the stack pointer is not among the shared ones */
+        }
+        self()->gpr[i.reg] = (self()->gpr[i.reg] & ~mask) | (ones << (i.high ? 8 : 0));
+    }
+    (void)hv_set(HV_REG_RIP, m->header.rip + i.length);
+    return true;
+}
+
 static void on_memory(const struct hv_memory_message *m)
 {
+    if (m->header.access != HV_ACCESS_EXECUTE && on_hole(m)) {
+        return;
+    }
     adapter_log("adapter: VTL 0 touches %lx, which is not its own, at %lx\n", m->gpa, m->header.rip);
     root_power(ADAPTER_POWER_CRASH);
 }

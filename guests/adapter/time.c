@@ -8,7 +8,7 @@
 #define TIME_BYTES 32u
 #define TIME_STABLE 1u
 #define RUNSTATE_BYTES 48u
-#define SHARED_WALL_CLOCK 3072
+#define SHARED_WALL_CLOCK (domain_is_narrow ? 2304u : 3072u)
 
 static void fill_time(u8 *at)
 {

@@ -200,9 +200,14 @@ i64 xen_poll(u64 a, u64 b)
         u32 count, padding;
         u64 timeout;
     } in;
+    u32 narrow[2];
     (void)b;
-    if (!guest_get(a, &in, sizeof in)) {
+    if (call_is_narrow ? !guest_get(a, narrow, sizeof narrow) : !guest_get(a, &in, sizeof in)) {
         return -XEN_EFAULT;
+    }
+    if (call_is_narrow) {
+        in.ports = narrow[0];
+        in.count = narrow[1];
     }
     if (in.count > 128) {
         return -XEN_EINVAL;

@@ -37,19 +37,20 @@ static u64 logged[CALLS]; /* a bit a command */
 /* memory_op has where to go on in the upper bits of its command. */
 static u32 command_of(u64 number, u64 first) { return number == 12 ? (u32)first & 0x3f : (u32)first; }
 
-/* Entries one by one, each with its result; none may be such a list itself. */
+/* Entries one by one, each with its result; none may be such a list itself. Eight words of the caller's width each. */
 static i64 multicall(u64 list, u64 count)
 {
-    struct {
-        u64 number, result, args[6];
-    } entry;
+    u64 size = call_is_narrow ? 4 : 8;
     for (u64 i = 0; i < count; i++) {
-        u64 at = list + i * sizeof entry;
-        if (!guest_get(at, &entry, sizeof entry)) {
-            return -XEN_EFAULT;
+        u64 word[8] = {0}; /* number, result, arguments */
+        u64 at = list + i * 8 * size;
+        for (u32 n = 0; n < 8; n++) {
+            if (!guest_get(at + n * size, &word[n], size)) {
+                return -XEN_EFAULT;
+            }
         }
-        entry.result = entry.number != MULTICALL ? (u64)xen_call(entry.number, entry.args) : (u64)-XEN_EINVAL;
-        if (!guest_put(at + 8, &entry.result, 8)) {
+        word[1] = word[0] != MULTICALL ? (u64)xen_call(word[0], word + 2) : (u64)-XEN_EINVAL;
+        if (!guest_put(at + size, &word[1], size)) {
             return -XEN_EFAULT;
         }
     }
@@ -119,6 +120,7 @@ bool xen_write_msr(u32 msr, u64 value)
     if (page == NULL) {
         return false;
     }
+    domain_set_width(call_is_narrow);
     cpuid(0, vendor);
     u8 code = vendor[1] == 0x756e6547 ? 0xc1 : 0xd9; /* "Genu" */
     memset(page, 0xcc, PAGE_SIZE);

@@ -21,6 +21,8 @@ struct call {
 };
 #define SIMPLE false
 #define REP true
+#define SIMPLE_SET false
+#define REP_SET true
 static const struct call calls[] = {
 #define HYPERCALL(code, name, kind, fast, header, element, output, privilege, handler) {code, kind, header, element, #name},
 #include "abi/hyperv/hypercall.def"
@@ -135,10 +137,29 @@ static void fill(u8 *at)
     memcpy(at + 16, &name, 4);
 }
 
+/* The caller's own page tables: others would end the attack at once. */
+static void attack_space(u32 row)
+{
+    u64 space;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(space));
+    space = any(2) != 0 ? space : any(0) | 1ull << 60;
+    memcpy(input[0], &space, sizeof space);
+    u64 odd = any(4) == 0 ? 1ull << (27 + any(4)) : 0;
+    if (any(2) != 0) {
+        call(row, calls[row].code | odd, address_of(input[0]) + (any(4) == 0 ? 4 : 0), any(0));
+    } else {
+        call(row, calls[row].code | odd | HV_CONTROL_FAST, space, any(0));
+    }
+}
+
 static void attack_call(void)
 {
     u32 row = (u32)any(CALLS);
     const struct call *c = &calls[row];
+    if (c->code == HV_CALL_SwitchVirtualAddressSpace) {
+        attack_space(row);
+        return;
+    }
     fill(input[0]);
     u64 reps = c->rep ? 1 + any(4) : 0;
     u64 control = c->code | reps << HV_CONTROL_REPS_SHIFT;
@@ -215,7 +236,8 @@ static void attack_processor(void)
         break;
     default:
         wrmsr(X2APIC_SELF_IPI, 0x30 + any(0xc0));
-        __asm__ volatile("sti; nop; cli");
+        /* Of what it has sent itself, vectors below 32 would come as exceptions with frames of their own. */
+        __asm__ volatile("mov %0, %%cr8; sti; nop; cli" : : "r"(1ull));
         break;
     }
 }

@@ -3,6 +3,8 @@
  * turn. */
 #include "guests/hvtest/child.h"
 
+#define AT(label) (label - child_program + CHILD_CODE)
+
     .section .rodata
     .globl child_program, child_program_end
 child_program:
@@ -14,13 +16,85 @@ child_program:
     mov $(CHILD_HYPERCALL_PAGE + 1), %eax
     xor %edx, %edx
     wrmsr
-1:  out %al, $CHILD_PORT
+    lgdt AT(gdt_pointer)
+next:
+    out %al, $CHILD_PORT
     mov CHILD_MAILBOX, %rcx
     mov CHILD_MAILBOX + 8, %rdx
     mov CHILD_MAILBOX + 16, %r8
+    movups CHILD_XMM, %xmm0
+    movups CHILD_XMM + 16, %xmm1
+    movups CHILD_XMM + 32, %xmm2
+    movups CHILD_XMM + 48, %xmm3
+    movups CHILD_XMM + 64, %xmm4
+    movups CHILD_XMM + 80, %xmm5
+    mov CHILD_MAILBOX + 32, %rax
+    cmp $DO_CALL_32, %rax
+    je call_32
+    cmp $DO_UD, %rax
+    je undefined
+    cmp $DO_RDMSR, %rax
+    je read_msr
+    cmp $DO_WRMSR, %rax
+    je write_msr
+    cmp $DO_LOAD, %rax
+    je load
+    cmp $DO_STORE, %rax
+    je store
     mov $CHILD_HYPERCALL_PAGE, %eax
     call *%rax
+answer:
     mov %rax, CHILD_MAILBOX + 24
-    jmp 1b
+    jmp next
+undefined:
+    ud2
+    jmp answer
+read_msr:
+    rdmsr
+    shl $32, %rdx
+    or %rdx, %rax
+    jmp answer
+write_msr:
+    mov %rdx, %rax
+    shr $32, %rdx
+    wrmsr
+    jmp answer
+load:
+    mov (%rdx), %eax
+    jmp answer
+store:
+    mov %r8d, (%rdx)
+    jmp answer
+call_32:
+    ljmp *AT(to_32)
+    .code32
+in_32:
+    mov CHILD_MAILBOX, %eax
+    mov CHILD_MAILBOX + 4, %edx
+    mov CHILD_MAILBOX + 12, %ebx
+    mov CHILD_MAILBOX + 8, %ecx
+    mov CHILD_MAILBOX + 20, %edi
+    mov CHILD_MAILBOX + 16, %esi
+    mov $CHILD_HYPERCALL_PAGE, %ebp
+    call *%ebp
+    ljmp *AT(to_64)
+    .code64
+in_64:
+    shl $32, %rdx
+    mov %eax, %eax
+    or %rdx, %rax
+    jmp answer
+    .balign 8
+gdt:
+    .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff, 0x00cf9b000000ffff
+gdt_pointer:
+    .word . - gdt - 1
+    .quad AT(gdt)
+to_32:
+    .long AT(in_32)
+    .word 0x18
+to_64:
+    .long AT(in_64)
+    .word 0x08
 child_program_end:
     .section .note.GNU-stack, "", @progbits

@@ -6,10 +6,22 @@
 #define CHILD_TABLES 0x1000
 #define CHILD_STACK 0x9000
 #define CHILD_CODE 0x10000
-#define CHILD_MAILBOX 0x20000 /* RCX, RDX, R8, result */
+#define CHILD_MAILBOX 0x20000 /* RCX, RDX, R8, result, what to do */
+#define CHILD_XMM (CHILD_MAILBOX + 0x100) /* XMM0 to XMM5 of its calls */
+#define CHILD_SPARE 0x80000 /* pages without a purpose */
 #define CHILD_HYPERCALL_PAGE 0x30000
 #define CHILD_BUFFER 0x40000
 #define CHILD_PORT 0x99
+#define CHILD_LOCAL_APIC 0xfee00000
+
+/* What to do: a hypercall, the same from 32-bit code, an undefined instruction, RDMSR or WRMSR of RCX, memory at RDX read or set to R8. */
+#define DO_CALL 0
+#define DO_CALL_32 1
+#define DO_UD 2
+#define DO_RDMSR 3
+#define DO_WRMSR 4
+#define DO_LOAD 5
+#define DO_STORE 6
 
 /* The child with two trust levels. */
 #define VTL2_CODE 0x50000

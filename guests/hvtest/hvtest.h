@@ -39,5 +39,21 @@ void *child_memory(u64 gpa);
 void child_tables(void);
 void map_child(void);
 u64 read_gpa(u64 gpa);
+void write_gpa(u64 gpa, u64 value);
+/* RIP behind the OUT at which the child waits. */
+extern u64 resume_at;
+bool wait_for_turn(void);
+/* The child does DO_... and comes back; or it is only told. */
+u64 child_does(u64 what, u64 rcx, u64 rdx, u64 r8);
+void child_told(u64 what, u64 rcx, u64 rdx, u64 r8);
+u64 child_calls(u64 control, u64 rdx, u64 r8);
+#define PORT_MESSAGES 5u
+#define PORT_EVENTS 6u
+#define CONNECTION_MESSAGES 50u
+#define CONNECTION_EVENTS 60u
+/* extended.c: after these */
+void test_extended(void);
+/* pages.c */
+void test_pages(void);
 
 #endif

@@ -5,14 +5,9 @@
 #include "abi/x86/registers.h"
 #include "guests/hvtest/hvtest.h"
 
-#define PORT_MESSAGES 5u
-#define PORT_EVENTS 6u
-#define CONNECTION_MESSAGES 50u
-#define CONNECTION_EVENTS 60u
-
 extern const u8 child_program[], child_program_end[];
 
-static u64 resume_at; /* RIP behind the OUT at which the child waits */
+u64 resume_at; /* RIP behind the OUT at which the child waits */
 
 void *child_memory(u64 gpa)
 {
@@ -29,7 +24,7 @@ u64 read_gpa(u64 gpa)
     return value;
 }
 
-static void write_gpa(u64 gpa, u64 value)
+void write_gpa(u64 gpa, u64 value)
 {
     struct hv_gpa_input *in = (void *)hypercall_input;
     *in = (struct hv_gpa_input){.partition = child, .count = 8, .gpa = gpa};
@@ -45,7 +40,9 @@ void child_tables(void)
     u64 *pd = child_memory(CHILD_TABLES + 0x2000);
     pml4[0] = (CHILD_TABLES + 0x1000) | 3;
     pdpt[0] = (CHILD_TABLES + 0x2000) | 3;
+    pdpt[CHILD_LOCAL_APIC >> 30] = (CHILD_TABLES + 0x2000) | 3;
     pd[0] = 0x83;
+    pd[CHILD_LOCAL_APIC >> 21 & 511] = CHILD_LOCAL_APIC | 0x83;
 }
 
 void map_child(void)
@@ -69,7 +66,7 @@ static void prepare(void)
         {HV_REG_RSP, {.low = CHILD_STACK}},
         {HV_REG_CR0, {.low = CR0_PE | CR0_ET | CR0_NE | CR0_PG}},
         {HV_REG_CR3, {.low = CHILD_TABLES}},
-        {HV_REG_CR4, {.low = CR4_PAE}},
+        {HV_REG_CR4, {.low = CR4_PAE | CR4_OSFXSR}},
         {HV_REG_EFER, {.low = EFER_LME | EFER_LMA}},
         {HV_REG_CS, {.segment = code}},
         {HV_REG_SS, {.segment = data}},
@@ -88,7 +85,7 @@ static void prepare(void)
 }
 
 /* Waits until the child is at its OUT. */
-static bool wait_for_turn(void)
+bool wait_for_turn(void)
 {
     struct hv_message m;
     if (!synic_wait(0, &m)) {
@@ -107,14 +104,22 @@ static bool wait_for_turn(void)
 }
 
 /* The child makes this call. Its result. */
-static u64 child_calls(u64 control, u64 rdx, u64 r8)
+u64 child_calls(u64 control, u64 rdx, u64 r8) { return child_does(DO_CALL, control, rdx, r8); }
+
+u64 child_does(u64 what, u64 rcx, u64 rdx, u64 r8)
 {
+    child_told(what, rcx, rdx, r8);
+    return wait_for_turn() ? read_gpa(CHILD_MAILBOX + 24) : ~0ull;
+}
+
+void child_told(u64 what, u64 control, u64 rdx, u64 r8)
+{
+    write_gpa(CHILD_MAILBOX + 32, what);
     write_gpa(CHILD_MAILBOX, control);
     write_gpa(CHILD_MAILBOX + 8, rdx);
     write_gpa(CHILD_MAILBOX + 16, r8);
     const struct register_write list[2] = {{HV_REG_RIP, {.low = resume_at}}, {HV_REG_INTERCEPT_SUSPEND, {.low = 0}}};
     check("resume", set_registers(child, 0, list, 2), HV_SUCCESS);
-    return wait_for_turn() ? read_gpa(CHILD_MAILBOX + 24) : ~0ull;
 }
 
 static u16 create_port(u32 id, u64 sender, struct hv_port_info info)
@@ -342,4 +347,5 @@ void test_running(void)
     test_signals();
     test_assert();
     test_start();
+    test_extended();
 }

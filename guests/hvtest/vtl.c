@@ -64,6 +64,8 @@ void test_vtl(void)
     }
     check("I/O port message", m.type, HV_MESSAGE_IO_PORT);
     check("protected a page", read_gpa(VTL2_SECRET + 8), 1ull << 32);
+    check("refused bits of the configuration", read_gpa(VTL2_SECRET + 16) & 0xffff, HV_INVALID_REGISTER_VALUE);
+    check("VTL 2 was enabled already", read_gpa(VTL2_SECRET + 24), HV_VTL_ALREADY_ENABLED);
     check("CPUID 40000000 is VTL 2's", read_gpa(VTL0_RESULTS), 0x5eed);
     check("MSR 40000001 is VTL 2's", read_gpa(VTL0_RESULTS + 8), 0x5eed);
     check("VMCALL is VTL 2's", read_gpa(VTL0_RESULTS + 16), 0x5eed);

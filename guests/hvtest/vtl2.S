@@ -28,6 +28,24 @@ vtl2_program:
     mov $HV_REG_VSM_PARTITION_CONFIG, %r12d
     mov $(HV_VSM_CONFIG_PROTECTION | 0x1e | HV_VSM_CONFIG_CPUID | HV_VSM_CONFIG_INTERCEPT_PAGE), %r13d
     call set_register
+    /* The same with bits that do not exist */
+    mov $(0x10 | 2), %bl
+    mov $HV_REG_VSM_PARTITION_CONFIG, %r12d
+    mov $-1, %r13
+    call set_register
+    mov %rax, VTL2_SECRET + 16
+    /* EnableVpVtl on VP 0, which has VTL 2 */
+    movq $-1, BUFFER
+    movl $0, BUFFER + 8
+    movl $2, BUFFER + 12
+    movq $2, BUFFER + 16 + 16 /* RFLAGS */
+    movq $0, BUFFER + 16 + 184 /* EFER, CR0, CR3, CR4 */
+    movq $0, BUFFER + 16 + 192
+    movq $0, BUFFER + 16 + 200
+    movq $0, BUFFER + 16 + 208
+    mov $0x0f, %ecx
+    call hypercall
+    mov %rax, VTL2_SECRET + 24
     /* Intercepts: MSR (R|W), hypercall (X) */
     mov $1, %r12d
     mov $3, %r13d

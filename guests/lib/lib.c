@@ -4,41 +4,6 @@
 
 #define COM1 0x3f8
 
-void *memcpy(void *to, const void *from, size_t n)
-{
-    void *result = to;
-    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(n) : : "memory");
-    return result;
-}
-
-void *memset(void *to, int value, size_t n)
-{
-    void *result = to;
-    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(value) : "memory");
-    return result;
-}
-
-int memcmp(const void *a, const void *b, size_t n)
-{
-    const u8 *x = a;
-    const u8 *y = b;
-    for (size_t i = 0; i < n; i++) {
-        if (x[i] != y[i]) {
-            return x[i] < y[i] ? -1 : 1;
-        }
-    }
-    return 0;
-}
-
-size_t strlen(const char *s)
-{
-    size_t n = 0;
-    while (s[n] != 0) {
-        n++;
-    }
-    return n;
-}
-
 bool text_equal(const char *a, const char *b)
 {
     size_t n = strlen(a);

@@ -83,6 +83,8 @@ static bool set_option(struct vm *vm, const char *name, const char *value)
         vm->kernel = module_find(value);
     } else if (text_equal(name, "--initrd") && module_find(value) != NULL) {
         vm->initrd = module_find(value);
+    } else if (text_equal(name, "--devices") && text_equal(value, "test")) {
+        vm->test_devices = true;
     } else if (text_equal(name, "--xen") && module_find(value) != NULL) {
         vm->adapter = module_find(value);
     } else {
@@ -193,7 +195,7 @@ static void cmd_poweroff(char **words, u32 count)
 static const struct command commands[COMMANDS] = {
     {"help", NULL, cmd_help, "this list"},
     {"vm", "list", cmd_vm_list, "children"},
-    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--append TEXT]"},
+    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--devices test] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
     {"vm", "type", cmd_vm_type, "NAME WORDS: types them at its console"},
@@ -404,7 +406,11 @@ void console_vm_ended(struct vm *vm, const char *why)
         }
         put_held(vm);
     }
-    print("\nroot: %s: %s; %lu intercepts\n", vm->name, why, vm->exits);
+    if (vm->test_devices && vm->test_status != 0) {
+        print("\nroot: %s: exit status %u; %lu intercepts\n", vm->name, vm->test_status, vm->exits);
+    } else {
+        print("\nroot: %s: %s; %lu intercepts\n", vm->name, why, vm->exits);
+    }
     at_line_start = true;
     if (attached == vm) {
         show_console(NULL);

@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* ELF images of children, 32-bit and 64-bit, loaded by physical addresses; and the processor state in which they begin. */
 #include "abi/hyperv/registers.h"
+#include "abi/x86/elf.h"
 #include "abi/x86/registers.h"
 #include "guests/root/root.h"
 
 #define NOTE_PHYS32_ENTRY 18u /* Xen's */
-#define PT_LOAD 1u
-#define PT_NOTE 4u
-
-struct elf32_header {
-    u8 ident[16];
-    u16 type, machine;
-    u32 version, entry, phoff, shoff, flags;
-    u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-struct elf32_segment {
-    u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-struct elf64_header {
-    u8 ident[16];
-    u16 type, machine;
-    u32 version;
-    u64 entry, phoff, shoff;
-    u32 flags;
-    u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-struct elf64_segment {
-    u32 type, flags;
-    u64 offset, vaddr, paddr, filesz, memsz, align;
-};
 
 bool elf_is(const struct module *m, u8 elf_class)
 {
@@ -95,9 +72,9 @@ bool elf_load(struct vm *vm, const struct module *m, struct elf_image *i)
             memcpy(&t, i->data + h.phoff + n * size, size);
             s = (struct elf64_segment){t.type, t.flags, t.offset, t.vaddr, t.paddr, t.filesz, t.memsz, t.align};
         }
-        if (s.type == PT_LOAD) {
+        if (s.type == ELF_PT_LOAD) {
             ok = put_segment(vm, i, s.offset, s.paddr, s.filesz, s.memsz);
-        } else if (s.type == PT_NOTE && in_file(i, s.offset, s.filesz)) {
+        } else if (s.type == ELF_PT_NOTE && in_file(i, s.offset, s.filesz)) {
             read_notes(i, s.offset, s.filesz);
         }
     }

@@ -15,6 +15,8 @@ void message_init(void)
     wrmsr(HV_MSR_SIMP, address_of(message_page) | HV_PAGE_MSR_ENABLE);
     wrmsr(HV_MSR_SINT0, SINT_VECTOR);
     wrmsr(HV_MSR_SINT0 + ADAPTER_SINT, SINT_VECTOR);
+    wrmsr(HV_MSR_SINT0 + TEST_SINT, SINT_VECTOR);
+    test_device_init();
     wrmsr(HV_MSR_SCONTROL, 1);
     wrmsr(HV_MSR_STIMER0_CONFIG, HV_STIMER_ENABLE | HV_STIMER_PERIODIC | HV_STIMER_DIRECT |
                                      (u64)TICK_VECTOR << HV_STIMER_VECTOR_SHIFT);
@@ -75,5 +77,7 @@ static bool poll_slot(u32 sint, void (*handler)(const struct hv_message *m))
 bool message_poll(void)
 {
     bool intercept = poll_slot(0, handle);
-    return poll_slot(ADAPTER_SINT, adapter_message) || intercept;
+    bool adapter = poll_slot(ADAPTER_SINT, adapter_message);
+    test_device_events();
+    return poll_slot(TEST_SINT, test_device_message) || adapter || intercept;
 }

@@ -155,7 +155,7 @@ static u64 port_read(struct vm *vm, u16 port, u8 bytes)
     if (port >= COM1 && port < COM1 + 8 && bytes == 1) {
         return uart_read(&vm->uart, port - COM1);
     }
-    return 0xffffffff;
+    return vm->test_devices ? test_device_read(vm, port) : 0xffffffff;
 }
 
 /* Null, or why the child ends. */
@@ -169,6 +169,8 @@ static const char *port_write(struct vm *vm, u16 port, u64 value)
         return "powered off";
     } else if (port == 0xcf9 && (value & 4) != 0) {
         return "reset";
+    } else if (vm->test_devices && !test_device_write(vm, port, value)) {
+        return "exit";
     }
     return NULL;
 }

@@ -11,7 +11,8 @@
 #define CMDLINE_AT 0xd1000u
 #define START_MAGIC 0x336ec578u
 
-bool pvh_is_kernel(const struct module *m) { return elf_is(m, 2); }
+/* The note itself is looked for when it is loaded. */
+bool pvh_is_kernel(const struct module *m) { return elf_is(m, 2) || (elf_is(m, 1) && !multiboot_is_kernel(m)); }
 
 static bool load_kernel(struct vm *vm, struct elf_image *i)
 {

@@ -79,6 +79,9 @@ struct vm {
     struct uart uart;
     bool has_console; /* the adapter's: the guest has opened it */
     u8 cmos_index;
+    bool test_devices;
+    u16 test_item; /* of the firmware configuration, selected */
+    u32 test_offset, test_status;
     u8 held[HELD_BYTES]; /* output, while another console is shown */
     u32 held_count;
     u64 exits, messages;
@@ -139,6 +142,16 @@ void port_access(struct vm *vm, const struct hv_io_message *m);
 bool uart_type(struct vm *vm, u8 c);
 bool uart_has_input(const struct uart *u);
 u8 uart_take(struct uart *u);
+
+/* test_device.c: what kvm-unit-tests look for */
+#define TEST_SINT 3u
+void test_device_init(void);
+u64 test_device_read(struct vm *vm, u16 port);
+/* False: the child ends, with vm->test_status. */
+bool test_device_write(struct vm *vm, u16 port, u64 value);
+void test_device_message(const struct hv_message *m);
+void test_device_events(void);
+void test_device_ended(struct vm *vm);
 
 /* console.c */
 extern struct vm *attached; /* whose console is shown and typed to */

@@ -175,6 +175,7 @@ bool vm_start(struct vm *vm)
     memset(&vm->uart, 0, sizeof vm->uart);
     vm->has_console = false;
     vm->held_count = 0;
+    vm->test_status = 0;
     if (!take_pages(vm) || !load(vm, list, &count, upper, &upper_count) ||
         !create_partition(vm) || !map_pages(vm) ||
         failed(vm, "set registers", set_registers(vm->partition, 0, list, count)) ||
@@ -213,6 +214,7 @@ void vm_destroy(struct vm *vm)
         if (vm->adapter != NULL) {
             adapter_disconnect(vm);
         }
+        test_device_ended(vm);
         (void)failed(vm, "finalize", hypercall_partition(HV_CALL_FinalizePartition, vm->partition));
         withdraw(vm);
         (void)failed(vm, "delete", hypercall_partition(HV_CALL_DeletePartition, vm->partition));

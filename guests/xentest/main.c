@@ -74,6 +74,9 @@ static void test_version(void)
     u32 features[2] = {0, 0};
     check("version", xen(VERSION, 0, 0, 0), 4 << 16 | 17);
     check("extraversion", xen(VERSION, 1, at(text), 0), 0);
+    check("compile info", xen(VERSION, 2, at(text), 0), 0);
+    check("changeset", xen(VERSION, 4, at(text), 0), 0);
+    check("command line", xen(VERSION, 9, at(text), 0), 0);
     check("capabilities", xen(VERSION, 3, at(text), 0), 0);
     check("platform", xen(VERSION, 5, at(&start), 0), 0);
     check("features", xen(VERSION, 6, at(features), 0), 0);
@@ -182,7 +185,11 @@ static void test_events(void)
     check("nobody else's port", xen(EVENT, 0, at(interdomain), 0), -22);
     u32 unbound[2] = {SELF, 0};
     check("unbound", xen(EVENT, 6, at(unbound), 0), 0);
-    check("FIFO is not there", xen(EVENT, 11, at(unbound), 0), -38);
+    u64 control[3] = {RAM_PAGE, 0, 0};
+    check("FIFO is not there", xen(EVENT, 11, at(control), 0), -38);
+    check("nor its arrays", xen(EVENT, 12, at(control), 0), -38);
+    control[0] = ~1ull;
+    check("a control block that is no memory", xen(EVENT, 11, at(control), 0), -22);
     check("nor priorities", xen(EVENT, 13, at(unbound), 0), -38);
     check("poll that finds nothing", xen(SCHED, 3, at(&poll), 0), 0);
     check("set_timer_op", xen(SET_TIMER, xen_time() + 1, 0, 0), 0);

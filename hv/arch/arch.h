@@ -24,11 +24,14 @@ enum hv_exit_kind {
     HV_EXIT_CR_ACCESS, /* MOV to or from a control register */
     HV_EXIT_EXCEPTION,
     HV_EXIT_TRIPLE_FAULT,
+    HV_EXIT_TASK_SWITCH,
     HV_EXIT_WBINVD,
     HV_EXIT_FORBIDDEN, /* an instruction that guests do not have: #UD */
     HV_EXIT_INVALID,   /* the processor refuses the state */
     HV_EXIT_COUNT
 };
+
+enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
 
 struct hv_exit {
     enum hv_exit_kind kind;
@@ -52,8 +55,14 @@ struct hv_exit {
         } cr;
         struct {
             u8 vector;
+            bool has_error;
             u32 error;
+            u64 parameter; /* page fault's address, debug conditions */
         } exception;
+        struct {
+            u16 selector;
+            enum task_source source;
+        } task;
     };
     u64 raw_reason, raw_info1, raw_info2;
 };

@@ -25,6 +25,8 @@
 #define NPT_NX 0x8000000000000000ull
 
 #define INTERCEPT_WORD(code) ((code) / 32 * 4u)
+#define SVM_EXIT_EXCEPTION 0x40u /* and the vector */
+#define VMCB_INTERCEPT_EXCEPTIONS INTERCEPT_WORD(SVM_EXIT_EXCEPTION)
 #define CLEAR_ASID_FIRST 1u
 
 void svm_run(u64 vmcb, u64 *gpr, u64 host_vmcb);
@@ -105,7 +107,7 @@ static bool svm_vp_init(struct vp *vp)
         SVM_EXIT_INTR,   SVM_EXIT_NMI,    SVM_EXIT_CPUID, SVM_EXIT_HLT,    SVM_EXIT_IOIO,    SVM_EXIT_MSR,
         SVM_EXIT_VMRUN,  SVM_EXIT_VMMCALL, SVM_EXIT_VMLOAD, SVM_EXIT_VMSAVE, SVM_EXIT_STGI,   SVM_EXIT_CLGI,
         SVM_EXIT_SKINIT, SVM_EXIT_SHUTDOWN, SVM_EXIT_INVLPGA, SVM_EXIT_XSETBV, SVM_EXIT_MONITOR, SVM_EXIT_MWAIT,
-        SVM_EXIT_RDPMC,  SVM_EXIT_INVD,   SVM_EXIT_WBINVD, SVM_EXIT_FERR_FREEZE, SVM_EXIT_TASK_SWITCH,
+        SVM_EXIT_RDPMC,  SVM_EXIT_INVD,   SVM_EXIT_WBINVD, SVM_EXIT_FERR_FREEZE,
         SVM_EXIT_INIT};
     bool root = vp->partition == root_partition;
     vp->control = pool_alloc(&vp->partition->pool);
@@ -272,6 +274,16 @@ static void decode_npf(const struct vp *vp, struct hv_exit *e)
     e->slat.access = (u8)((info & 2) != 0 ? SLAT_W : ((info & 16) != 0 ? SLAT_X : SLAT_R));
 }
 
+static void decode_exception(struct hv_exit *e, u8 vector)
+{
+    const u32 with_error = 1u << 8 | 1u << 10 | 1u << 11 | 1u << 12 | 1u << 13 | 1u << 14 | 1u << 17 | 1u << 21;
+    e->kind = HV_EXIT_EXCEPTION;
+    e->exception.vector = vector;
+    e->exception.has_error = (with_error >> vector & 1) != 0;
+    e->exception.error = e->exception.has_error ? (u32)e->raw_info1 : 0;
+    e->exception.parameter = e->raw_info2;
+}
+
 /* Exits whose record is their kind and the instruction's length without prefixes. */
 struct simple {
     u16 code;
@@ -311,6 +323,10 @@ static void decode(struct vp *vp, struct hv_exit *e)
         e->kind = (e->raw_info1 & 1) != 0 ? HV_EXIT_MSR_WRITE : HV_EXIT_MSR_READ;
         e->length = 2;
     }
+    if (code >= SVM_EXIT_EXCEPTION && code < SVM_EXIT_EXCEPTION + 32) {
+        decode_exception(e, (u8)(code - SVM_EXIT_EXCEPTION));
+        return;
+    }
     for (unsigned i = 0; i < ARRAY_LEN(simple_exits); i++) {
         if (simple_exits[i].code == code) {
             e->kind = (enum hv_exit_kind)simple_exits[i].kind;
@@ -332,6 +348,7 @@ static void svm_enter(struct vp *vp, struct hv_exit *e)
     set64(vp, VMCB_rax, vp->gpr[X86_RAX]);
     set64(vp, VMCB_n_cr3, ptr_to_spa(vtl_slat(vp)));
     set64(vp, VMCB_int_state, vp->shadow ? INT_STATE_SHADOW : 0);
+    set32(vp, VMCB_INTERCEPT_EXCEPTIONS, vp_exceptions(vp));
     set64(vp, VMCB_eventinj, injection(&vp->event));
     u32 window = vp->want_window ? V_IRQ | V_INTR_PRIO | V_IGN_TPR : 0;
     set32(vp, VMCB_int_ctl, V_INTR_MASKING | (vp->lapic.tpr >> 4) | window);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "hv/arch/gpr.h"
+#include "abi/x86/gpr.h"
 
 /* void svm_run(u64 vmcb_spa, u64 gpr[16], u64 host_vmcb_spa): RAX and RSP of the guest are in the VMCB. */
     .section .text

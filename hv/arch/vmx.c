@@ -225,9 +225,26 @@ static void save_segment(unsigned i, struct segment *s)
     s->attributes = (u16)((rights & SEG_UNUSABLE) != 0 ? rights & ~(u32)SEG_P : rights);
 }
 
+/* With PAE paging the processor takes these from here at an entry. [SDM3 "Loading Page-Directory-Pointer-Table Entries"] */
+static void load_pdptes(const struct vp *vp)
+{
+    const struct vp_registers *r = &vp->r;
+    u64 entries[4];
+    bool pae = (r->cr0 & CR0_PG) != 0 && (r->cr4 & CR4_PAE) != 0 && (r->efer & EFER_LMA) == 0;
+    bool changed = vmread(VMCS_GUEST_CR3) != r->cr3 || ((vmread(VMCS_GUEST_CR0) ^ r->cr0) & CR0_PG) != 0 ||
+                   ((vmread(VMCS_GUEST_CR4) ^ r->cr4) & CR4_PAE) != 0;
+    if (pae && changed && guest_read(vp->partition, r->cr3 & 0xffffffe0, entries, sizeof entries)) {
+        vmwrite(VMCS_GUEST_PDPTE0, entries[0]);
+        vmwrite(VMCS_GUEST_PDPTE1, entries[1]);
+        vmwrite(VMCS_GUEST_PDPTE2, entries[2]);
+        vmwrite(VMCS_GUEST_PDPTE3, entries[3]);
+    }
+}
+
 static void vmx_vp_load(struct vp *vp)
 {
     const struct vp_registers *r = &vp->r;
+    load_pdptes(vp);
     for (unsigned i = 0; i < SEG_COUNT; i++) {
         load_segment(i, &r->segment[i]);
     }
@@ -318,6 +335,7 @@ static void vmx_enter(struct vp *vp, struct hv_exit *e)
     vmwrite(VMCS_GUEST_RFLAGS, r->rflags);
     vmwrite(VMCS_GUEST_RSP, vp->gpr[X86_RSP]);
     vmwrite(VMCS_GUEST_INTERRUPTIBILITY, interruptibility(vp));
+    vmwrite(VMCS_EXCEPTION_BITMAP, vp_exceptions(vp));
     inject(&vp->event);
     want_window(vp->want_window);
     insn_write_cr2(r->cr2);

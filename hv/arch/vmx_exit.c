@@ -22,6 +22,7 @@ enum crq_type { CRQ_MOV_TO, CRQ_MOV_FROM, CRQ_CLTS, CRQ_LMSW };
 static const u8 kinds[EXIT_REASON_COUNT] = {
     [EXIT_EXTERNAL_INTERRUPT] = HV_EXIT_INTERRUPT,
     [EXIT_TRIPLE_FAULT] = HV_EXIT_TRIPLE_FAULT,
+    [EXIT_TASK_SWITCH] = HV_EXIT_TASK_SWITCH,
     [EXIT_INTERRUPT_WINDOW] = HV_EXIT_WINDOW,
     [EXIT_CPUID] = HV_EXIT_CPUID,
     [EXIT_HLT] = HV_EXIT_HLT,
@@ -137,6 +138,9 @@ void vmx_decode_exit(struct vp *vp, struct hv_exit *e)
         bool nmi = (info & INTR_TYPE) >> INTR_TYPE_SHIFT == INTR_NMI;
         e->kind = nmi ? HV_EXIT_NMI : HV_EXIT_EXCEPTION;
         e->exception.vector = (u8)(info & INTR_VECTOR);
+        e->exception.has_error = (info & INTR_ERROR_CODE) != 0;
+        e->exception.error = e->exception.has_error ? (u32)vmread(VMCS_EXIT_INTERRUPTION_ERROR) : 0;
+        e->exception.parameter = e->raw_info1;
         return;
     }
     if (e->kind != HV_EXIT_INTERRUPT && e->kind != HV_EXIT_WINDOW && e->kind != HV_EXIT_TRIPLE_FAULT &&
@@ -149,5 +153,8 @@ void vmx_decode_exit(struct vp *vp, struct hv_exit *e)
         decode_slat(e);
     } else if (e->kind == HV_EXIT_CR_ACCESS) {
         decode_cr(e);
+    } else if (e->kind == HV_EXIT_TASK_SWITCH) { /* [SDM3 "Exit Qualification for Task Switches"] */
+        e->task.selector = (u16)e->raw_info1;
+        e->task.source = (enum task_source)(e->raw_info1 >> 30 & 3);
     }
 }

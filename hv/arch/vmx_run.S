@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "hv/arch/gpr.h"
+#include "abi/x86/gpr.h"
 
 /* u64 vmx_run(u64 gpr[16], u64 launched): 0 after an exit, 1 when VMLAUNCH or VMRESUME failed. The guest's RSP is in the VMCS. */
 #define VMCS_HOST_RSP 0x6c14

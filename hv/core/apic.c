@@ -31,6 +31,7 @@ enum apic_register {
 #define ICR_STARTUP 0x4600u
 #define ICR_FIXED 0x4000u
 
+#define REFERENCE_HZ 10000000u
 #define PIT_HZ 1193182u
 #define PIT_CHANNEL2 0x42
 #define PIT_COMMAND 0x43
@@ -38,7 +39,7 @@ enum apic_register {
 
 u64 tsc_hz;
 u64 apic_timer_hz;
-static u64 tsc_start;
+u64 time_scale;
 static bool x2apic;
 
 static volatile u32 *reg(u32 offset) { return spa_to_ptr(APIC_BASE_DEFAULT + offset); }
@@ -149,20 +150,20 @@ void time_calibrate(void)
     tsc_hz = mul_div_u64(after - before, PIT_HZ, count) + 50000;
     tsc_hz -= tsc_hz % 100000;
     apic_timer_hz = mul_div_u64(0xffffffffu - left, PIT_HZ, count);
-    tsc_start = insn_rdtsc();
-    if (tsc_hz == 0 || apic_timer_hz == 0) {
+    if (tsc_hz <= REFERENCE_HZ || apic_timer_hz == 0) {
         panic("the TSC or the APIC timer stands still");
     }
+    time_scale = div_high_u64(REFERENCE_HZ, tsc_hz);
 }
 
 u64 time_reference(void)
 {
-    return mul_div_u64(insn_rdtsc() - tsc_start, 10000000, tsc_hz);
+    return mul_high_u64(insn_rdtsc(), time_scale);
 }
 
 u64 time_tsc_of(u64 reference)
 {
-    return add_saturating(tsc_start, mul_div_u64(reference, tsc_hz, 10000000));
+    return mul_div_u64(reference, tsc_hz, REFERENCE_HZ);
 }
 
 void time_delay_us(u64 us)

@@ -24,7 +24,8 @@ extern u64 tsc_hz;
 /* Of the physical APIC timer with divider 1. */
 extern u64 apic_timer_hz;
 
-/* 100 ns since hv started, and the TSC of such a moment. */
+/* Reference time, 100 ns since the TSC was 0: the upper half of TSC * time_scale. And the TSC of such a moment. */
+extern u64 time_scale;
 u64 time_reference(void);
 u64 time_tsc_of(u64 reference);
 void time_delay_us(u64 us);

@@ -50,12 +50,16 @@ struct cpu {
 extern struct cpu cpus[CPU_MAX];
 extern u32 cpu_count;
 
+#ifdef HV_HOST
+static inline struct cpu *this_cpu(void) { return &cpus[0]; }
+#else
 static inline struct cpu *this_cpu(void)
 {
     struct cpu *c;
     __asm__("mov %%gs:0, %0" : "=r"(c));
     return c;
 }
+#endif
 
 /* GDT, TSS, IDT, GS of this processor. */
 void cpu_init(struct cpu *c);

@@ -38,11 +38,32 @@ static inline u64 mul_div_u64(u64 a, u64 b, u64 c)
     return lo;
 }
 
+/* The upper half of a product; the quotient of a * 2^64 by a greater b. */
+static inline u64 mul_high_u64(u64 a, u64 b)
+{
+    u64 lo, hi;
+    __asm__("mulq %3" : "=a"(lo), "=d"(hi) : "0"(a), "rm"(b) : "cc");
+    return hi;
+}
+static inline u64 div_high_u64(u64 a, u64 b)
+{
+    u64 quotient, rest;
+    __asm__("divq %4" : "=a"(quotient), "=d"(rest) : "0"(0ull), "1"(a), "r"(b) : "cc");
+    return quotient;
+}
+
 /* Times come from guests: what is beyond all of them stays so. */
 static inline u64 add_saturating(u64 a, u64 b) { return a + b < a ? ~0ull : a + b; }
 
-/* hv's memory is mapped one to one: a system-physical address is a pointer. */
-static inline void *spa_to_ptr(u64 spa) { return (void *)(uintptr_t)spa; }
-static inline u64 ptr_to_spa(const volatile void *p) { return (u64)(uintptr_t)p; }
+/* hv's memory is mapped one to one: a system-physical address is a pointer. As a program of the host (tests/fuzz/fuzz_hv.c) it is an
+ * array. */
+#ifdef HV_HOST
+extern u8 hv_host_memory[];
+#define HV_MEMORY ((uintptr_t)hv_host_memory)
+#else
+#define HV_MEMORY ((uintptr_t)0)
+#endif
+static inline void *spa_to_ptr(u64 spa) { return (void *)(HV_MEMORY + (uintptr_t)spa); }
+static inline u64 ptr_to_spa(const volatile void *p) { return (u64)((uintptr_t)p - HV_MEMORY); }
 
 #endif

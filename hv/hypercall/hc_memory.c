@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Memory: deposit and withdraw, map and unmap, the parent's look at a child's memory. A page mapped into a child leaves its
  * parent: see mem/page.c. */
-#include "abi/x86/registers.h"
 #include "hv/core/string.h"
 #include "hv/hypercall/hypercall.h"
+#include "hv/vcpu/walk.h"
 
 #define GFN_LIMIT (1ull << 36) /* 48 bits of address */
 
@@ -62,19 +62,11 @@ static enum slat_rights rights_of(u32 flags)
                               ((flags & HV_MAP_EXECUTE) != 0 ? SLAT_X : 0));
 }
 
-u16 hc_map_pages(const struct hypercall *c)
+static u16 map_page(struct partition *p, u64 gfn, u64 pfn, u32 flags)
 {
-    const struct hv_map_input *in = c->input;
-    struct partition *p;
-    u16 status = hc_find_active_child(c, in->partition, &p);
-    if (status != HV_SUCCESS) {
-        return status;
-    }
-    u64 gfn = in->base + c->rep;
-    u64 pfn = *(const u64 *)c->element;
     u64 old;
-    enum slat_rights rights = rights_of(in->flags);
-    if (gfn >= GFN_LIMIT || (in->flags & ~HV_MAP_ALL) != 0 || (rights & SLAT_R) == 0) {
+    enum slat_rights rights = rights_of(flags);
+    if (gfn >= GFN_LIMIT || (flags & ~HV_MAP_ALL) != 0 || (rights & SLAT_R) == 0) {
         return HV_INVALID_PARAMETER;
     }
     enum slat_rights old_rights;
@@ -90,6 +82,23 @@ u16 hc_map_pages(const struct hypercall *c)
     }
     p->private_pages++;
     return HV_SUCCESS;
+}
+
+u16 hc_map_pages(const struct hypercall *c)
+{
+    const struct hv_map_input *in = c->input;
+    struct partition *p;
+    u16 status = hc_find_active_child(c, in->partition, &p);
+    return status == HV_SUCCESS ? map_page(p, in->base + c->rep, *(const u64 *)c->element, in->flags) : status;
+}
+
+u16 hc_map_sparse(const struct hypercall *c)
+{
+    const struct hv_sparse_input *in = c->input;
+    const struct hv_sparse_page *page = c->element;
+    struct partition *p;
+    u16 status = hc_find_active_child(c, in->partition, &p);
+    return status == HV_SUCCESS ? map_page(p, page->target, page->source, in->flags) : status;
 }
 
 u16 hc_unmap_pages(const struct hypercall *c)
@@ -151,41 +160,6 @@ u16 hc_write_gpa(const struct hypercall *c)
     return status;
 }
 
-/* Four-level paging only; other modes: the address is physical without paging, refused with 32-bit and PAE paging. */
-static u32 walk(struct vp *vp, u64 gva, u64 flags, u64 *gfn)
-{
-    const struct vp_registers *r = &vp->r;
-    if ((r->cr0 & CR0_PG) == 0) {
-        *gfn = gva >> PAGE_SHIFT;
-        return HV_TRANSLATE_OK;
-    }
-    if ((r->efer & EFER_LMA) == 0) {
-        return HV_TRANSLATE_RESERVED_BITS;
-    }
-    bool user = (r->segment[SEG_SS].attributes & SEG_DPL) != 0 && (flags & HV_TRANSLATE_PRIVILEGE_EXEMPT) == 0;
-    u64 table = r->cr3 & 0x000ffffffffff000ull;
-    for (unsigned level = 4; level-- > 0;) {
-        u64 entry;
-        u64 at = table + (gva >> (PAGE_SHIFT + 9 * level) & 511) * 8;
-        if (!guest_read(vp->partition, at, &entry, sizeof entry)) {
-            return HV_TRANSLATE_UNMAPPED;
-        }
-        if ((entry & 1) == 0) {
-            return HV_TRANSLATE_NOT_PRESENT;
-        }
-        if ((user && (entry & 4) == 0) || ((flags & HV_TRANSLATE_EXECUTE) != 0 && (entry & BIT(63)) != 0) ||
-            ((flags & HV_TRANSLATE_WRITE) != 0 && (entry & 2) == 0 && (user || (r->cr0 & CR0_WP) != 0))) {
-            return HV_TRANSLATE_PRIVILEGE;
-        }
-        table = entry & 0x000ffffffffff000ull;
-        if (level == 0 || ((entry & 0x80) != 0 && level < 3)) {
-            *gfn = (table >> PAGE_SHIFT & ~(BIT(9 * level) - 1)) + (gva >> PAGE_SHIFT & (BIT(9 * level) - 1));
-            return HV_TRANSLATE_OK;
-        }
-    }
-    return HV_TRANSLATE_RESERVED_BITS;
-}
-
 u16 hc_translate(const struct hypercall *c)
 {
     const struct hv_translate_input *in = c->input;
@@ -197,9 +171,12 @@ u16 hc_translate(const struct hypercall *c)
     }
     u64 pfn;
     enum slat_rights rights;
-    out->result = walk(vp, in->gva_page << PAGE_SHIFT, in->flags, &out->gpa_page);
+    out->result = vp_translate(vp, in->gva_page << PAGE_SHIFT, in->flags, &out->gpa_page);
     if (out->result == HV_TRANSLATE_OK && !slat_find(vp->partition, out->gpa_page, &pfn, &rights)) {
         out->result = HV_TRANSLATE_UNMAPPED;
+    }
+    if (out->result == HV_TRANSLATE_OK && !guest_owns(vp->partition, out->gpa_page << PAGE_SHIFT, SLAT_R)) {
+        out->cache_overlay = HV_TRANSLATE_OVERLAY;
     }
     return HV_SUCCESS;
 }

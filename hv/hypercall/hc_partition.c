@@ -96,7 +96,7 @@ u16 hc_initialize_partition(const struct hypercall *c)
     if (status != HV_SUCCESS) {
         return status;
     }
-    if (p->pool.available == 0) {
+    if (!partition_take_pages(p)) {
         return HV_INSUFFICIENT_MEMORY;
     }
     p->state = HV_PARTITION_ACTIVE;

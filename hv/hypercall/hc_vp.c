@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* VPs, their registers, intercepts and interrupts; flushes and IPIs that a partition asks for itself. */
+#include "abi/hyperv/msr.h"
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
 #include "abi/x86/registers.h"
@@ -94,6 +95,18 @@ static struct segment *table(struct vp *vp, u32 name)
     return name == HV_REG_IDTR ? &vp->r.idtr : (name == HV_REG_GDTR ? &vp->r.gdtr : NULL);
 }
 
+/* The synthetic MSR that a name means, 0 none. */
+static u32 synthetic_of(u32 name)
+{
+    if (name >= HV_REG_SINT0 && name < HV_REG_SINT0 + HV_SINTS) {
+        return HV_MSR_SINT0 + (name - HV_REG_SINT0);
+    }
+    if (name >= HV_REG_SCONTROL && name <= HV_REG_EOM) {
+        return HV_MSR_SCONTROL + (name - HV_REG_SCONTROL);
+    }
+    return name >= HV_REG_STIMER0_CONFIG && name <= HV_REG_STIMER3_COUNT ? HV_MSR_STIMER0_CONFIG + (name - HV_REG_STIMER0_CONFIG) : 0;
+}
+
 u16 hc_get_registers(const struct hypercall *c)
 {
     const struct hv_vp_input *in = c->input;
@@ -126,7 +139,7 @@ u16 hc_get_registers(const struct hypercall *c)
         return HV_SUCCESS;
     } else if (name == HV_REG_VP_INDEX) {
         out->low = vp->index;
-    } else {
+    } else if (synthetic_of(name) == 0 || !synic_read(vp, synthetic_of(name), &out->low)) {
         return HV_INVALID_PARAMETER;
     }
     return HV_SUCCESS;
@@ -196,10 +209,13 @@ u16 hc_set_registers(const struct hypercall *c)
         if ((v & 0xf) != 1) {
             return HV_INVALID_PARAMETER; /* exceptions only */
         }
+        if ((u8)(v >> 16) == 14) {
+            vp->r.cr2 = e->value.words[1];
+        }
         vp_inject_exception(vp, (u8)(v >> 16), (v & 0x100) != 0, (u32)(v >> 32));
     } else if (c->vp->vtl == 2 && e->name == HV_REG_VSM_PARTITION_CONFIG) {
         return vtl_configure(vp->partition, e->value.low);
-    } else {
+    } else if (synthetic_of(e->name) == 0 || !synic_write(vp, synthetic_of(e->name), e->value.low)) {
         return HV_INVALID_PARAMETER;
     }
     return HV_SUCCESS;
@@ -224,15 +240,20 @@ u16 hc_install_intercept(const struct hypercall *c)
         p->intercept_msr = access;
     } else if (in->type == HV_INTERCEPT_CPUID && (in->access == HV_INTERCEPT_EXECUTE || in->access == 0)) {
         p->intercept_cpuid = access;
+    } else if (in->type == HV_INTERCEPT_HYPERCALL && (in->access == HV_INTERCEPT_EXECUTE || in->access == 0)) {
+        p->intercept_hypercall = access;
+    } else if (in->type == HV_INTERCEPT_EXCEPTION && (in->access == HV_INTERCEPT_EXECUTE || in->access == 0) &&
+               in->parameter < 32 && in->parameter != 2) {
+        u32 bit = 1u << in->parameter; /* seen at the next entry of each VP */
+        p->intercept_exceptions = access != 0 ? p->intercept_exceptions | bit : p->intercept_exceptions & ~bit;
     } else {
         return HV_INVALID_PARAMETER;
     }
     return HV_SUCCESS;
 }
 
-u16 hc_assert_interrupt(const struct hypercall *c)
+static u16 assert_interrupt(const struct hypercall *c, const struct hv_assert_input *in)
 {
-    const struct hv_assert_input *in = c->input;
     struct partition *p = c->caller;
     bool own = c->vp->vtl == 2 && in->partition == HV_PARTITION_SELF && in->vtl == 0; /* VTL 2 interrupts its guest */
     u16 status = own ? (u16)HV_SUCCESS : hc_find_active_child(c, in->partition, &p);
@@ -254,6 +275,15 @@ u16 hc_assert_interrupt(const struct hypercall *c)
     return HV_SUCCESS;
 }
 
+u16 hc_assert_interrupt(const struct hypercall *c) { return assert_interrupt(c, c->input); }
+
+u16 hc_assert_interrupt_v2(const struct hypercall *c)
+{
+    struct hv_assert_input in = *(const struct hv_assert_input *)c->input;
+    in.vtl = 0; /* padding there */
+    return assert_interrupt(c, &in);
+}
+
 u16 hc_clear_interrupt(const struct hypercall *c)
 {
     const struct hv_partition_input *in = c->input;
@@ -271,35 +301,91 @@ u16 hc_notify_spin(const struct hypercall *c)
     return HV_SUCCESS;
 }
 
-u16 hc_send_ipi(const struct hypercall *c)
+/* Those of the set that a partition may have; the others it does not have. */
+static u16 vps_of(const struct hypercall *c, const struct hv_vp_set *set, u64 *vps)
 {
-    const struct hv_ipi_input *in = c->input;
-    u8 vtl = (in->vtl & HV_INPUT_VTL_USE) != 0 ? in->vtl & 0xf : c->vp->vtl;
-    if (in->vector < 16 || in->vector > 0xff || (in->vtl != 0 && (in->vtl & HV_INPUT_VTL_USE) == 0) ||
-        (vtl != 0 && vtl != 2)) {
+    u32 banks = 0;
+    for (u64 left = set->valid; left != 0; left &= left - 1) {
+        banks++;
+    }
+    if (set->format == HV_VP_SET_ALL) {
+        *vps = ~0ull;
+        return HV_SUCCESS;
+    }
+    if (set->format != HV_VP_SET_SPARSE) {
+        return HV_INVALID_PARAMETER;
+    }
+    *vps = (set->valid & 1) != 0 && c->banks != 0 ? c->bank[0] : 0;
+    return banks == c->banks ? HV_SUCCESS : HV_INVALID_HYPERCALL_INPUT;
+}
+
+static u16 send_ipi(const struct hypercall *c, u32 vector, u8 level, u64 vps)
+{
+    u8 vtl = (level & HV_INPUT_VTL_USE) != 0 ? level & 0xf : c->vp->vtl;
+    if (vector < 16 || vector > 0xff || (level != 0 && (level & HV_INPUT_VTL_USE) == 0) || (vtl != 0 && vtl != 2)) {
         return HV_INVALID_PARAMETER;
     }
     if (vtl > c->vp->vtl) {
         return HV_ACCESS_DENIED;
     }
     for (u32 i = 0; i < VP_MAX; i++) {
-        struct vp *vp = (in->vps & BIT(i)) != 0 ? c->caller->vp[i] : NULL;
+        struct vp *vp = (vps & BIT(i)) != 0 ? c->caller->vp[i] : NULL;
         if (vp != NULL) {
-            lapic_deliver(vtl != 0 ? vp->other : vp, LAPIC_FIXED, (u8)in->vector);
+            lapic_deliver(vtl != 0 ? vp->other : vp, LAPIC_FIXED, (u8)vector);
         }
     }
     return HV_SUCCESS;
 }
 
-/* Everything of the partition is flushed: more than asked for, which is allowed. */
-static u16 flush(const struct hypercall *c)
+u16 hc_send_ipi(const struct hypercall *c)
 {
-    const struct hv_flush_input *in = c->input;
-    if ((in->flags & HV_FLUSH_ALL_VPS) != 0 || in->vps != 0) {
+    const struct hv_ipi_input *in = c->input;
+    return send_ipi(c, in->vector, in->vtl, in->vps);
+}
+
+u16 hc_send_ipi_set(const struct hypercall *c)
+{
+    const struct hv_ipi_set_input *in = c->input;
+    u64 vps;
+    u16 status = vps_of(c, &in->set, &vps);
+    return status == HV_SUCCESS ? send_ipi(c, in->vector, in->vtl, vps) : status;
+}
+
+/* Everything of the partition is flushed: more than asked for, which is allowed. */
+static u16 flush(const struct hypercall *c, u64 flags, u64 vps)
+{
+    if ((flags & ~HV_FLUSH_KNOWN) != 0) {
+        return HV_INVALID_PARAMETER;
+    }
+    if ((flags & HV_FLUSH_ALL_VPS) != 0 || vps != 0) {
         c->caller->slat_stale = true; /* the dispatcher calls slat_flush */
     }
     return HV_SUCCESS;
 }
 
-u16 hc_flush_space(const struct hypercall *c) { return flush(c); }
-u16 hc_flush_list(const struct hypercall *c) { return flush(c); }
+u16 hc_flush_space(const struct hypercall *c)
+{
+    const struct hv_flush_input *in = c->input;
+    return flush(c, in->flags, in->vps);
+}
+
+u16 hc_flush_set(const struct hypercall *c)
+{
+    const struct hv_flush_set_input *in = c->input;
+    u64 vps;
+    u16 status = vps_of(c, &in->set, &vps);
+    return status == HV_SUCCESS ? flush(c, in->flags, vps) : status;
+}
+
+/* CR3, and what it maps is looked up anew. */
+u16 hc_switch_space(const struct hypercall *c)
+{
+    const u64 *space = c->input;
+    if (*space >> 52 != 0) {
+        return HV_INVALID_PARAMETER;
+    }
+    vp_modify(c->vp);
+    c->vp->r.cr3 = *space;
+    c->caller->slat_stale = true;
+    return HV_SUCCESS;
+}

@@ -14,6 +14,8 @@ struct hypercall {
     const void *element; /* REP: of this repetition */
     void *output;        /* SIMPLE: the answer; REP: this repetition's */
     u32 rep;
+    const u64 *bank; /* variable header: of a set of VPs */
+    u32 banks;
 };
 
 void hypercall_exit(struct vp *vp, struct hv_exit *exit);

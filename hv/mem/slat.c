@@ -7,15 +7,15 @@
 #include "hv/core/cpu.h"
 #include "hv/core/insn.h"
 #include "hv/core/string.h"
+#include "hv/mem/overlay.h"
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/vp.h"
 
-#define ADDRESS 0x000ffffffffff000ull
 #define LEVELS 4
 
 static unsigned index_at(u64 gfn, unsigned level) { return (unsigned)(gfn >> (9 * level)) & 511; }
-static u64 *table_at(u64 entry) { return spa_to_ptr(entry & ADDRESS); }
+static u64 *table_at(u64 entry) { return spa_to_ptr(entry & SLAT_ADDRESS); }
 
 /* Replaces a large page by a table of small ones. */
 static bool split(struct partition *p, u64 *entry)
@@ -28,7 +28,7 @@ static bool split(struct partition *p, u64 *entry)
     enum slat_type type;
     arch->slat_decode(*entry, &rights, &type);
     for (u64 i = 0; i < 512; i++) {
-        table[i] = arch->slat_leaf((*entry & ADDRESS) + i * PAGE_SIZE, rights, type, false);
+        table[i] = arch->slat_leaf((*entry & SLAT_ADDRESS) + i * PAGE_SIZE, rights, type, false);
     }
     *entry = arch->slat_table(ptr_to_spa(table));
     return true;
@@ -105,11 +105,23 @@ bool slat_unmap(struct partition *p, u64 gfn)
     return true;
 }
 
+bool slat_exchange(struct partition *p, u64 gfn, u64 entry, u64 *old)
+{
+    u64 *at = entry_of(p, gfn, 0);
+    if (at == NULL) {
+        return false;
+    }
+    *old = *at;
+    *at = entry;
+    p->slat_stale = true;
+    return true;
+}
+
 bool slat_protect_low(struct partition *p, u64 gfn, enum slat_rights rights)
 {
     u64 pfn;
     enum slat_rights all;
-    if (!slat_find(p, gfn, &pfn, &all) || p->slat_low == NULL) {
+    if (!overlay_find_under(p, gfn, &pfn, &all) || p->slat_low == NULL) {
         return false;
     }
     u64 *entry = entry_in(p, &p->slat_low, gfn, 0);
@@ -132,7 +144,7 @@ bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *r
         }
         enum slat_type type;
         if (level == 0 || arch->slat_is_large(entry)) {
-            *pfn = ((entry & ADDRESS) >> PAGE_SHIFT) + (gfn & (BIT(9 * level) - 1));
+            *pfn = ((entry & SLAT_ADDRESS) >> PAGE_SHIFT) + (gfn & (BIT(9 * level) - 1));
             arch->slat_decode(entry, rights, &type);
             return true;
         }
@@ -211,6 +223,17 @@ bool guest_read(struct partition *p, u64 gpa, void *to, u64 size) { return copy(
 bool guest_write(struct partition *p, u64 gpa, const void *from, u64 size)
 {
     return copy(p, gpa, (u8 *)(uintptr_t)from, size, true);
+}
+
+bool guest_owns(struct partition *p, u64 gpa, enum slat_rights rights)
+{
+    u64 pfn;
+    enum slat_rights has;
+    if (!slat_find(p, gpa >> PAGE_SHIFT, &pfn, &has) || (has & rights) != rights) {
+        return false;
+    }
+    const struct page *page = page_of(pfn);
+    return page != NULL && (page->state == PAGE_PRIVATE || page->state == PAGE_ROOT) && page->owner == p->index;
 }
 
 void *guest_page(struct partition *p, u64 gfn)

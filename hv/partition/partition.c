@@ -11,9 +11,6 @@
 #include "hv/vcpu/vp.h"
 #include "hv/vcpu/vtl.h"
 
-#define NO_OVERLAY (~0ull)
-#define GPA_LIMIT (1ull << 48)
-
 struct spinlock hv_lock;
 struct partition *root_partition;
 static struct partition partitions[PARTITION_MAX];
@@ -30,7 +27,7 @@ static struct partition *new_partition(void)
             p->index = i;
             p->id = ++last_id;
             p->pool.free = PFN_NONE;
-            p->hypercall_under = NO_OVERLAY;
+            p->hypercall_page.page = hypercall_page;
             p->created = time_reference();
             return p;
         }
@@ -84,7 +81,7 @@ void partition_make_root(void)
     root->privileges = HV_PRIVILEGES_ROOT;
     root->pool = hv_pool;
     map_root(root);
-    if (vp_create(root, 0) == NULL) {
+    if (!partition_take_pages(root) || vp_create(root, 0) == NULL) {
         panic("hv's pool is too small for the root's VP");
     }
 }
@@ -125,7 +122,12 @@ void partition_finalize(struct partition *p)
             p->vp[i] = NULL;
         }
     }
-    (void)partition_write_hypercall_msr(p, 0);
+    overlay_remove(p, &p->hypercall_page);
+    overlay_remove(p, &p->reference_tsc);
+    if (p->reference_tsc.page != NULL) {
+        pool_free(&p->pool, p->reference_tsc.page);
+        p->reference_tsc.page = NULL;
+    }
     for (u64 pfn = 0; p->private_pages > 0 && pfn < boot_ram_end() >> PAGE_SHIFT; pfn++) {
         const struct page *page = page_of(pfn);
         if (page != NULL && page->state == PAGE_PRIVATE && page->owner == p->index) {
@@ -139,35 +141,31 @@ void partition_finalize(struct partition *p)
 
 void partition_delete(struct partition *p) { p->used = false; }
 
-static void uncover(struct partition *p)
+bool partition_take_pages(struct partition *p)
 {
-    if (p->hypercall_under != NO_OVERLAY) {
-        u64 gfn = p->hypercall_msr >> PAGE_SHIFT;
-        (void)slat_map(p, gfn, p->hypercall_under, SLAT_RWX, SLAT_WB);
-        p->hypercall_under = NO_OVERLAY;
-    }
+    p->reference_tsc.page = pool_alloc(&p->pool);
+    return p->reference_tsc.page != NULL;
 }
 
 bool partition_write_hypercall_msr(struct partition *p, u64 value)
 {
-    if ((p->hypercall_msr & HV_HYPERCALL_MSR_LOCKED) != 0 && p->state == HV_PARTITION_ACTIVE) {
+    if ((p->hypercall_msr & HV_HYPERCALL_MSR_LOCKED) != 0) {
         return true;
     }
-    if (value >= GPA_LIMIT) {
-        return false;
-    }
-    uncover(p);
     if (p->guest_os_id == 0) {
         value &= ~(u64)HV_PAGE_MSR_ENABLE;
     }
-    u64 gfn = value >> PAGE_SHIFT;
-    u64 pfn;
-    enum slat_rights rights;
-    if ((value & HV_PAGE_MSR_ENABLE) != 0 && slat_find(p, gfn, &pfn, &rights) && page_of(pfn) != NULL &&
-        slat_map(p, gfn, ptr_to_spa(hypercall_page) >> PAGE_SHIFT, SLAT_R | SLAT_X, SLAT_WB)) {
-        p->hypercall_under = pfn;
+    return overlay_write_msr(p, &p->hypercall_page, &p->hypercall_msr, value, (enum slat_rights)(SLAT_R | SLAT_X));
+}
+
+/* Time is (TSC * scale >> 64) + offset, as hv itself counts it. [TLFS "Reference Time Stamp Counter Page"] */
+bool partition_write_reference_tsc_msr(struct partition *p, u64 value)
+{
+    u64 *page = p->reference_tsc.page;
+    if (page != NULL) {
+        page[0] = 1; /* sequence: never changes */
+        page[1] = time_scale;
+        page[2] = 0 - p->created;
     }
-    p->hypercall_msr = value;
-    slat_flush(p);
-    return true;
+    return overlay_write_msr(p, &p->reference_tsc, &p->reference_tsc_msr, value, SLAT_R);
 }

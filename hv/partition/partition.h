@@ -5,6 +5,7 @@
 
 #include "abi/hyperv/partition.h"
 #include "hv/core/spinlock.h"
+#include "hv/mem/overlay.h"
 #include "hv/mem/page.h"
 #include "hv/synic/port.h"
 
@@ -32,9 +33,10 @@ struct partition {
     bool vtl2_io, vtl2_msr, vtl2_hypercall; /* intercepts that VTL 2 installed */
     u64 created; /* reference time */
     u64 guest_os_id, hypercall_msr, reference_tsc_msr;
-    u64 hypercall_under; /* the page that the overlay covers, ~0 none */
+    struct overlay *overlays; /* that are on, the newest first */
+    struct overlay hypercall_page, reference_tsc;
     /* Intercepts that the parent installed: access masks. */
-    u8 intercept_io, intercept_msr, intercept_cpuid;
+    u8 intercept_io, intercept_msr, intercept_cpuid, intercept_hypercall;
     u32 intercept_exceptions;
     struct port ports[PORT_MAX];
     struct connection connections[CONNECTION_MAX];
@@ -52,7 +54,10 @@ struct partition *partition_at(u16 index);
 /* Everything goes but the pool: VPs, ports, connections, mappings (pages return to the root, zeroed). */
 void partition_finalize(struct partition *p);
 void partition_delete(struct partition *p);
-/* The hypercall page as an overlay. `value` is the MSR's. False: #GP. */
+/* Pages of its own that a partition needs to be Active. False: the pool is empty. */
+bool partition_take_pages(struct partition *p);
+/* The MSRs' values. False: #GP. */
 bool partition_write_hypercall_msr(struct partition *p, u64 value);
+bool partition_write_reference_tsc_msr(struct partition *p, u64 value);
 
 #endif

@@ -3,6 +3,7 @@
  * modules and a memory map that leaves hv out. hv knows nothing else about it. */
 #include "hv/partition/root_image.h"
 
+#include "abi/x86/elf.h"
 #include "abi/x86/registers.h"
 #include "hv/boot/boot.h"
 #include "hv/core/console.h"
@@ -13,32 +14,6 @@
 #define MULTIBOOT_LOADED 0x2badb002u
 #define INFO_AT 0x9000u
 #define INFO_BYTES 0x6000u
-#define PT_LOAD 1u
-
-struct elf32_header {
-    u8 ident[16];
-    u16 type, machine;
-    u32 version, entry, phoff, shoff, flags;
-    u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-
-struct elf32_segment {
-    u32 type, offset, vaddr, paddr, filesz, memsz, flags, align;
-};
-
-struct elf64_header {
-    u8 ident[16];
-    u16 type, machine;
-    u32 version;
-    u64 entry, phoff, shoff;
-    u32 flags;
-    u16 ehsize, phentsize, phnum, shentsize, shnum, shstrndx;
-};
-
-struct elf64_segment {
-    u32 type, flags;
-    u64 offset, vaddr, paddr, filesz, memsz, align;
-};
 
 static void load_segment(const struct boot_module *m, u64 to, u64 offset, u64 filesz, u64 memsz)
 {
@@ -65,7 +40,7 @@ static u64 load_elf(const struct boot_module *m)
         const struct elf32_header *h = (const void *)image;
         const struct elf32_segment *s = (const void *)(image + h->phoff);
         for (unsigned i = 0; i < h->phnum; i++) {
-            if (s[i].type == PT_LOAD) {
+            if (s[i].type == ELF_PT_LOAD) {
                 load_segment(m, s[i].paddr, s[i].offset, s[i].filesz, s[i].memsz);
             }
         }
@@ -74,7 +49,7 @@ static u64 load_elf(const struct boot_module *m)
     const struct elf64_header *h = (const void *)image;
     const struct elf64_segment *s = (const void *)(image + h->phoff);
     for (unsigned i = 0; i < h->phnum; i++) {
-        if (s[i].type == PT_LOAD) {
+        if (s[i].type == ELF_PT_LOAD) {
             load_segment(m, s[i].paddr, s[i].offset, s[i].filesz, s[i].memsz);
         }
     }

@@ -131,6 +131,35 @@ u16 port_delete(struct partition *owner, u32 id)
     return HV_SUCCESS;
 }
 
+u16 port_get_property(struct partition *owner, u32 id, u32 code, u64 *value)
+{
+    const struct port *port = find_port(owner, id);
+    if (port == NULL) {
+        return HV_INVALID_PORT_ID;
+    }
+    if (code != HV_PORT_POST_COUNT && code != HV_PORT_TARGET_VP) {
+        return HV_UNKNOWN_PROPERTY;
+    }
+    *value = code == HV_PORT_TARGET_VP ? port->vp : port->posts;
+    return HV_SUCCESS;
+}
+
+u16 port_set_property(struct partition *owner, u32 id, u32 code, u64 value)
+{
+    struct port *port = find_port(owner, id);
+    if (port == NULL) {
+        return HV_INVALID_PORT_ID;
+    }
+    if (code != HV_PORT_TARGET_VP) {
+        return HV_UNKNOWN_PROPERTY;
+    }
+    if (value != HV_VP_ANY && (value >= VP_MAX || owner->vp[value] == NULL)) {
+        return HV_INVALID_VP_INDEX;
+    }
+    port->vp = (u32)value;
+    return HV_SUCCESS;
+}
+
 u16 connection_make(struct partition *sender, u32 id, struct partition *owner, u32 port_id, u32 kind)
 {
     struct port *port = find_port(owner, port_id);
@@ -213,6 +242,7 @@ u16 connection_post(const struct vp *sender, u32 id, u32 type, const void *paylo
             node->message = (struct hv_message){.type = type, .size = (u8)size, .sender = c->port->id};
             memcpy(node->message.payload, payload, size);
             synic_post(vp, c->port->sint, node);
+            c->port->posts++;
             return HV_SUCCESS;
         }
     }
@@ -230,7 +260,10 @@ u16 connection_signal(const struct vp *sender, u32 id, u16 flag)
     if (flag >= c->port->flag_count) {
         return HV_INVALID_PARAMETER;
     }
-    return synic_signal(vp, c->port->sint, (unsigned)(c->port->flag_base + flag));
+    bool fresh;
+    status = synic_signal(vp, c->port->sint, (unsigned)(c->port->flag_base + flag), &fresh);
+    c->port->posts += status == HV_SUCCESS ? 1 : 0;
+    return status;
 }
 
 void port_drop_all(struct partition *p)

@@ -19,6 +19,7 @@ struct port {
     u8 vtl, minimum_vtl; /* whose SynIC it is; who may use it */
     u32 vp; /* HV_ANY_VP or an index */
     u16 flag_base, flag_count;
+    u64 posts; /* messages or signals that came */
     struct message_node *buffers; /* a page of the owner's pool */
 };
 
@@ -34,6 +35,8 @@ struct hv_create_port_input;
 /* Statuses of the hypercall interface. */
 u16 port_create(struct partition *owner, struct partition *sender, const struct hv_create_port_input *in);
 u16 port_delete(struct partition *owner, u32 id);
+u16 port_get_property(struct partition *owner, u32 id, u32 code, u64 *value);
+u16 port_set_property(struct partition *owner, u32 id, u32 code, u64 value);
 u16 connection_make(struct partition *sender, u32 id, struct partition *owner, u32 port, u32 kind);
 u16 connection_drop(struct partition *sender, u32 id);
 u16 connection_post(const struct vp *sender, u32 id, u32 type, const void *payload, u32 size);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* SynIC: message slots and event flags in pages of the guest's memory, one interrupt source each; synthetic timers.
- * Pages are written where the guest put them, not overlaid: a guest cannot tell. [TLFS "Inter-Partition Communication"] */
+/* SynIC: message slots and event flags in pages laid over the guest's memory, one interrupt source each; synthetic timers. [TLFS "Inter-Partition Communication"] */
 #include "hv/synic/synic.h"
 
 #include "abi/hyperv/hypercall.h"
@@ -17,7 +16,11 @@ u64 partition_time(const struct partition *p) { return time_reference() - p->cre
 void synic_reset(struct vp *vp)
 {
     struct synic *s = &vp->synic;
+    void *messages = s->messages.page;
+    void *events = s->events.page;
     memset(s, 0, sizeof *s);
+    s->messages.page = messages;
+    s->events.page = events;
     for (unsigned i = 0; i < HV_SINTS; i++) {
         s->sint[i] = HV_SINT_MASKED;
     }
@@ -35,9 +38,9 @@ static void raise(struct vp *vp, unsigned sint)
 
 static struct hv_message *slot_of(struct vp *vp, unsigned sint)
 {
-    u64 msr = vp->synic.message_page;
-    u8 *page = (msr & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(vp->partition, msr >> PAGE_SHIFT) : NULL;
-    return page != NULL && synic_accepts(vp) ? (struct hv_message *)(void *)(page + 256 * sint) : NULL;
+    const struct overlay *o = &vp->synic.messages;
+    u8 *page = o->page;
+    return o->on && synic_accepts(vp) ? (struct hv_message *)(void *)(page + 256 * sint) : NULL;
 }
 
 /* The guest clears the type and then looks at the flag: so flag first, then the type again. */
@@ -100,15 +103,16 @@ void synic_forget(struct vp *vp)
     }
 }
 
-u16 synic_signal(struct vp *vp, unsigned sint, unsigned flag)
+u16 synic_signal(struct vp *vp, unsigned sint, unsigned flag, bool *fresh)
 {
-    u64 msr = vp->synic.event_page;
-    u8 *page = (msr & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(vp->partition, msr >> PAGE_SHIFT) : NULL;
-    if (page == NULL || !synic_accepts(vp) || (vp->synic.sint[sint] & HV_SINT_MASKED) != 0) {
+    const struct overlay *o = &vp->synic.events;
+    u8 *page = o->page;
+    if (!o->on || !synic_accepts(vp) || (vp->synic.sint[sint] & HV_SINT_MASKED) != 0) {
         return HV_INVALID_SYNIC_STATE;
     }
     u8 bit = (u8)(1u << (flag % 8));
-    if ((__atomic_fetch_or(&page[256 * sint + flag / 8], bit, __ATOMIC_SEQ_CST) & bit) == 0) {
+    *fresh = (__atomic_fetch_or(&page[256 * sint + flag / 8], bit, __ATOMIC_SEQ_CST) & bit) == 0;
+    if (*fresh) {
         raise(vp, sint);
     }
     return HV_SUCCESS;
@@ -179,9 +183,9 @@ bool synic_read(struct vp *vp, u32 msr, u64 *value)
     } else if (msr == HV_MSR_SVERSION) {
         *value = SYNIC_VERSION;
     } else if (msr == HV_MSR_SIEFP) {
-        *value = s->event_page;
+        *value = s->event_msr;
     } else if (msr == HV_MSR_SIMP) {
-        *value = s->message_page;
+        *value = s->message_msr;
     } else if (msr == HV_MSR_EOM) {
         *value = 0;
     } else {
@@ -211,15 +215,6 @@ static bool write_timer(struct vp *vp, unsigned index, bool count, u64 value)
     return true;
 }
 
-static void set_page(struct vp *vp, u64 *msr, u64 value)
-{
-    void *page = (value & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(vp->partition, value >> PAGE_SHIFT) : NULL;
-    if (page != NULL && (*msr & HV_PAGE_MSR_ENABLE) == 0) {
-        memset(page, 0, PAGE_SIZE);
-    }
-    *msr = value;
-}
-
 bool synic_write(struct vp *vp, u32 msr, u64 value)
 {
     struct synic *s = &vp->synic;
@@ -238,10 +233,14 @@ bool synic_write(struct vp *vp, u32 msr, u64 value)
         s->control = value;
         break;
     case HV_MSR_SIEFP:
-        set_page(vp, &s->event_page, value);
+        if (!overlay_write_msr(vp->partition, &s->events, &s->event_msr, value, SLAT_RW)) {
+            return false;
+        }
         break;
     case HV_MSR_SIMP:
-        set_page(vp, &s->message_page, value);
+        if (!overlay_write_msr(vp->partition, &s->messages, &s->message_msr, value, SLAT_RW)) {
+            return false;
+        }
         break;
     case HV_MSR_EOM:
         break;

@@ -4,10 +4,9 @@
 #define HV_SYNIC_SYNIC_H
 
 #include "abi/hyperv/synic.h"
-#include "hv/core/types.h"
+#include "hv/mem/overlay.h"
 
 struct vp;
-struct partition;
 
 /* A message and its place in a queue; it belongs to who sends: a port's buffer, a timer, a VP's intercept. */
 struct message_node {
@@ -23,7 +22,8 @@ struct stimer {
 };
 
 struct synic {
-    u64 control, event_page, message_page;
+    u64 control, event_msr, message_msr;
+    struct overlay events, messages; /* their pages */
     u64 sint[HV_SINTS];
     struct message_node *queue[HV_SINTS];
     struct stimer timer[HV_STIMERS];
@@ -36,8 +36,8 @@ bool synic_write(struct vp *vp, u32 msr, u64 value);
 void synic_post(struct vp *vp, unsigned sint, struct message_node *node);
 /* Delivers what waits: after EOM and EOI. */
 void synic_rescan(struct vp *vp);
-/* A status of the hypercall interface. */
-u16 synic_signal(struct vp *vp, unsigned sint, unsigned flag);
+/* A status of the hypercall interface; *fresh: the flag was not set before. */
+u16 synic_signal(struct vp *vp, unsigned sint, unsigned flag, bool *fresh);
 bool synic_accepts(const struct vp *vp);
 /* The VP goes: its intercept is not to be delivered to the parent any more. */
 void synic_forget(struct vp *vp);

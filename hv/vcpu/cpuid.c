@@ -44,10 +44,11 @@ static struct cpuid hypervisor_leaf(const struct vp *vp, u32 leaf)
         return (struct cpuid){1, 6 << 16, 0, 0};
     case HV_CPUID_FEATURES:
         return (struct cpuid){(u32)vp_privileges(vp), (u32)(vp_privileges(vp) >> 32), 0,
-                              HV_FEATURE_FREQUENCY_MSRS | HV_FEATURE_CRASH_MSRS | HV_FEATURE_DIRECT_STIMER};
+                              HV_FEATURE_XMM_INPUT | HV_FEATURE_FREQUENCY_MSRS | HV_FEATURE_CRASH_MSRS |
+                                  HV_FEATURE_DIRECT_STIMER};
     case HV_CPUID_HINTS:
         return (struct cpuid){HV_HINT_RELAXED_TIMING | HV_HINT_NO_AUTO_EOI | HV_HINT_CLUSTER_IPI |
-                                  HV_HINT_REMOTE_FLUSH,
+                                  HV_HINT_REMOTE_FLUSH | HV_HINT_VP_SETS,
                               0xffffffff, 0, 0};
     case HV_CPUID_LIMITS:
         return (struct cpuid){VP_MAX, cpu_count, 0, 0};
@@ -94,7 +95,7 @@ struct cpuid vp_cpuid(struct vp *vp, u32 leaf, u32 sub)
         r.ecx = (r.ecx & ~(ECX1_HIDDEN | ECX1_OSXSAVE)) | ECX1_X2APIC | ECX1_HYPERVISOR;
         vp_fetch(vp);
         r.ecx |= (vp->r.cr4 & CR4_OSXSAVE) != 0 ? ECX1_OSXSAVE : 0;
-        r.edx = (r.edx & ~EDX1_HIDDEN) | EDX1_APIC | (vp_count(vp->partition) > 1 ? 1u << 28 : 0);
+        r.edx = (r.edx & ~(EDX1_HIDDEN | EDX1_APIC)) | (vp->apic_mode != 0 ? EDX1_APIC : 0) | (vp_count(vp->partition) > 1 ? 1u << 28 : 0);
         break;
     case 4:
         r.eax &= 0x3fff;

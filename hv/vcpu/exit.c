@@ -8,6 +8,7 @@
 #include "hv/vcpu/intercept.h"
 #include "hv/vcpu/msr.h"
 #include "hv/vcpu/run.h"
+#include "hv/vcpu/task.h"
 
 const char *const hv_exit_names[HV_EXIT_COUNT] = {
     [HV_EXIT_INTERRUPT] = "interrupt",
@@ -24,6 +25,7 @@ const char *const hv_exit_names[HV_EXIT_COUNT] = {
     [HV_EXIT_CR_ACCESS] = "control register access",
     [HV_EXIT_EXCEPTION] = "exception",
     [HV_EXIT_TRIPLE_FAULT] = "triple fault",
+    [HV_EXIT_TASK_SWITCH] = "task switch",
     [HV_EXIT_WBINVD] = "WBINVD",
     [HV_EXIT_FORBIDDEN] = "instruction that guests do not have",
     [HV_EXIT_INVALID] = "state that the processor refuses",
@@ -117,7 +119,9 @@ static void exit_slat(struct vp *vp, struct hv_exit *exit)
         stop(vp, exit);
         return;
     }
-    intercept_memory(vp, exit);
+    if (!lapic_access(vp, exit)) {
+        intercept_memory(vp, exit);
+    }
 }
 
 static void exit_xsetbv(struct vp *vp, struct hv_exit *exit)
@@ -201,6 +205,8 @@ static void exit_forbidden(struct vp *vp, struct hv_exit *exit)
     vp_inject_exception(vp, 6, false, 0);
 }
 
+static void exit_exception(struct vp *vp, struct hv_exit *exit) { intercept_exception(vp, exit); }
+static void exit_task_switch(struct vp *vp, struct hv_exit *exit) { task_switch(vp, exit); }
 static void exit_wbinvd(struct vp *vp, struct hv_exit *exit) { vp_advance(vp, exit->length); }
 
 static const exit_handler exit_table[HV_EXIT_COUNT] = {
@@ -216,6 +222,8 @@ static const exit_handler exit_table[HV_EXIT_COUNT] = {
     [HV_EXIT_SLAT] = exit_slat,
     [HV_EXIT_XSETBV] = exit_xsetbv,
     [HV_EXIT_CR_ACCESS] = exit_cr,
+    [HV_EXIT_EXCEPTION] = exit_exception,
+    [HV_EXIT_TASK_SWITCH] = exit_task_switch,
     [HV_EXIT_WBINVD] = exit_wbinvd,
     [HV_EXIT_FORBIDDEN] = exit_forbidden,
 };

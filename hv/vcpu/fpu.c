@@ -4,6 +4,7 @@
 #include "abi/x86/registers.h"
 #include "hv/core/console.h"
 #include "hv/core/insn.h"
+#include "hv/core/string.h"
 #include "hv/vcpu/vp.h"
 
 #define CPUID1_XSAVE 0x04000000u
@@ -48,6 +49,13 @@ void fpu_load(struct vp *vp)
     } else {
         __asm__ volatile("fxrstor64 (%0)" : : "r"(vp->fpu) : "memory");
     }
+}
+
+void fpu_read_xmm(u8 *to)
+{
+    u8 area[512] __attribute__((aligned(16)));
+    __asm__ volatile("fxsave64 %0" : "=m"(area));
+    memcpy(to, area + 160, 96);
 }
 
 #define DEBUG_REGISTER(n)                                                                                    \

@@ -7,6 +7,7 @@
 #include "hv/partition/partition.h"
 #include "hv/vcpu/msr.h"
 #include "hv/vcpu/vtl.h"
+#include "hv/vcpu/walk.h"
 
 static struct hv_segment segment_of(const struct segment *s)
 {
@@ -115,6 +116,21 @@ void intercept_hypercall(struct vp *vp, const struct hv_exit *exit)
     send(vp, HV_MESSAGE_HYPERCALL, &m, sizeof m);
 }
 
+void intercept_exception(struct vp *vp, const struct hv_exit *exit)
+{
+    struct hv_exception_message m = {0};
+    fill_header(vp, &m.header, 0, HV_ACCESS_EXECUTE);
+    m.vector = exit->exception.vector;
+    m.info = exit->exception.has_error ? HV_EXCEPTION_ERROR_VALID : 0;
+    m.error = exit->exception.error;
+    m.parameter = exit->exception.parameter;
+    m.count = (u8)vp_fetch_code(vp, m.bytes, sizeof m.bytes);
+    m.ds = segment_of(&vp->r.segment[SEG_DS]);
+    m.ss = segment_of(&vp->r.segment[SEG_SS]);
+    memcpy(m.gpr, vp->gpr, sizeof m.gpr);
+    send(vp, HV_MESSAGE_EXCEPTION, &m, sizeof m);
+}
+
 void intercept_memory(struct vp *vp, const struct hv_exit *exit)
 {
     struct hv_memory_message m = {0};
@@ -124,6 +140,7 @@ void intercept_memory(struct vp *vp, const struct hv_exit *exit)
     m.info = exit->slat.gva_valid ? HV_MEMORY_GVA_VALID : 0;
     m.gva = exit->slat.gva;
     m.gpa = exit->slat.gpa;
+    m.count = (u8)vp_fetch_code(vp, m.bytes, sizeof m.bytes);
     u64 pfn;
     enum slat_rights rights;
     bool mapped = slat_find(vp->partition, m.gpa >> PAGE_SHIFT, &pfn, &rights);

@@ -9,9 +9,10 @@
 bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit);
 bool intercept_msr(struct vp *vp, const struct hv_exit *exit, bool write);
 bool intercept_io(struct vp *vp, const struct hv_exit *exit);
-/* Only where VTL 2 asked for it. */
+/* Only where somebody asked for it. */
 void intercept_hypercall(struct vp *vp, const struct hv_exit *exit);
 /* Always. */
+void intercept_exception(struct vp *vp, const struct hv_exit *exit);
 void intercept_memory(struct vp *vp, const struct hv_exit *exit);
 void intercept_unrecoverable(struct vp *vp);
 

@@ -2,12 +2,15 @@
 #include "hv/vcpu/lapic.h"
 
 #include "abi/x86/msr.h"
+#include "abi/x86/registers.h"
 #include "hv/core/apic.h"
 #include "hv/core/console.h"
 #include "hv/core/insn.h"
 #include "hv/core/string.h"
+#include "hv/decode/mmio.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/vp.h"
+#include "hv/vcpu/walk.h"
 
 /* Indexes of x2APIC registers: MSR - 800. */
 enum {
@@ -17,6 +20,7 @@ enum {
     X2_PPR = 0x0a,
     X2_EOI = 0x0b,
     X2_LDR = 0x0d,
+    X_DFR = 0x0e, /* xAPIC mode only */
     X2_SPURIOUS = 0x0f,
     X2_ISR = 0x10,
     X2_TMR = 0x18,
@@ -24,6 +28,7 @@ enum {
     X2_ESR = 0x28,
     X2_LVT_CMCI = 0x2f,
     X2_ICR = 0x30,
+    X_ICR_HIGH = 0x31, /* xAPIC mode only */
     X2_LVT_TIMER = 0x32,
     X2_LVT_THERMAL = 0x33,
     X2_LVT_PERF = 0x34,
@@ -41,6 +46,8 @@ enum {
 #define LVT_PERIODIC 0x20000u
 #define SPURIOUS_ENABLE 0x100u
 #define ICR_LOGICAL 0x800u
+#define ESR_SEND_VECTOR 0x20u
+#define ESR_RECEIVE_VECTOR 0x40u
 #define ICR_SHORTHAND_SHIFT 18
 
 void lapic_reset(struct vp *vp)
@@ -49,6 +56,29 @@ void lapic_reset(struct vp *vp)
     memset(l, 0, sizeof *l);
     l->spurious = 0xff;
     l->lvt_timer = l->lvt_lint0 = l->lvt_lint1 = l->lvt_error = l->lvt_perf = l->lvt_thermal = LVT_MASKED;
+}
+
+static bool is_xapic(const struct vp *vp) { return vp->apic_mode == APIC_BASE_ENABLE; }
+
+u64 lapic_base(const struct vp *vp)
+{
+    return APIC_BASE_DEFAULT | vp->apic_mode | (vp->index == 0 ? APIC_BASE_BSP : 0);
+}
+
+/* [SDM3 "x2APIC State Transitions"]: off, xAPIC, x2APIC, off; being off resets it. */
+bool lapic_write_base(struct vp *vp, u64 value)
+{
+    const u64 both = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
+    u64 mode = value & both;
+    if ((value & ~(both | APIC_BASE_BSP)) != APIC_BASE_DEFAULT || mode == APIC_BASE_X2APIC ||
+        (mode == APIC_BASE_ENABLE && vp->apic_mode == both) || (mode == both && vp->apic_mode == 0)) {
+        return false;
+    }
+    if (mode == 0) {
+        lapic_reset(vp);
+    }
+    vp->apic_mode = mode;
+    return true;
 }
 
 static int highest(const u32 *set)
@@ -75,11 +105,25 @@ int lapic_pending(const struct vp *vp)
     return vector >= 0 && ((u32)vector & 0xf0) > (processor_priority(l) & 0xf0) ? vector : -1;
 }
 
-bool lapic_is_enabled(const struct vp *vp) { return (vp->lapic.spurious & SPURIOUS_ENABLE) != 0; }
+bool lapic_is_enabled(const struct vp *vp) { return vp->apic_mode != 0 && (vp->lapic.spurious & SPURIOUS_ENABLE) != 0; }
+
+/* Each kind makes one interrupt until software has read it. [SDM3 "Error Handling"] */
+static void note_error(struct vp *vp, u32 error)
+{
+    struct lapic *l = &vp->lapic;
+    bool fresh = (l->errors & error) == 0;
+    l->errors |= error;
+    if (fresh && (l->lvt_error & LVT_MASKED) == 0) {
+        lapic_assert(vp, (u8)l->lvt_error, false);
+    }
+}
 
 void lapic_assert(struct vp *vp, u8 vector, bool auto_eoi)
 {
     struct lapic *l = &vp->lapic;
+    if (vector < 16) {
+        note_error(vp, ESR_RECEIVE_VECTOR);
+    }
     if (vector < 16 || !lapic_is_enabled(vp)) {
         return;
     }
@@ -141,13 +185,17 @@ void lapic_deliver(struct vp *to, enum lapic_delivery mode, u8 vector)
     }
 }
 
-static bool is_destination(const struct vp *to, u32 destination, bool logical)
+/* Destinations are 32 bits wide in x2APIC mode, 8 in xAPIC mode; all ones mean everybody. */
+static bool is_destination(const struct vp *from, const struct vp *to, u32 destination, bool logical)
 {
-    if (destination == 0xffffffff) {
+    if (destination == (is_xapic(from) ? 0xff : 0xffffffff)) {
         return true;
     }
     if (!logical) {
         return to->index == destination;
+    }
+    if (is_xapic(to)) {
+        return (to->lapic.ldr >> 24 & destination) != 0;
     }
     return to->index >> 4 == destination >> 16 && (destination & 1u << (to->index & 15)) != 0;
 }
@@ -159,13 +207,16 @@ static void send_ipi(struct vp *vp, u64 icr)
     if (mode == LAPIC_INIT && (icr & 0xc000) == 0x8000) {
         return; /* the deassertion of old */
     }
+    if (mode <= LAPIC_LOWEST && (u8)icr < 16) {
+        note_error(vp, ESR_SEND_VECTOR);
+    }
     for (u32 i = 0; i < VP_MAX; i++) {
         struct vp *to = vp->partition->vp[i];
         to = to != NULL && vp->vtl != 0 ? to->other : to; /* levels have local APICs of their own */
         if (to == NULL) {
             continue;
         }
-        bool hit = shorthand == 0 ? is_destination(to, (u32)(icr >> 32), (icr & ICR_LOGICAL) != 0)
+        bool hit = shorthand == 0 ? is_destination(vp, to, (u32)(icr >> 32), (icr & ICR_LOGICAL) != 0)
                                   : (shorthand == 1 ? to == vp : (shorthand == 2 || to != vp));
         if (hit) {
             lapic_deliver(to, mode, (u8)icr);
@@ -264,7 +315,7 @@ bool lapic_read(struct vp *vp, u32 index, u64 *value)
     } else if (index == X2_LDR) {
         *value = (u64)(vp->index >> 4) << 16 | 1u << (vp->index & 15);
     } else if (index == X2_ESR) {
-        *value = 0;
+        *value = l->esr;
     } else if (index == X2_ICR) {
         *value = (u64)l->icr_high << 32 | l->icr_low;
     } else if (index == X2_TIMER_CURRENT) {
@@ -299,7 +350,12 @@ bool lapic_write(struct vp *vp, u32 index, u64 value)
         lapic_eoi(vp);
         return true;
     case X2_ESR:
-        return value == 0;
+        if (value != 0) {
+            return false;
+        }
+        l->esr = l->errors;
+        l->errors = 0;
+        return true;
     case X2_ICR:
         l->icr_low = (u32)value;
         l->icr_high = (u32)(value >> 32);
@@ -311,4 +367,99 @@ bool lapic_write(struct vp *vp, u32 index, u64 value)
     default:
         return false;
     }
+}
+
+/* Registers that differ in xAPIC mode. */
+static u32 window_read(struct vp *vp, u32 index)
+{
+    const struct lapic *l = &vp->lapic;
+    u64 value = 0;
+    switch (index) {
+    case X2_ID:
+        return vp->index << 24;
+    case X2_LDR:
+        return l->ldr;
+    case X_DFR:
+        return l->dfr | 0x0fffffff;
+    case X2_ICR:
+        return l->icr_low;
+    case X_ICR_HIGH:
+        return l->icr_high;
+    default:
+        (void)lapic_read(vp, index, &value); /* what is not there reads as 0 */
+        return (u32)value;
+    }
+}
+
+static void window_write(struct vp *vp, u32 index, u32 value)
+{
+    struct lapic *l = &vp->lapic;
+    switch (index) {
+    case X2_LDR:
+        l->ldr = value & 0xff000000;
+        break;
+    case X_DFR:
+        l->dfr = value;
+        break;
+    case X_ICR_HIGH:
+        l->icr_high = value & 0xff000000;
+        break;
+    case X2_ICR:
+        l->icr_low = value;
+        send_ipi(vp, (u64)(l->icr_high >> 24) << 32 | value);
+        break;
+    case X2_ESR:
+        (void)lapic_write(vp, X2_ESR, 0);
+        break;
+    case X2_SELF_IPI:
+        break;
+    default:
+        (void)lapic_write(vp, index, value);
+        break;
+    }
+}
+
+static u64 low_bits(u64 value, unsigned bytes) { return bytes == 8 ? value : value & (BIT(8 * bytes) - 1); }
+
+/* 32-bit registers write the upper half with zeros, 8-bit and 16-bit ones leave the rest. */
+static void put_register(struct vp *vp, const struct mmio_insn *i, u64 value)
+{
+    u64 *reg = &vp->gpr[i->reg];
+    unsigned shift = i->high ? 8 : 0;
+    value = low_bits(value, i->bytes);
+    if (i->sign && (value >> (8 * i->bytes - 1) & 1) != 0) {
+        value |= ~low_bits(~0ull, i->bytes);
+    }
+    u64 mask = i->reg_bytes >= 4 ? ~0ull : low_bits(~0ull, i->reg_bytes) << shift;
+    *reg = (*reg & ~mask) | (low_bits(value, i->reg_bytes) << shift & mask);
+}
+
+bool lapic_access(struct vp *vp, const struct hv_exit *exit)
+{
+    u8 code[MMIO_CODE_MAX];
+    struct mmio_insn i;
+    if (exit->slat.gpa >> PAGE_SHIFT != APIC_BASE_DEFAULT >> PAGE_SHIFT) {
+        return false;
+    }
+    vp_fetch(vp);
+    const struct vp_registers *r = &vp->r;
+    u16 cs = r->segment[SEG_CS].attributes;
+    enum mmio_mode mode = (cs & SEG_DB) != 0 ? MMIO_32 : MMIO_16;
+    mode = (r->efer & EFER_LMA) != 0 && (cs & SEG_L) != 0 ? MMIO_64 : mode;
+    u32 count = vp_fetch_code(vp, code, sizeof code);
+    if (!mmio_decode(code, count, mode, &i) || i.bit_test || i.write != ((exit->slat.access & SLAT_W) != 0)) {
+        return false;
+    }
+    u32 index = (u32)(exit->slat.gpa & PAGE_MASK) >> 4;
+    if (!is_xapic(vp)) { /* nobody answers */
+        if (!i.write) {
+            put_register(vp, &i, ~0ull);
+        }
+    } else if (i.write) {
+        window_write(vp, index, (u32)low_bits(i.has_value ? i.value : vp->gpr[i.reg] >> (i.high ? 8 : 0), i.bytes));
+    } else {
+        put_register(vp, &i, window_read(vp, index) >> (8 * (exit->slat.gpa & 3)));
+    }
+    vp_advance(vp, i.length);
+    return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A VP's local APIC, in x2APIC mode only: guests find it switched on. [SDM3 "Advanced Programmable Interrupt Controller"]
- * Left out: xAPIC's memory window, logical destinations other than x2APIC's, error interrupts. */
+/* A VP's local APIC. Guests find it in x2APIC mode; they may go to xAPIC mode by way of switching it off. [SDM3 "Advanced Programmable
+ * Interrupt Controller"] Left out: moving its window, the cluster model of xAPIC's logical destinations, errors other than illegal vectors. */
 #ifndef HV_VCPU_LAPIC_H
 #define HV_VCPU_LAPIC_H
 
@@ -15,10 +15,18 @@ struct lapic {
     u32 divide, timer_initial;
     u64 timer_at;     /* TSC of the next expiry, 0 none */
     u64 timer_period; /* TSC, 0 one-shot */
+    u32 esr, errors;  /* as software has latched it, and since then */
+    u32 ldr, dfr;     /* xAPIC mode */
     u32 extint;       /* vector + 1 that the parent asserted as ExtInt, 0 none */
 };
 
 void lapic_reset(struct vp *vp);
+/* IA32_APIC_BASE. False: #GP. */
+u64 lapic_base(const struct vp *vp);
+bool lapic_write_base(struct vp *vp, u64 value);
+/* An access to the window, where there is nothing except in xAPIC mode. False: it is none, or by an instruction that hv does not know. */
+struct hv_exit;
+bool lapic_access(struct vp *vp, const struct hv_exit *exit);
 /* x2APIC registers, MSR 800 + index. False: #GP. */
 bool lapic_read(struct vp *vp, u32 index, u64 *value);
 bool lapic_write(struct vp *vp, u32 index, u64 value);

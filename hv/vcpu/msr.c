@@ -12,6 +12,7 @@
 
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define FEATURE_CONTROL_LOCKED 1
+#define CRASH_TEXT 160u
 
 /* The privilege that an MSR of a range needs. [TLFS "Partition Privilege Flags"] */
 struct synthetic {
@@ -80,7 +81,7 @@ static bool read_synthetic(struct vp *vp, u32 msr, u64 *value)
         *value = vp->assist_msr;
         return true;
     case HV_MSR_CRASH_CTL:
-        *value = HV_CRASH_NOTIFY;
+        *value = HV_CRASH_NOTIFY | HV_CRASH_MESSAGE;
         return true;
     default:
         if (msr >= HV_MSR_CRASH_P0 && msr < HV_MSR_CRASH_CTL) {
@@ -91,22 +92,21 @@ static bool read_synthetic(struct vp *vp, u32 msr, u64 *value)
     }
 }
 
-/* scale = 10^7 * 2^64 / tsc_hz; offset so that the partition's creation is 0. [TLFS "Reference Time Stamp Counter Page"] */
-static void fill_reference_tsc(struct partition *p, u64 value)
+/* What a guest says before it ends: its console's last words may come with it. [TLFS "Guest Crash Enlightenment"] */
+static void report_crash(struct vp *vp, u64 control)
 {
-    u64 *page = (value & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(p, value >> PAGE_SHIFT) : NULL;
-    if (page == NULL) {
+    char text[CRASH_TEXT + 1];
+    u64 n = min_u64(vp->crash[4], CRASH_TEXT);
+    log_line("partition %lu reports a crash: %lx %lx %lx %lx %lx", vp->partition->id, vp->crash[0], vp->crash[1],
+             vp->crash[2], vp->crash[3], vp->crash[4]);
+    if ((control & HV_CRASH_MESSAGE) == 0 || !guest_read(vp->partition, vp->crash[3], text, n)) {
         return;
     }
-    u64 scale, rest;
-    __asm__("divq %4" : "=a"(scale), "=d"(rest) : "0"(0ull), "1"(10000000ull), "r"(tsc_hz) : "cc");
-    u64 now = insn_rdtsc();
-    u64 high, low;
-    __asm__("mulq %3" : "=a"(low), "=d"(high) : "0"(now), "r"(scale) : "cc");
-    (void)low;
-    page[1] = scale;
-    page[2] = partition_time(p) - high;
-    *(volatile u32 *)page = 1;
+    for (u64 i = 0; i < n; i++) {
+        text[i] = (char)(text[i] >= ' ' && text[i] < 0x7f ? text[i] : ' ');
+    }
+    text[n] = 0;
+    log_line("partition %lu: %s", vp->partition->id, text);
 }
 
 static bool write_synthetic(struct vp *vp, u32 msr, u64 value)
@@ -119,26 +119,17 @@ static bool write_synthetic(struct vp *vp, u32 msr, u64 value)
     case HV_MSR_HYPERCALL:
         return partition_write_hypercall_msr(p, value);
     case HV_MSR_REFERENCE_TSC:
-        p->reference_tsc_msr = value;
-        fill_reference_tsc(p, value);
-        return true;
+        return partition_write_reference_tsc_msr(p, value);
     case HV_MSR_EOI:
         return lapic_write(vp, 0x0b, 0);
     case HV_MSR_ICR:
         return lapic_write(vp, 0x30, (value >> 56) << 32 | (u32)value);
     case HV_MSR_TPR:
         return lapic_write(vp, 0x08, value & 0xff);
-    case HV_MSR_VP_ASSIST_PAGE: {
-        void *page = (value & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(p, value >> PAGE_SHIFT) : NULL;
-        vp->assist_msr = value;
-        if (page != NULL) {
-            *(u32 *)page = 0; /* no EOI is ever spared */
-        }
-        return true;
-    }
+    case HV_MSR_VP_ASSIST_PAGE: /* no EOI is ever spared */
+        return overlay_write_msr(p, &vp->assist, &vp->assist_msr, value, SLAT_RW);
     case HV_MSR_CRASH_CTL:
-        log_line("partition %lu reports a crash: %lx %lx %lx %lx %lx", p->id, vp->crash[0], vp->crash[1],
-                 vp->crash[2], vp->crash[3], vp->crash[4]);
+        report_crash(vp, value);
         return true;
     case HV_MSR_VP_INDEX:
     case HV_MSR_VP_RUNTIME:
@@ -185,17 +176,26 @@ static bool is_roots(const struct vp *vp, u32 msr)
            msr != MSR_AMD_VM_HSAVE_PA && msr != MSR_IA32_TSC_DEADLINE && msr != MSR_IA32_TSC && msr != MSR_IA32_XSS && !(msr >= 0x480 && msr <= 0x4ff);
 }
 
+static bool is_x2apic(const struct vp *vp) { return (vp->apic_mode & APIC_BASE_X2APIC) != 0; }
+
+/* Four performance counters that each of AMD's processors has, CPUID or not; these never count. [APM2 "Performance Counter MSRs"] */
+static bool is_amd_counter(u32 msr) { return arch == &arch_svm && msr >= MSR_AMD_PERF_EVTSEL0 && msr < MSR_AMD_PERF_EVTSEL0 + 8; }
+
 bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
 {
     if (msr >= HV_MSR_FIRST && msr <= HV_MSR_LAST) {
         return may_access(vp, msr) && read_synthetic(vp, msr, value);
     }
     if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
-        return lapic_read(vp, msr - MSR_X2APIC_FIRST, value);
+        return is_x2apic(vp) && lapic_read(vp, msr - MSR_X2APIC_FIRST, value);
+    }
+    if (is_amd_counter(msr)) {
+        *value = 0;
+        return true;
     }
     switch (msr) {
     case MSR_IA32_APIC_BASE:
-        *value = APIC_BASE_DEFAULT | APIC_BASE_ENABLE | APIC_BASE_X2APIC | (vp->index == 0 ? APIC_BASE_BSP : 0);
+        *value = lapic_base(vp);
         return true;
     case MSR_IA32_EFER:
         vp_fetch(vp);
@@ -235,11 +235,14 @@ bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
         return may_access(vp, msr) && write_synthetic(vp, msr, value);
     }
     if (msr >= MSR_X2APIC_FIRST && msr <= MSR_X2APIC_LAST) {
-        return lapic_write(vp, msr - MSR_X2APIC_FIRST, value);
+        return is_x2apic(vp) && lapic_write(vp, msr - MSR_X2APIC_FIRST, value);
+    }
+    if (is_amd_counter(msr)) {
+        return true;
     }
     switch (msr) {
     case MSR_IA32_APIC_BASE:
-        return (value & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == (APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+        return lapic_write_base(vp, value);
     case MSR_IA32_EFER:
         return write_efer(vp, value);
     case MSR_IA32_PAT:

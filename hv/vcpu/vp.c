@@ -3,6 +3,7 @@
 #include "hv/vcpu/vp.h"
 
 #include "abi/hyperv/hypercall.h"
+#include "abi/x86/msr.h"
 #include "abi/x86/registers.h"
 #include "hv/core/apic.h"
 #include "hv/core/console.h"
@@ -65,6 +66,41 @@ void vp_startup(struct vp *vp, u8 vector)
     vp_wake(vp);
 }
 
+static void overlays_of(struct vp *vp, struct overlay *list[3])
+{
+    list[0] = &vp->assist;
+    list[1] = &vp->synic.messages;
+    list[2] = &vp->synic.events;
+}
+
+static void free_overlays(struct vp *vp)
+{
+    struct overlay *list[3];
+    overlays_of(vp, list);
+    for (unsigned i = 0; i < ARRAY_LEN(list); i++) {
+        overlay_remove(vp->partition, list[i]);
+        if (list[i]->page != NULL) {
+            pool_free(&vp->partition->pool, list[i]->page);
+        }
+    }
+}
+
+/* The pages that it can lay over its memory are taken now, so that it can always do so. */
+static bool take_overlays(struct vp *vp)
+{
+    struct overlay *list[3];
+    bool ok = true;
+    overlays_of(vp, list);
+    for (unsigned i = 0; i < ARRAY_LEN(list); i++) {
+        list[i]->page = pool_alloc(&vp->partition->pool);
+        ok = ok && list[i]->page != NULL;
+    }
+    if (!ok) {
+        free_overlays(vp);
+    }
+    return ok;
+}
+
 /* One trust level. `fpu`: the state that both share, NULL for the first one. */
 static struct vp *create_level(struct partition *p, u32 index, void *fpu)
 {
@@ -83,7 +119,10 @@ static struct vp *create_level(struct partition *p, u32 index, void *fpu)
     vp->fpu = fpu;
     vp->cpu = &cpus[index % cpu_count];
     vp->suspend = VP_SUSPEND_EXPLICIT | (index != 0 ? (u32)VP_SUSPEND_STARTUP : 0);
-    if (!arch->vp_init(vp)) {
+    if (!take_overlays(vp) || !arch->vp_init(vp)) {
+        if (vp->assist.page != NULL) {
+            free_overlays(vp);
+        }
         if (!shared) {
             pool_free(&p->pool, fpu);
         }
@@ -95,6 +134,7 @@ static struct vp *create_level(struct partition *p, u32 index, void *fpu)
     x87[1] = 0x03;
     x87[24] = 0x80;
     x87[25] = 0x1f;
+    vp->apic_mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
     vp_reset(vp);
     synic_reset(vp);
     vp->next_here = vp->cpu->first_vp;
@@ -152,6 +192,7 @@ void vp_destroy(struct vp *vp)
     *link = vp->next_here;
     c->turn = c->turn == vp ? NULL : c->turn;
     c->running_turn = c->running_turn == vp ? NULL : c->running_turn;
+    free_overlays(vp);
     arch->vp_free(vp);
     if (!vp->shares_fpu) {
         pool_free(&vp->partition->pool, vp->fpu);
@@ -191,6 +232,8 @@ void vp_wake(struct vp *vp)
 }
 
 u64 vp_privileges(const struct vp *vp) { return vp->other != NULL && vp->vtl == 0 ? 0 : vp->partition->privileges; }
+
+u32 vp_exceptions(const struct vp *vp) { return vp->vtl == 0 ? vp->partition->intercept_exceptions : 0; }
 
 bool vp_has_event(const struct vp *vp) { return lapic_pending(vp) >= 0 || vp->lapic.extint != 0 || vp->nmi_pending; }
 

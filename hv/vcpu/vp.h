@@ -71,11 +71,14 @@ struct vp {
     void *fpu;           /* XSAVE area, one page */
     bool shares_fpu;     /* with the other level, whose it is */
     u64 runtime_start, runtime; /* TSC */
+    u64 apic_mode; /* APIC_BASE_ENABLE and APIC_BASE_X2APIC; survives INIT */
     struct lapic lapic;
     struct synic synic;
     u64 assist_msr;
+    struct overlay assist;
     u64 crash[6];
     struct message_node intercept; /* on its way to the parent */
+    struct message_node direct;    /* PostMessageDirect's, to this VP */
 };
 
 /* In `p`; NULL when it exists, or the pool is empty. Power-on state, explicitly suspended. */
@@ -91,6 +94,8 @@ void vp_advance(struct vp *vp, unsigned length);
 void vp_inject_exception(struct vp *vp, u8 vector, bool has_error, u32 error);
 /* Something happened that the VP may wait for. */
 void vp_wake(struct vp *vp);
+/* Exceptions that its parent wants to see, a bit each. */
+u32 vp_exceptions(const struct vp *vp);
 /* What this trust level may. */
 u64 vp_privileges(const struct vp *vp);
 /* Something for the guest waits, whether it may come now or not. */
@@ -104,6 +109,8 @@ u64 fpu_xcr0_allowed(void);
 /* XSAVE area and XCR0 between VP and processor. */
 void fpu_save(struct vp *vp);
 void fpu_load(struct vp *vp);
+/* XMM0 to XMM5 of the VP that this processor holds: 96 bytes. */
+void fpu_read_xmm(u8 *to);
 /* DR0 to DR3 and DR6, which stay in the processor while it runs one VP. DR7 is in the control block. */
 void debug_save(struct vp *vp);
 void debug_load(struct vp *vp);

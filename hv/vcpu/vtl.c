@@ -34,11 +34,7 @@ u64 *vtl_slat(const struct vp *vp)
     return vp->vtl == 0 && p->slat_low != NULL ? p->slat_low : p->slat;
 }
 
-static u8 *assist_page(struct vp *vp)
-{
-    u64 msr = vp->assist_msr;
-    return (msr & HV_PAGE_MSR_ENABLE) != 0 ? guest_page(vp->partition, msr >> PAGE_SHIFT) : NULL;
-}
+static u8 *assist_page(const struct vp *vp) { return vp->assist.on ? vp->assist.page : NULL; }
 
 /* Shared between levels: general registers but RSP, CR2, debug registers but DR7, XCR0; the FPU's page is the same. */
 static void make_active(struct vp *from, struct vp *to)

@@ -115,6 +115,11 @@ struct cpu_arch {
     u64 vm_hsave_pa, vm_cr; /* SVM */
     u64 last_branch_from, last_branch_to, last_int_from, last_int_to;
     u64 syscfg, hwcr;
+    struct {
+        u64 bnd[4][2]; /* lower bound; upper bound in one's complement */
+        u64 cfgu, cfgs, status;
+    } mpx;
+    u64 cpuid_flips[4]; /* AMD: what C001_1002 to C001_1005 change of CPUID: cpuid_override.c */
     struct msr_store store; /* MSRs that only their handlers look at */
 
     enum guest_mode guest;

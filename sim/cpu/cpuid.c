@@ -180,6 +180,20 @@ static struct cpuid_regs leaf_d(const struct cpu *cpu, u32 subleaf)
     return r;
 }
 
+/* SGX1 without a page of enclave memory: sub-leaves from 2 on, its sections, are all invalid. XFRM can be what XCR0
+ * can. [SDM2 "CPUID", "INPUT EAX = 12H"] */
+static struct cpuid_regs leaf_12(const struct cpu *cpu, u32 subleaf)
+{
+    u64 xfrm = xsave_xcr0_mask(cpu->model);
+    if (!cpu_has(cpu, CPU_FEATURE_SGX) || subleaf > 1) {
+        return (struct cpuid_regs){0};
+    }
+    if (subleaf == 0) { /* enclaves of 2 GiB, in 64-bit mode of 64 GiB */
+        return (struct cpuid_regs){.eax = 1, .edx = 31 | 36u << 8};
+    }
+    return (struct cpuid_regs){.eax = 0x36, .ecx = (u32)xfrm, .edx = (u32)(xfrm >> 32)};
+}
+
 static u64 gcd(u64 a, u64 b)
 {
     while (b != 0) {
@@ -241,13 +255,15 @@ static struct cpuid_regs basic_leaf(const struct cpu *cpu, u32 leaf, u32 subleaf
         return cpuid_topology(cpu, subleaf);
     case 0xd:
         return leaf_d(cpu, subleaf);
+    case 0x12:
+        return leaf_12(cpu, subleaf);
     case 0x15:
         return intel ? leaf_15(cpu) : r;
     case 0x16:
         return intel ? leaf_16(cpu) : r;
     case 0x1f:
         return intel ? cpuid_topology(cpu, subleaf) : r;
-    default:
+    default: /* 1BH among them: PCONFIG has no targets */
         return r;
     }
 }
@@ -341,12 +357,17 @@ static struct cpuid_regs ext_leaf(const struct cpu *cpu, u32 leaf, u32 subleaf)
 
 struct cpuid_regs cpuid_lookup(const struct cpu *cpu, u32 leaf, u32 subleaf)
 {
+    struct cpuid_regs r;
     if (leaf >= 0x80000000 && leaf <= max_ext(cpu)) {
-        return ext_leaf(cpu, leaf, subleaf);
+        r = ext_leaf(cpu, leaf, subleaf);
+    } else if (leaf <= max_basic(cpu)) {
+        r = basic_leaf(cpu, leaf, subleaf);
+    } else {
+        /* Out of range: Intel answers with the highest basic leaf, AMD with zeros. */
+        return cpu_is_intel(cpu) ? basic_leaf(cpu, max_basic(cpu), subleaf) : (struct cpuid_regs){0};
     }
-    if (leaf <= max_basic(cpu)) {
-        return basic_leaf(cpu, leaf, subleaf);
+    if (subleaf == 0 || leaf != 7) {
+        cpuid_override(cpu, leaf, &r);
     }
-    /* Out of range: Intel answers with the highest basic leaf, AMD with zeros. */
-    return cpu_is_intel(cpu) ? basic_leaf(cpu, max_basic(cpu), subleaf) : (struct cpuid_regs){0};
+    return r;
 }

@@ -17,4 +17,7 @@ struct cpuid_regs cpuid_l2(const struct cpu *cpu);                        /* lea
 struct cpuid_regs cpuid_amd_caches(const struct cpu *cpu, u32 subleaf);   /* leaf 8000001Dh */
 struct cpuid_regs cpuid_amd_topology(const struct cpu *cpu);              /* leaf 8000001Eh */
 
+/* AMD's override registers: change what leaf 6 or 7 (sub-leaf 0), 1 or 80000001h says. */
+void cpuid_override(const struct cpu *cpu, u32 leaf, struct cpuid_regs *r);
+
 #endif

@@ -119,6 +119,9 @@ static u32 mode_word(const struct cpu *cpu)
     w |= (a->fpu.fsw & 0x80) != 0 ? MODE_FPU_ERROR : 0u;
     w |= is_flat(cpu) ? MODE_FLAT : 0u;
     w |= (a->cr4 & CR4_CET) != 0 ? MODE_CET : 0u;
+    if (UNLIKELY((mpx_config(cpu) & BNDCFG_EN) != 0)) {
+        w |= MODE_MPX | ((mpx_config(cpu) & BNDCFG_PRESERVE) == 0 ? MODE_BND_INIT : 0u);
+    }
     w |= a->guest != GUEST_NONE ? MODE_NONROOT : 0u;
     w |= (d->sp_mask == 0xffff ? 0u : d->sp_mask == 0xffffffffu ? 1u : 2u) << MODE_SP_SHIFT;
     return w;

@@ -504,8 +504,9 @@ static bool check_needs(const struct cpu_model *m, struct error *err)
 static bool build_set(struct cpu_model *m, const struct request *r, struct error *err)
 {
     static const struct request nothing_asked;
+    /* What is asked for is there already now: what the model has only together with it (ENCLS exiting with SGX) stays. */
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
-        feature_set(m, f, in_base_set(r, f, m->vendor));
+        feature_set(m, f, in_base_set(r, f, m->vendor) || r->wish[f] == WISH_ON);
     }
     /* A vendor's set seen by the other vendor has lost some prerequisites. */
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
@@ -610,19 +611,24 @@ void cpu_model_list(FILE *out)
     }
 }
 
-static const char *models_of(const struct feature_info *info)
+/* The models that have it as they are. */
+static const char *models_of(unsigned f, const struct cpu_model m[4])
 {
-    static const char *const texts[] = {[FEATURE_IN_INTEL] = "intel max",
-                                        [FEATURE_IN_AMD] = "amd max",
-                                        [FEATURE_IN_BOTH] = "intel amd max",
-                                        [FEATURE_IN_MAX] = "max",
-                                        [FEATURE_IN_ASK] = "-"};
-    return info->implemented ? texts[info->models] : "not implemented";
+    static const char *const texts[] = {"-", "intel", "amd", "intel amd", "max", "intel max", "amd max", "intel amd max"};
+    bool max = model_has(&m[2], f) || model_has(&m[3], f);
+    unsigned n = (model_has(&m[0], f) ? 1u : 0) | (model_has(&m[1], f) ? 2u : 0) | (max ? 4u : 0);
+    return feature_table[f].implemented ? texts[n] : "not implemented";
 }
 
 void cpu_feature_list(FILE *out)
 {
     static const char *const regs[] = {"EAX", "EBX", "ECX", "EDX", "MSR"};
+    static const char *const names[] = {"intel", "amd", "max", "max,vendor=amd"};
+    struct cpu_model models[ARRAY_LEN(names)];
+    struct error err = {0};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        (void)cpu_model_parse(&models[i], names[i], &err);
+    }
     (void)fprintf(out, "%-26s %-22s %-16s %s\n", "NAME", "CPUID", "MODELS", "MEANING");
     for (unsigned f = 0; f < CPU_FEATURE_COUNT; f++) {
         const struct feature_info *info = &feature_table[f];
@@ -633,7 +639,7 @@ void cpu_feature_list(FILE *out)
             (void)snprintf(where, sizeof where, "%Xh.%u %s bit %u", info->leaf, info->subleaf,
                            regs[info->reg], info->bit);
         }
-        (void)fprintf(out, "%-26s %-22s %-16s %s\n", info->name, where, models_of(info),
+        (void)fprintf(out, "%-26s %-22s %-16s %s\n", info->name, where, models_of(f, models),
                       info->meaning);
     }
 }

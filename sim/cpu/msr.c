@@ -217,11 +217,22 @@ static cpu_rc wr_feature_control(struct cpu *cpu, const struct msr_row *row, u32
         return raise_gp(cpu, 0, "WRMSR: IA32_FEATURE_CONTROL is locked");
     }
     /* Bit 1, VMX inside SMX, is reserved without SMX. */
-    u64 allowed = FEATURE_CONTROL_LOCK | (cpu_has(cpu, CPU_FEATURE_VMX) ? FEATURE_CONTROL_VMX : 0u);
+    u64 allowed = FEATURE_CONTROL_LOCK | (cpu_has(cpu, CPU_FEATURE_VMX) ? FEATURE_CONTROL_VMX : 0u) |
+                  (cpu_has(cpu, CPU_FEATURE_SGX) ? FEATURE_CONTROL_SGX : 0u);
     if ((value & ~allowed) != 0) {
         return reserved(cpu);
     }
     cpu->arch.feature_control = value;
+    return CPU_OK;
+}
+
+static cpu_rc wr_bndcfgs(struct cpu *cpu, const struct msr_row *row, u32 index, u64 value)
+{
+    if ((value & BNDCFG_RESERVED) != 0) {
+        return reserved(cpu);
+    }
+    TRY(wr_canonical(cpu, row, index, value));
+    cpu_update_mode(cpu);
     return CPU_OK;
 }
 
@@ -563,6 +574,7 @@ void msr_reset(struct cpu *cpu, bool init)
         return;
     }
     memset(&cpu->arch.store, 0, sizeof cpu->arch.store);
+    memset(cpu->arch.cpuid_flips, 0, sizeof cpu->arch.cpuid_flips);
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct msr_row *row = &rows[i];
         bool other = row->offset == F(efer) || row->offset == F(seg[SEG_FS].base) ||
@@ -653,5 +665,8 @@ void msr_state(struct cpu *cpu, struct state_io *io)
         } else {
             state_u64_array(io, fields[i].name, fields[i].field, fields[i].count);
         }
+    }
+    if (!cpu_is_intel(cpu)) {
+        state_u64_array(io, "cpuid_flips", a->cpuid_flips, ARRAY_LEN(a->cpuid_flips));
     }
 }

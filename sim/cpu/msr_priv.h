@@ -87,6 +87,10 @@ MSR_READER(perf_status);
 MSR_READER(turbo_limit);
 MSR_READER(pstate_def);
 
+/* cpuid_override.c */
+MSR_READER(cpuid_override);
+MSR_WRITER(cpuid_override);
+
 /* vmx/caps.c */
 MSR_READER(vmx_capability);
 

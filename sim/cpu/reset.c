@@ -61,6 +61,7 @@ static void reset_power(struct cpu *cpu)
 {
     struct cpu_arch *a = &cpu->arch;
     a->cr0 = CR0_CD | CR0_NW | CR0_ET;
+    memset(&a->mpx, 0, sizeof a->mpx);
     memset(&a->fpu, 0, sizeof a->fpu);
     a->fpu.fcw = 0x40;
     a->fpu.tags = 0xff; /* eight zeros, all valid */

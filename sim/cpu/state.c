@@ -6,6 +6,7 @@
 #include "cpu/cpu.h"
 #include "cpu/exec/exec_system.h"
 #include "cpu/flags.h"
+#include "cpu/model.h"
 #include "cpu/msr.h"
 #include "cpu/pmu.h"
 
@@ -93,6 +94,17 @@ static void visit_fpu(struct cpu_arch *a, struct state_io *io)
     state_u32(io, "mxcsr", &a->mxcsr);
 }
 
+/* Only where there is MPX. */
+static void visit_mpx(struct cpu_arch *a, struct state_io *io)
+{
+    for (unsigned i = 0; i < 4; i++) {
+        state_u64_array(io, "bnd", a->mpx.bnd[i], 2);
+    }
+    state_u64(io, "bndcfgu", &a->mpx.cfgu);
+    state_u64(io, "bndcfgs", &a->mpx.cfgs);
+    state_u64(io, "bndstatus", &a->mpx.status);
+}
+
 static void visit_activity(struct cpu_arch *a, struct state_io *io)
 {
     state_enum(io, "activity", &a->activity);
@@ -128,6 +140,9 @@ void cpu_state(void *self, struct state_io *io)
     visit_integer(&cpu->arch, io);
     visit_system(&cpu->arch, io);
     visit_fpu(&cpu->arch, io);
+    if (cpu_has(cpu, CPU_FEATURE_MPX)) {
+        visit_mpx(&cpu->arch, io);
+    }
     visit_activity(&cpu->arch, io);
     virt_state(cpu, io);
     msr_state(cpu, io);

@@ -7,6 +7,8 @@
 #define XSAVE_LEGACY_AND_HEADER 576u
 
 #define XSTATE_AVX 2
+#define XSTATE_BNDREGS 3
+#define XSTATE_BNDCSR 4
 #define XSTATE_PKRU 9
 #define XSTATE_CET_U 11
 #define XSTATE_CET_S 12
@@ -23,6 +25,11 @@ bool xsave_component(const struct cpu_model *m, unsigned i, struct xsave_compone
         c->size = 256;
         c->offset = XSAVE_LEGACY_AND_HEADER;
         return model_has(m, CPU_FEATURE_AVX);
+    case XSTATE_BNDREGS:
+    case XSTATE_BNDCSR:
+        c->size = 64;
+        c->offset = i == XSTATE_BNDREGS ? 960 : 1024;
+        return model_has(m, CPU_FEATURE_MPX);
     case XSTATE_PKRU:
         /* Both leave room for the AVX-512 components; Intel's also for those of MPX. */
         c->size = 8;

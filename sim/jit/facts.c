@@ -141,6 +141,9 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
 {
     unsigned id = insn_id(in), size = in->osz;
     bool reg0 = is_reg(in->r[0]), mem0 = in->r[0] == OPR_MEM;
+    if ((t->b->mode & MODE_BND_INIT) != 0 && row->kind >= OP_JCC) {
+        return OP_HANDLER; /* the bounds are its handler's */
+    }
     switch ((enum op_kind)row->kind) {
     case OP_MOV: return (reg0 || mem0) && in->exec != exec_mov_moffs ? OP_MOV : OP_HANDLER;
     case OP_MOVX: return reg0 && size >= 4 && insn_mem_size(in) < size ? OP_MOVX : OP_HANDLER;

@@ -186,6 +186,15 @@ static u16 requester(const struct machine *m, u16 usual)
     return m->config.iommu == IOMMU_AMD ? BOARD_AMD_SOUTHBRIDGE_REQUESTER : usual;
 }
 
+/* A device's interrupt went into the virtual APIC of a guest that runs there. */
+static void ring_doorbell(void *self, u32 apic_id)
+{
+    struct machine *m = self;
+    if (apic_id < m->set.count) {
+        cpu_kick(m->set.cpu[apic_id]);
+    }
+}
+
 static void build_iommu(struct machine *m)
 {
     if (m->config.iommu == IOMMU_INTEL) {
@@ -200,7 +209,8 @@ static void build_iommu(struct machine *m)
                                       .base = SPA(AMDVI_DEFAULT_BASE),
                                       .phys_bits = m->model.phys_bits,
                                       .ioapic_requester = BOARD_AMD_SOUTHBRIDGE_REQUESTER,
-                                      .hpet_requester = BOARD_AMD_SOUTHBRIDGE_REQUESTER};
+                                      .hpet_requester = BOARD_AMD_SOUTHBRIDGE_REQUESTER,
+                                      .doorbell = {.ring = ring_doorbell, .self = m}};
         m->iommu = amdvi_new(&m->env, "amd-iommu", &config);
     }
 }

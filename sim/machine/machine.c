@@ -299,6 +299,7 @@ void machine_free(struct machine *m)
     }
     outside_detach(m);
     watching_stop(m);
+    free(m->watch_saved);
     travel_stop(m);
     stops_free(m);
     (void)trace_finish(&m->trace, &m->error);
@@ -350,8 +351,8 @@ void machine_state(struct machine *m, struct state_io *io)
             cpu_update_mode(m->set.cpu[i]);
             m->set.cpu[i]->d.pending = true;
         }
-        watching_forget(m);
     }
+    watching_state(m, io);
 }
 
 u64 machine_hash(struct machine *m)

@@ -241,6 +241,8 @@ struct machine {
     bool quit;                /* Ctrl-A x */
     /* Host side: NULL while nothing is attached. */
     struct watching *watching; /* machine/watching.h */
+    u8 *watch_saved;           /* of a restored state, for a watch that is not on yet */
+    size_t watch_saved_size;
     struct outside *outside;
     struct net_user *net_user;
     /* Recording and replaying: machine/evidence.h. */

@@ -10,6 +10,7 @@
 #include "abi/x86/vmx.h"
 #include "base/assert.h"
 #include "cpu/virt.h"
+#include "cpu/vmx/vmcs.h"
 #include "devices/pci.h"
 #include "trace/events.h"
 
@@ -29,6 +30,7 @@ struct watching {
     struct watch *tracker;
     enum violation_policy policy;
     u64 violations;
+    bool entering; /* within mode_changed */
     struct seen cpu[CPU_MAX];
 };
 
@@ -40,13 +42,25 @@ static void withdraw(void *self, u64 frame)
     tlb_withdraw_write(&m->set, frame);
 }
 
+#define VMRUN_BYTES 3u
+
+/* While a guest is being entered, the instruction is its hypervisor's: VMLAUNCH is left last, VMRUN is what the host goes
+ * on after. */
+static u64 entered_by(struct machine *m, const struct cpu *cpu)
+{
+    return cpu->arch.guest != GUEST_SVM
+               ? cpu->arch.rip
+               : phys_read_scalar(&m->phys, SPA(cpu->arch.vm_hsave_pa + VMCB_rip), 8) - VMRUN_BYTES;
+}
+
 static void now(void *self, struct watch_moment *moment)
 {
-    const struct machine *m = self;
+    struct machine *m = self;
     const struct cpu *cpu = m->clock.running != NULL ? m->clock.running_cpu : NULL;
+    *moment = (struct watch_moment){0};
     moment->position = clock_position(&m->clock).n;
     moment->cpu = cpu != NULL ? cpu->index : WATCH_NO_CPU;
-    moment->rip = cpu != NULL ? cpu->arch.rip : 0;
+    moment->rip = cpu == NULL ? 0 : m->watching != NULL && m->watching->entering ? entered_by(m, cpu) : cpu->arch.rip;
 }
 
 static void to_tables(const struct iommu_route *r, struct watch_route *out)
@@ -157,7 +171,7 @@ static void leaving(void *self, const struct cpu *cpu)
                                   .cpl = cpu->d.cpl};
 }
 
-static bool to_entry(const struct cpu *cpu, struct watch_entry *e)
+static bool to_entry(struct machine *m, const struct cpu *cpu, struct watch_entry *e)
 {
     struct walk_root root = {0};
     bool vmx = cpu->arch.guest == GUEST_VMX;
@@ -165,7 +179,9 @@ static bool to_entry(const struct cpu *cpu, struct watch_entry *e)
     *e = (struct watch_entry){.kind = vmx ? WATCH_VMX : WATCH_SVM,
                               .control = vmx ? cpu->arch.vmx.current : cpu->arch.svm.vmcb,
                               .nested = root.nested.kind != NESTED_NONE,
-                              .gpr = cpu->arch.gpr};
+                              .gpr = cpu->arch.gpr,
+                              /* that of VMLAUNCH until it is done */
+                              .rip = vmx ? vmcs_read(m->set.cpu[cpu->index], VMCS_GUEST_RIP) : cpu->arch.rip};
     e->tables.table = root.nested.table;
     e->tables.format = root.nested.kind == NESTED_EPT ? WATCH_EPT : WATCH_X86;
     switch (root.nested.mode) {
@@ -200,7 +216,7 @@ static void mode_changed(void *self, const struct cpu *cpu)
     }
     struct watch_entry e = {0};
     if (cpu->arch.guest != GUEST_NONE) {
-        (void)to_entry(cpu, &e);
+        (void)to_entry(m, cpu, &e);
         if (s->guest == cpu->arch.guest && s->control == e.control && s->table == e.tables.table) {
             return;
         }
@@ -214,7 +230,9 @@ static void mode_changed(void *self, const struct cpu *cpu)
     s->control = e.control;
     s->table = e.tables.table;
     if (s->guest != GUEST_NONE) {
+        m->watching->entering = true;
         watch_entered(w, cpu->index, &e);
+        m->watching->entering = false;
     }
 }
 
@@ -228,6 +246,62 @@ static void routes_changed(void *self)
 {
     const struct machine *m = self;
     watch_routes_changed(m->watching->tracker);
+}
+
+/* ---- saved and restored ---- */
+
+static void seen_state(struct machine *m, struct state_io *io)
+{
+    struct watching *g = m->watching;
+    state_section(io, "watching", 1);
+    state_u64(io, "violations", &g->violations);
+    for (unsigned i = 0; i < m->set.count; i++) {
+        state_enum(io, "guest", &g->cpu[i].guest);
+        state_u64(io, "control", &g->cpu[i].control);
+        state_u64(io, "table", &g->cpu[i].table);
+    }
+    watch_state(g->tracker, io);
+}
+
+/* Begin where the watch of a restored state was. */
+static bool take_saved(struct machine *m)
+{
+    struct state_io io;
+    state_init_load(&io, m->watch_saved, m->watch_saved_size);
+    seen_state(m, &io);
+    bool ok = !io.failed && io.pos == io.len;
+    if (!ok) {
+        log_guest_error(&m->log, "what the saved state says of its watch does not fit: it begins anew");
+        watching_forget(m);
+    }
+    free(m->watch_saved);
+    m->watch_saved = NULL;
+    return ok;
+}
+
+void watching_state(struct machine *m, struct state_io *io)
+{
+    if (io->mode == STATE_SAVE && m->watching != NULL) {
+        seen_state(m, io);
+    }
+    if (!state_is_load(io)) {
+        return;
+    }
+    free(m->watch_saved);
+    m->watch_saved = NULL;
+    static const char name[] = "watching"; /* anything else is the reader's to refuse */
+    size_t rest = io->failed ? 0 : io->len - io->pos;
+    rest = rest > sizeof name && memcmp(io->data + io->pos, name, sizeof name) == 0 ? rest : 0;
+    if (rest > 0) {
+        m->watch_saved = malloc(rest);
+        sim_assert(m->watch_saved != NULL);
+        memcpy(m->watch_saved, io->data + io->pos, rest);
+        m->watch_saved_size = rest;
+        io->pos = io->len;
+    }
+    if (m->watching != NULL && (rest == 0 || !take_saved(m))) {
+        watching_forget(m);
+    }
 }
 
 /* ---- on and off ---- */
@@ -244,9 +318,11 @@ void watching_start(struct machine *m, enum violation_policy policy)
     m->watching = g;
     m->set.observer = (struct cpu_observer){
         .mode = mode_changed, .leaving = leaving, .before_write = before_write, .self = m};
-    for (unsigned i = 0; i < m->set.count; i++) {
-        g->cpu[i].guest = none;
-        mode_changed(m, m->set.cpu[i]);
+    if (m->watch_saved == NULL || !take_saved(m)) {
+        for (unsigned i = 0; i < m->set.count; i++) {
+            g->cpu[i].guest = none;
+            mode_changed(m, m->set.cpu[i]);
+        }
     }
     if (m->iommu != NULL) {
         m->iommu->watch = (struct iommu_watch){.changed = routes_changed, .self = m};
@@ -265,6 +341,29 @@ void watching_stop(struct machine *m)
     watch_free(m->watching->tracker);
     free(m->watching);
     m->watching = NULL;
+}
+
+/* ---- missing invalidations ---- */
+
+static void stale_used(void *self, const struct iommu_stale_use *use)
+{
+    UNUSED(use);
+    machine_request_stop(self, STOP_VIOLATION, 0);
+}
+
+void watching_look_for_stale(struct machine *m, enum violation_policy policy)
+{
+    struct iommu_stale_watch watch = {.used = policy == VIOLATION_STOP ? stale_used : NULL, .self = m};
+    if (m->iommu != NULL) {
+        iommu_look_for_stale(m->iommu, &watch);
+    }
+}
+
+void watching_print_stale(const struct machine *m, FILE *out)
+{
+    if (m->iommu != NULL) {
+        (void)fprintf(out, "stale translations used: %llu\n", (unsigned long long)iommu_stale_count(m->iommu));
+    }
 }
 
 void watching_forget(struct machine *m)
@@ -367,5 +466,5 @@ void watching_record_owners(struct machine *m)
 
 u64 watching_violations(const struct machine *m)
 {
-    return m->watching != NULL ? m->watching->violations : 0;
+    return (m->watching != NULL ? m->watching->violations : 0) + (m->iommu != NULL ? iommu_stale_count(m->iommu) : 0);
 }

@@ -14,12 +14,16 @@
 #include "trace/events.h"
 #include "watch/watch_priv.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* General registers by number. */
 enum { GPR_AX, GPR_CX, GPR_DX, GPR_BX, GPR_SP, GPR_BP, GPR_SI, GPR_DI, GPR_8, GPR_9, GPR_10 };
 
 #define HYPERVISOR_LEAVES 0x40000000u
+/* [Xen public/arch-x86/cpuid.h] leaf 4 of Xen's: bit 4 of EAX says that ECX is the domain's number. */
+#define XEN_LEAF_DOMAIN 4u
+#define XEN_DOMAIN_PRESENT 0x10u
 
 const char *watch_abi_name(enum watch_abi abi)
 {
@@ -127,8 +131,7 @@ static void count_kind(struct watch *w, const struct open_call *call, u64 counts
 {
     struct call_kind *k = NULL;
     u32 command = call->abi == WATCH_ABI_XEN ? call->command & (call->number == 12 ? 0x3f : ~0u) : 0;
-    bool has_command = call->abi == WATCH_ABI_XEN && call->number != 13 && call->number != 15;
-    command = has_command ? command : 0;
+    command = watch_call_has_command(call->abi, call->number) ? command : 0;
     for (u32 i = 0; i < w->kind_count && k == NULL; i++) {
         struct call_kind *at = &w->kinds[i];
         k = at->abi == call->abi && at->number == call->number && at->command == command ? at : NULL;
@@ -167,16 +170,32 @@ static void log_call(struct watch *w, unsigned cpu, const struct watch_exit *x, 
              (unsigned long long)x->gpr[GPR_DX], (unsigned long long)x->gpr[GPR_8]);
 }
 
+#define XEN_GRANT_TABLE_OP 20u
+#define XEN_MAP_GRANT_REF 0u
+
+/* Xen looks at the grant itself before it maps anything: what it maps in answer to such a call was declared by its owner. */
+bool watch_maps_grant(const struct watch *w, u32 cpu)
+{
+    const struct cpu_watch *c = cpu < WATCH_CPUS ? &w->cpu[cpu] : NULL;
+    for (unsigned i = 0; c != NULL && c->guest == 0 && i < c->depth; i++) {
+        const struct open_call *call = &c->calls[i];
+        if (!call->is_cpuid && call->control == c->left_control && call->abi == WATCH_ABI_XEN &&
+            call->number == XEN_GRANT_TABLE_OP && call->command == XEN_MAP_GRANT_REF) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void watch_count_open(struct watch *w)
 {
     for (unsigned cpu = 0; cpu < WATCH_CPUS; cpu++) {
-        struct cpu_watch *c = &w->cpu[cpu];
+        const struct cpu_watch *c = &w->cpu[cpu];
         for (unsigned i = 0; i < c->depth; i++) {
             if (!c->calls[i].is_cpuid) {
                 count_kind(w, &c->calls[i], 0);
             }
         }
-        c->depth = 0;
     }
 }
 
@@ -186,7 +205,7 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     struct watch_guest *g = &w->guests[c->guest];
     bool is_cpuid = x->cause == WATCH_CAUSE_CPUID;
     struct watch_moment m;
-    if (is_cpuid && ((u32)x->gpr[GPR_AX] & 0xffff00ff) != HYPERVISOR_LEAVES) {
+    if (is_cpuid && ((u32)x->gpr[GPR_AX] & 0xffff00ff & ~XEN_LEAF_DOMAIN) != HYPERVISOR_LEAVES) {
         return;
     }
     if (x->cause == WATCH_CAUSE_MSR_WRITE) {
@@ -242,6 +261,13 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
         }
         memmove(&c->calls[i], &c->calls[i + 1], (c->depth - i - 1) * sizeof c->calls[0]);
         c->depth--;
+        if (call.is_cpuid && (call.leaf & 0xff) == XEN_LEAF_DOMAIN) {
+            struct watch_guest *g = &w->guests[c->guest];
+            if ((g->abis & 1u << WATCH_ABI_XEN) != 0 && (gpr[GPR_AX] & XEN_DOMAIN_PRESENT) != 0) {
+                (void)snprintf(g->name, sizeof g->name, "domain %u", (u32)gpr[GPR_CX]);
+            }
+            return;
+        }
         if (call.is_cpuid) {
             enum watch_abi abi =
                 abi_of_signature((u32)gpr[GPR_BX], (u32)gpr[GPR_CX], (u32)gpr[GPR_DX]);

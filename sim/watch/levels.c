@@ -67,6 +67,33 @@ static void drop_everything(struct watch *w)
     w->root_count = w->root_cap = w->control_count = w->control_cap = w->guest_count = w->guest_cap = 0;
 }
 
+static void forget_figures(struct watch *w)
+{
+    memset(w->frames, 0, w->phys->page_count * sizeof *w->frames);
+    memset(w->cpu, 0, sizeof w->cpu);
+    w->device_count = 0;
+    w->kind_count = 0;
+    w->handovers = 0;
+    w->serial = 0;
+    w->share_open = w->share_confirmed = w->share_declared = w->reported = 0;
+    w->routes_stale = true;
+}
+
+void watch_discard(struct watch *w)
+{
+    for (u32 i = 1; i < w->nodes.count; i++) {
+        struct node *n = pool_at(&w->nodes, i);
+        free(n->serial != 0 ? n->child : NULL);
+        free(n->serial != 0 ? n->pending : NULL);
+        n->serial = 0;
+    }
+    for (u32 i = 1; i <= w->root_count; i++) {
+        w->roots[i].node = 0; /* watch_root_drop frees the rest */
+    }
+    drop_everything(w);
+    forget_figures(w);
+}
+
 void watch_free(struct watch *w)
 {
     if (w != NULL) {
@@ -79,11 +106,7 @@ void watch_free(struct watch *w)
 void watch_forget(struct watch *w)
 {
     drop_everything(w);
-    memset(w->frames, 0, w->phys->page_count * sizeof *w->frames);
-    memset(w->cpu, 0, sizeof w->cpu);
-    w->device_count = 0;
-    w->share_open = w->share_confirmed = 0;
-    w->routes_stale = true;
+    forget_figures(w);
 }
 
 /* ---- guests ---- */
@@ -171,6 +194,30 @@ static bool is_handed_over(const u64 *left, const u64 *entered)
         distinct += seen ? 0 : 1;
     }
     return distinct >= DISTINCT_ENOUGH;
+}
+
+/* Does a virtual processor go on where it left? Then it is no other one in a page that was used again, even though its
+ * tables are new: hypervisors throw all of a guest's tables away and begin anew. An exit changes a few registers. At the
+ * very instruction that it left by, where a fresh guest of the same program may begin, they must say more than nothing. */
+#define KEPT_ENOUGH 10u
+#define TELLING_ENOUGH 3u
+#define LONGEST_INSTRUCTION 15u
+
+static bool goes_on(const struct control *c, const struct watch_entry *e)
+{
+    unsigned kept = 0, telling = 0;
+    if (e->gpr == NULL || !c->has_left || e->rip - c->left_rip > LONGEST_INSTRUCTION) {
+        return false;
+    }
+    for (unsigned i = 0; i < 16; i++) {
+        bool same = c->left[i] == e->gpr[i], seen = c->left[i] == 0;
+        for (unsigned k = 0; k < i && !seen; k++) {
+            seen = c->left[k] == c->left[i];
+        }
+        kept += same ? 1 : 0;
+        telling += same && !seen ? 1 : 0;
+    }
+    return kept >= KEPT_ENOUGH && (e->rip != c->left_rip || telling >= TELLING_ENOUGH);
 }
 
 /* A virtual processor that was never entered before begins with the registers of one that left by a hypercall: only the
@@ -282,7 +329,8 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
     }
     u32 root = root_of_entry(w, control, e, &build);
     struct control *k = &w->controls[control];
-    if (k->guest != 0 && k->root != 0 && root != 0 && k->root != root && build && w->roots[k->root].mapped == 0) {
+    if (k->guest != 0 && k->root != 0 && root != 0 && k->root != root && build && w->roots[k->root].mapped == 0 &&
+        !goes_on(k, e)) {
         k->guest = 0; /* its guest has lost its memory: the page is used again */
         k->peer = 0;
     }
@@ -330,6 +378,8 @@ void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x)
     if (x->gpr != NULL && c->control != 0) {
         struct control *k = &w->controls[c->control];
         memcpy(k->left, x->gpr, sizeof k->left);
+        k->left_rip = x->rip;
+        k->has_left = true;
         k->left_by_call = x->cause == WATCH_CAUSE_HYPERCALL;
         c->left_control = c->control;
     }
@@ -470,11 +520,34 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
             (void)fprintf(out, ", %s", watch_abi_name(abi));
         }
     }
-    (void)fprintf(out, "\n");
+    (void)fprintf(out, g->name[0] != '\0' ? " (%s)\n" : "%s\n", g->name);
+    for (u32 i = 1; i <= w->root_count; i++) {
+        const struct root *r = &w->roots[i];
+        if (r->live && !r->device && r->guest == g->id && r->mapped != 0) {
+            (void)fprintf(out, "%*stables %#llx: %llu pages (%llu to write)\n", (int)(2 * depth + 2), "",
+                          (unsigned long long)r->tables.table, (unsigned long long)r->reach[0],
+                          (unsigned long long)r->reach[1]);
+        }
+    }
     for (u32 i = g->id + 1; i <= w->guest_count; i++) {
         if (w->guests[i].parent == g->id) {
             print_guest(w, out, &w->guests[i], depth + 1);
         }
+    }
+}
+
+#define SHARES_PRINTED 64u
+
+static void print_shares(struct watch *w, FILE *out)
+{
+    struct watch_share s;
+    for (u64 n = 0; n < SHARES_PRINTED && watch_share_get(w, n, &s); n++) {
+        char a[40], b[40];
+        watch_name_owner(&s.a, a, sizeof a);
+        watch_name_owner(&s.b, b, sizeof b);
+        (void)fprintf(out, "%s page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
+                      s.declared ? "granted" : "shared", (unsigned long long)s.spa, a, b,
+                      (unsigned long long)s.since.position, (unsigned long long)s.since.rip);
     }
 }
 
@@ -495,12 +568,17 @@ void watch_print(struct watch *w, FILE *out)
             (void)fprintf(out, "tables at %#llx, reaches %llu pages (%llu to write)",
                           (unsigned long long)r->tables.table, (unsigned long long)r->reach[0],
                           (unsigned long long)r->reach[1]);
-            (void)fprintf(out, r->guest != 0 ? ", guest %u's\n" : "\n", r->guest);
+            (void)fprintf(out, r->of_host ? ", the host's\n" : r->guest != 0 ? ", guest %u's\n" : "\n", r->guest);
         } else {
             (void)fprintf(out, "%s\n", d->direct ? "reaches everything" : "reaches nothing");
         }
     }
     watch_print_calls(w, out);
-    (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used\n",
+    print_shares(w, out);
+    (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used",
                   (unsigned long long)w->share_confirmed, (unsigned long long)w->share_open);
+    if (w->share_declared != 0) {
+        (void)fprintf(out, "; granted: %llu", (unsigned long long)w->share_declared);
+    }
+    (void)fprintf(out, "\n");
 }

@@ -5,6 +5,7 @@
 #include "watch/watch_priv.h"
 
 #include <stdio.h>
+#include <string.h>
 
 struct name {
     u32 number, command;
@@ -17,6 +18,12 @@ static const struct name hyperv_names[] = {
 #undef HYPERCALL
     {HV_CALL_VTL_CALL, 0, "VtlCall"},
     {HV_CALL_VTL_RETURN, 0, "VtlReturn"},
+};
+
+static const struct name kvm_names[] = {
+#define KVM_HYPERCALL(number, name, arguments) {number, 0, #name},
+#include "abi/kvm/hypercall.def"
+#undef KVM_HYPERCALL
 };
 
 static const struct name xen_names[] = {
@@ -61,11 +68,23 @@ static void put_made(FILE *out, u32 key)
     }
 }
 
+bool watch_call_has_command(enum watch_abi abi, u64 number)
+{
+    for (size_t i = 0; abi == WATCH_ABI_XEN && i < ARRAY_LEN(xen_commands); i++) {
+        if (xen_commands[i].number == number) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size)
 {
     bool xen = abi == WATCH_ABI_XEN;
     const char *name = number > 0xffff ? NULL : xen ? FIND(xen_names, (u32)number, 0)
-                                        : abi == WATCH_ABI_HYPERV ? FIND(hyperv_names, (u32)number, 0) : NULL;
+                                        : abi == WATCH_ABI_HYPERV ? FIND(hyperv_names, (u32)number, 0)
+                                        : abi == WATCH_ABI_KVM    ? FIND(kvm_names, (u32)number, 0)
+                                                                  : NULL;
     const char *which = xen ? FIND(xen_commands, (u32)number, (u32)command) : NULL;
     if (name == NULL) {
         (void)snprintf(out, size, "call %llu", (unsigned long long)number);
@@ -86,7 +105,10 @@ static void put_kind(FILE *out, const struct call_kind *k)
 
 void watch_print_calls(struct watch *w, FILE *out)
 {
-    static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV};
+    struct call_kind kinds[WATCH_KINDS]; /* to tell what is so far changes nothing */
+    u32 kind_count = w->kind_count;
+    memcpy(kinds, w->kinds, sizeof kinds);
+    static const enum watch_abi order[] = {WATCH_ABI_XEN, WATCH_ABI_HYPERV, WATCH_ABI_KVM};
     watch_count_open(w);
     for (unsigned o = 0; o < ARRAY_LEN(order); o++) {
         bool any = false;
@@ -117,4 +139,6 @@ void watch_print_calls(struct watch *w, FILE *out)
     if (w->handovers != 0) {
         (void)fprintf(out, "trust levels handed registers over %llu times\n", (unsigned long long)w->handovers);
     }
+    memcpy(w->kinds, kinds, sizeof kinds);
+    w->kind_count = kind_count;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Which roots reach which page, and what two strangers share.
  *
+ * A guest that has a page because Xen mapped it in answer to its grant_table_op has it by its owner's declaration.
+ *
  * A page is shared when two roots reach it whose guests do not run one another, and one of them may write.
  * That is confirmed, and a violation unless declared, once both sides were used after it came to be: a
  * guest entered, a device attached. A guest that is gone is never entered again, so what is left of its
@@ -54,6 +56,16 @@ void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct wat
 
 /* ---- sharing ---- */
 
+/* Does a device reach the table that it would have to be kept from? Then it is the host's own, as those of Xen's dom0 are. */
+static bool is_of_host(struct watch *w, const struct root *device, u32 device_root, const struct root *guest)
+{
+    u64 frame;
+    u8 *host;
+    bool writable;
+    return device->of_host || (phys_page(w->phys, SPA(guest->tables.table), &frame, &host, &writable) &&
+                               find_owner(w, frame, device_root) != NULL);
+}
+
 /* A device belongs to the first guest whose memory it shares: what it shares with that one is the
  * hypervisor's affair, what it shares with others is not. */
 static bool is_legitimate(struct watch *w, u32 a, u32 b)
@@ -64,7 +76,13 @@ static bool is_legitimate(struct watch *w, u32 a, u32 b)
     }
     if (ra->device || rb->device) {
         struct root *device = ra->device ? ra : rb;
-        u32 guest = ra->device ? rb->guest : ra->guest;
+        const struct root *other = ra->device ? rb : ra;
+        u32 guest = other->guest;
+        if (is_of_host(w, device, ra->device ? a : b, other)) {
+            device->of_host = true;
+            device->guest = 0;
+            return true;
+        }
         if (device->guest == 0) {
             device->guest = guest;
         }
@@ -77,43 +95,47 @@ static void describe(const struct watch *w, const struct share *s, struct watch_
 {
     *out = (struct watch_share){.spa = phys_spa_of_frame(w->phys, s->frame),
                                 .since = s->since,
-                                .confirmed = s->confirmed};
+                                .confirmed = s->confirmed,
+                                .declared = s->declared};
     watch_describe_owner(w, s->frame, s->a, &out->a);
     watch_describe_owner(w, s->frame, s->b, &out->b);
 }
 
 #define REPORTS_MAX 64u
 
-static void name_owner(const struct watch_owner *o, char *text, size_t size)
+void watch_name_owner(const struct watch_owner *o, char *text, size_t size)
 {
+    const char *right = (o->rights & WATCH_W) != 0 ? "write" : "read";
     if (o->device) {
-        (void)snprintf(text, size, "device %02x:%02x.%x", (unsigned)o->requester >> 8,
-                       (unsigned)(o->requester >> 3 & 31), (unsigned)(o->requester & 7));
+        (void)snprintf(text, size, "device %02x:%02x.%x (%s)", (unsigned)o->requester >> 8,
+                       (unsigned)(o->requester >> 3 & 31), (unsigned)(o->requester & 7), right);
     } else {
-        (void)snprintf(text, size, "guest %u", o->guest);
+        (void)snprintf(text, size, "guest %u (%s)", o->guest, right);
     }
 }
 
 static void confirm(struct watch *w, struct share *s)
 {
     struct watch_share told;
-    char a[32], b[32];
+    char a[40], b[40];
     s->confirmed = true;
     w->share_open--;
+    if (s->declared) {
+        w->share_declared++;
+        return;
+    }
     w->share_confirmed++;
     describe(w, s, &told);
-    name_owner(&told.a, a, sizeof a);
-    name_owner(&told.b, b, sizeof b);
+    watch_name_owner(&told.a, a, sizeof a);
+    watch_name_owner(&told.b, b, sizeof b);
     trace_share(w->trace, s->since.cpu, told.spa,
                 told.a.guest | (u64)told.a.rights << 32 | (u64)told.a.device << 40,
                 told.b.guest | (u64)told.b.rights << 32 | (u64)told.b.device << 40, s->since.position,
                 s->since.rip);
     if (w->reported++ < REPORTS_MAX) {
         log_line(w->log, LOG_WATCH,
-                 "page %#llx is within reach of %s (%s) and %s (%s) since position %llu, by the "
-                 "instruction at %#llx",
-                 (unsigned long long)told.spa, a, (told.a.rights & WATCH_W) != 0 ? "write" : "read", b,
-                 (told.b.rights & WATCH_W) != 0 ? "write" : "read",
+                 "page %#llx is within reach of %s and %s since position %llu, by the instruction at %#llx",
+                 (unsigned long long)told.spa, a, b,
                  (unsigned long long)s->since.position, (unsigned long long)s->since.rip);
     }
     w->host.violation(w->host.self, &told);
@@ -147,6 +169,7 @@ static void begin_share(struct watch *w, u64 frame, u32 a, u32 b, const struct w
                         .b = b,
                         .used_a = w->roots[a].in_use != 0,
                         .used_b = w->roots[b].in_use != 0,
+                        .declared = find_owner(w, frame, a)->since.granted || find_owner(w, frame, b)->since.granted,
                         .since = *m};
     w->frames[frame].shares = n;
     w->share_open++;
@@ -191,7 +214,9 @@ static void end_shares(struct watch *w, u64 frame, u32 root)
             continue;
         }
         *link = s->next;
-        if (s->confirmed) {
+        if (s->confirmed && s->declared) {
+            w->share_declared--;
+        } else if (s->confirmed) {
             w->share_confirmed--;
         } else {
             w->share_open--;
@@ -223,7 +248,7 @@ void watch_name_root(const struct watch *w, u32 root, char *text, size_t size)
 {
     const struct root *r = &w->roots[root];
     const struct watch_owner o = {.guest = r->guest, .device = r->device, .requester = r->requester};
-    name_owner(&o, text, size);
+    watch_name_owner(&o, text, size);
 }
 
 void watch_tell_reach(struct watch *w)

@@ -578,5 +578,6 @@ void watch_before_write(struct watch *w, u64 frame, u64 offset, u64 size)
         w->written_offset = offset;
         w->written_size = size;
         w->host.now(w->host.self, &w->written_at);
+        w->written_at.granted = watch_maps_grant(w, w->written_at.cpu);
     }
 }

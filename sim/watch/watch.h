@@ -9,6 +9,7 @@
 #define VITRINE_WATCH_WATCH_H
 
 #include "base/log.h"
+#include "base/state.h"
 #include "mmu/phys.h"
 #include "trace/trace.h"
 
@@ -20,6 +21,7 @@ struct watch;
 struct watch_moment {
     u64 position, rip;
     u32 cpu; /* WATCH_NO_CPU: a device */
+    bool granted; /* by Xen, answering a guest that asked to map what another one granted; the tracker's to say */
 };
 #define WATCH_NO_CPU 0xffu
 
@@ -48,6 +50,7 @@ struct watch_entry {
     bool nested;                /* second-level translation is on: */
     struct watch_tables tables;
     const u64 *gpr;             /* as the guest begins with them, in the order of their numbers */
+    u64 rip;
 };
 
 enum watch_cause {
@@ -98,6 +101,8 @@ struct watch *watch_new(struct phys *phys, struct log *log, struct trace *trace,
 void watch_free(struct watch *w);
 /* Forget everything: memory was replaced (reset, restored state). */
 void watch_forget(struct watch *w);
+/* Save, or restore over a memory that is as it was then; what does not fit is forgotten. */
+void watch_state(struct watch *w, struct state_io *io);
 
 void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e);
 void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x);
@@ -122,6 +127,7 @@ struct watch_guest {
     u64 hypercalls;
     u64 most; /* pages that it ever reached at a time */
     u32 abis; /* bit per watch_abi that the hypervisor told it of by CPUID */
+    char name[24]; /* that its hypervisor gave it, as it told it by CPUID; empty: none */
 };
 
 /* Guests are numbered from 1 in the order of their first entry. NULL: there is none of this number. */
@@ -149,9 +155,10 @@ struct watch_share {
     struct watch_owner a, b;   /* b came second */
     struct watch_moment since; /* what made it so */
     bool confirmed; /* both sides ran (or can do DMA) since */
+    bool declared;  /* one side has it by a grant: no violation */
 };
-u64 watch_share_count(struct watch *w, bool confirmed);
-/* Those that are confirmed, in order; false: no such one. */
+u64 watch_share_count(struct watch *w, bool confirmed); /* without the declared ones */
+/* Those that are confirmed, the declared ones too, in order; false: no such one. */
 bool watch_share_get(struct watch *w, u64 n, struct watch_share *out);
 
 enum watch_abi { WATCH_ABI_NONE, WATCH_ABI_KVM, WATCH_ABI_HYPERV, WATCH_ABI_XEN, WATCH_ABI_OTHER };

@@ -72,6 +72,7 @@ struct root {
     u32 in_use; /* processors in it now, or devices attached */
     u32 devices;
     u16 requester; /* first device attached */
+    bool of_host;  /* a device's: it reaches tables of guests, so it is whoever's who makes them */
     u32 node;
     u64 mapped; /* pages, counted by mapping */
     u64 reach[3]; /* frames with R, W, X */
@@ -93,7 +94,7 @@ struct share {
     u32 serial;
     u64 frame;
     u32 a, b; /* roots */
-    bool used_a, used_b, confirmed;
+    bool used_a, used_b, confirmed, declared;
     struct watch_moment since;
 };
 
@@ -103,6 +104,8 @@ struct control {
     u32 guest, root;
     u32 peer; /* the same virtual processor's other trust level, 0 none known */
     u64 left[16]; /* general registers at its last exit */
+    u64 left_rip;
+    bool has_left;
     bool left_by_call; /* which was a hypercall, and it has not been entered since */
 };
 
@@ -186,7 +189,7 @@ struct watch {
     bool written;
     u64 written_frame, written_offset, written_size;
     struct watch_moment written_at;
-    u64 share_open, share_confirmed, reported;
+    u64 share_open, share_confirmed, share_declared, reported; /* confirmed: without the declared ones */
     u64 work; /* left for the running event */
     bool working;
     struct watch_moment at; /* working: what made the event so */
@@ -231,9 +234,13 @@ void watch_tell_reach(struct watch *w);
 void watch_name_root(const struct watch *w, u32 root, char *text, size_t size);
 /* It reaches nothing any more, whatever was accounted for. */
 void watch_disown(struct watch *w, u32 root);
+void watch_name_owner(const struct watch_owner *o, char *text, size_t size); /* "guest 1 (write)" */
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
 
 /* ---- levels.c ---- */
+
+/* Forget what was read from a file and is not to be followed. */
+void watch_discard(struct watch *w);
 
 /* Does one of two guests run the other, or are they one? */
 bool watch_is_related(const struct watch *w, u32 guest_a, u32 guest_b);
@@ -241,6 +248,8 @@ u32 watch_root_find(struct watch *w, const struct watch_tables *tables, u8 right
 
 /* ---- names.c ---- */
 
+/* Is the first argument a command? */
+bool watch_call_has_command(enum watch_abi abi, u64 number);
 /* In the words of the interface's documents. */
 void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, size_t size);
 
@@ -250,7 +259,9 @@ void watch_call_name(enum watch_abi abi, u64 number, u64 command, char *out, siz
 u32 watch_partition(const struct watch *w, u32 guest);
 
 void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
-/* Calls that never came back, such as a shutdown. */
+/* Is this processor's hypervisor answering a call to map what another guest granted? */
+bool watch_maps_grant(const struct watch *w, u32 cpu);
+/* Into `kinds`: calls that have not come back, such as a shutdown. */
 void watch_count_open(struct watch *w);
 void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
 

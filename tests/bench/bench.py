@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Figures, not tests: integer MIPS of a small loop, the CPU seconds of a stock boot, and the cost of an exit from a guest of
-KVM in the stock kernel, Vitrine against
+"""Figures, not tests: integer MIPS of a small loop, the CPU seconds of a stock boot, the cost of an exit from a guest of
+KVM in the stock kernel, and of the isolation watch, Vitrine against
 qemu-system-x86_64 -accel tcg (where it is installed) and, for the loop, the host itself. Runs are interleaved, so
 that a busy host hits all alike; medians are shown. CPU seconds are the child's user and system time.
 
-usage: bench.py [--build DIR] [--pairs N] [--no-boot] [--only loop|boot|exits]"""
+usage: bench.py [--build DIR] [--pairs N] [--no-boot] [--boot-pairs N] [--only loop|boot|exits|watch]"""
 import argparse
 import os
 import re
@@ -151,13 +151,47 @@ def exits(build, vitrine, qemu, folder, pairs):
             print(f"  {name:14} {ns:9.0f} ns" + (f"   {counts[cpu]:8.0f} instructions" if cpu in counts else ""))
 
 
+def watch(build, vitrine, folder, pairs):
+    """What --watch costs: a stock boot, which has no guests, and a guest's boot under KVM, from its first instruction on."""
+    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
+    nested = os.path.join(build, "tests/guests/media/nested-cloud.cpio")
+    if not os.path.exists(kernel) or not os.path.exists(nested):
+        print("watch: no kernel or no media; scripts/fetch-inputs and the test guest.media make them")
+        return
+    initrd = os.path.join(folder, "watch.gz")
+    guests = os.path.join(ROOT, "tests/guests")
+    subprocess.run([os.path.join(guests, "make_initrd.sh"), initrd, os.path.join(guests, "shell_commands")], check=True)
+    off_on = {"off": [], "on": ["--watch"]}
+    boot_of = ["--kernel", kernel, "--initrd", initrd, "--append", "console=ttyS0", "-m", "512M"]
+    commands = {f"stock boot, {engine}, watch {name}": [vitrine, "run", "--engine", engine, *boot_of, *more]
+                for engine in ("interp", "jit") for name, more in off_on.items()}
+    count = 600_000_000
+    for cpu in ("intel", "amd"):
+        saved = os.path.join(folder, f"nested.{cpu}.save")
+        subprocess.run([vitrine, "run", "--engine", "jit", "--kernel", kernel, "--initrd", nested, "--append",
+                        "console=ttyS0 quiet machines=microvm", "-m", "1G", "--cpu", cpu, "--stop-on", "@@ L2 START", "--save", saved],
+                       stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        start = position(subprocess.run([vitrine, "run", "--load", saved, "--max-instructions", "1", "--hash"],
+                                        stdin=subprocess.DEVNULL, capture_output=True, check=False))
+        for engine in ("interp", "jit"):
+            for name, more in off_on.items():
+                commands[f"boot under KVM, {cpu}, {engine}, watch {name}"] = [
+                    vitrine, "run", "--engine", engine, "--load", saved, "--max-instructions", str(start + count), *more]
+    times = interleave(commands, pairs)
+    print(f"the isolation watch (a boot under KVM: its first {count // 10**6} million instructions, and loading the saved machine):")
+    for name, seconds in times.items():
+        if name.endswith("off"):
+            on = times[name[:-3] + "on"]
+            print(f"  {name[:-11]:32} off {seconds:6.1f} CPU seconds, on {on:6.1f}, {100 * (on / seconds - 1):+5.1f} %")
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     ap.add_argument("--build", default=os.path.join(ROOT, "build/release"))
     ap.add_argument("--pairs", type=int, default=5)
     ap.add_argument("--boot-pairs", type=int, default=3)
     ap.add_argument("--no-boot", action="store_true")
-    ap.add_argument("--only", choices=("loop", "boot", "exits"))
+    ap.add_argument("--only", choices=("loop", "boot", "exits", "watch"))
     a = ap.parse_args()
     vitrine = os.path.join(a.build, "debugger/vitrine")
     qemu = shutil.which("qemu-system-x86_64")
@@ -170,6 +204,8 @@ def main():
             boot(vitrine, qemu, folder, a.boot_pairs)
         if a.only == "exits" or (a.only is None and not a.no_boot):
             exits(a.build, vitrine, qemu, folder, a.boot_pairs)
+        if a.only == "watch" or (a.only is None and not a.no_boot):
+            watch(a.build, vitrine, folder, a.boot_pairs)
 
 
 main()

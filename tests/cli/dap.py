@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An editor's session by the Debug Adapter Protocol, then nonsense and broken lines.
-usage: dap.py VITRINE TINY_GUESTS INPUTS SOURCE_ROOT"""
+usage: dap.py VITRINE TINY_GUESTS INPUTS SOURCE_ROOT BUILD"""
 import base64
 import json
 import os
@@ -15,7 +15,7 @@ import time
 
 from case import VITRINE, case, problem, run, tiny
 
-ROOT = sys.argv[4]
+ROOT, BUILD = sys.argv[4:6]
 SOURCE = os.path.join(ROOT, "tests/guests/tiny/moments.S")
 
 
@@ -29,8 +29,8 @@ def line_of(text, path=SOURCE):
 class Editor:
     """A client on two pipes or a socket."""
 
-    def __init__(self, arguments, port=None):
-        self.process = subprocess.Popen([VITRINE, "debug", *arguments, f"--dap={port}" if port else "--dap"],
+    def __init__(self, arguments, port=None, command="debug"):
+        self.process = subprocess.Popen([VITRINE, command, *arguments, f"--dap={port}" if port else "--dap"],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.socket = None
         if port:
@@ -238,6 +238,72 @@ def guests():
     want("status", e.end() == 0)
 
 
+def source_of_a_hypervisor():
+    """C: variables of frames, members in watches, who wrote one."""
+    e = Editor(["--cpu", "amd", "--smp", "2", "--memory", "128M", "--kernel", os.path.join(BUILD, "hv/hv.elf"), "--initrd",
+                os.path.join(BUILD, "guests/hvtest/hvtest.elf")])
+    e.ask("initialize")
+    e.ask("launch", symbols=os.path.join(BUILD, "hv/hv64.elf"))
+    e.wait("initialized")
+    e.ask("setFunctionBreakpoints", breakpoints=[{"name": "vp_cpuid", "condition": "leaf == 0x40000001"}])
+    e.ask("configurationDone")
+    e.wait("stopped")
+    e.ask("continue", threadId=1)
+    e.wait("stopped")
+    frames = e.ask("stackTrace", threadId=1)["stackFrames"]
+    want("C frames", [f["name"].split("+")[0] for f in frames[:3]] == ["vp_cpuid", "exit_cpuid", "cpu_loop"], frames)
+    for i, expected in ((0, "leaf"), (1, "exit")):
+        scope = e.ask("scopes", frameId=frames[i]["id"])["scopes"][0]
+        names = [v["name"] for v in e.ask("variables", variablesReference=scope["variablesReference"])["variables"]]
+        want("locals", scope["name"] == "Locals" and expected in names, (scope, names))
+    leaf = e.ask("evaluate", expression="leaf", frameId=frames[0]["id"], context="hover")["result"]
+    want("a variable", "0x40000001" in leaf, leaf)
+    gpr = e.ask("evaluate", expression="vp->gpr", frameId=frames[1]["id"], context="watch")["result"]
+    want("a member", gpr.startswith("{1073741825 (0x40000001), "), gpr)
+    info = e.ask("dataBreakpointInfo", name="vp->gpr[0]", frameId=frames[0]["id"])
+    e.ask("setDataBreakpoints", breakpoints=[{"dataId": info["dataId"], "accessType": "write"}])
+    e.ask("continue", threadId=1)
+    want("written", e.wait("stopped").get("reason") == "data breakpoint")
+    e.ask("stepBack", threadId=1)
+    e.wait("stopped")
+    e.ask("disconnect")
+    want("status", e.end() == 0)
+
+
+def recorded(folder):
+    """An editor at a recording: what would change the past is refused, the rest is there."""
+    trace = os.path.join(folder, "a.trace")
+    case(["run", "--kernel", tiny("moments"), "--smp", "2", "--record", trace, "--serial", "none"], 0)
+    e = Editor([trace, "--debug"], command="replay")
+    e.ask("initialize")
+    e.ask("launch", symbols=tiny("moments"))
+    e.wait("initialized")
+    e.ask("setFunctionBreakpoints", breakpoints=[{"name": "work"}])
+    e.ask("configurationDone")
+    e.wait("stopped")
+    e.ask("continue", threadId=1)
+    e.wait("stopped")
+    for command, arguments in (("setVariable", {"variablesReference": 1, "name": "rbx", "value": "1"}),
+                               ("writeMemory", {"memoryReference": "0x700000", "data": "AAAA"})):
+        answer = e.ask(command, success=False, **arguments)
+        want(command, "cannot be changed" in answer.get("message", ""), answer)
+    for line in ("set $rax = 1", "set *(u32 *)0x700 = 1", "type x"):
+        want(line, "cannot be changed" in e.ask("evaluate", expression=line, context="repl").get("result", ""))
+    e.ask("reverseContinue", threadId=1)
+    e.wait("stopped")
+    e.ask("disconnect")
+    want("status", e.end() == 0)
+
+
+def every_request_is_here():
+    """The table of requests against what this file asks."""
+    own = open(os.path.abspath(__file__), encoding="utf-8").read()
+    for name in ("dap_requests.c", "dap_points.c", "dap_look.c"):
+        text = open(os.path.join(ROOT, "debugger/dap", name), encoding="utf-8").read()
+        for command in re.findall(r'{"([a-zA-Z]+)", [a-z_]+}', text):
+            want("request without a test", f'ask("{command}"' in own or f'("{command}",' in own, command)
+
+
 def nonsense():
     """Whatever comes, the server lives or leaves; it never crashes."""
     seeds = random.Random(1)
@@ -274,7 +340,23 @@ def nonsense():
             problem("dap nonsense", f"round {round_}: status {p.returncode}, {err[-300:]}")
 
 
-def main(_folder):
+def dropped():
+    """An editor that goes without a word, in the middle of a message, while the machine runs: the server leaves."""
+    for cut in (b"", b"Content-Le", b"Content-Length: 50\r\n\r\n{"):
+        e = Editor(["--kernel", tiny("spin"), "--serial", "none"])
+        e.ask("initialize")
+        e.ask("launch", stopOnEntry=False)
+        e.wait("initialized")
+        e.ask("configurationDone")
+        e.write(cut)
+        want("status", e.end() == 0, e.process.returncode)
+
+
+def main(folder):
+    every_request_is_here()
+    source_of_a_hypervisor()
+    recorded(folder)
+    dropped()
     session(None)
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))

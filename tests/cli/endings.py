@@ -35,6 +35,27 @@ def endings():
     case([*RUN, "--kernel", tiny("reset"), "--no-reboot", "--stop-on", "goodbye"], 74)
     case([*RUN, "--kernel", tiny("spin"), "--stop-on", "goodbye"], 124)
     case([*RUN, "--kernel", tiny("moments"), "--smp", "2"], 0)
+    forget = [*RUN, "--kernel", tiny("forget"), "--device", "intel-iommu", "--device", "edu"]
+    case(forget, 0, out="read twice\r\n")
+    case([*forget, "--on-stale", "ignore"], 64, err="stop or report is wanted")
+
+
+def stale():
+    """A guest that forgets to invalidate is told on, one that does not is not."""
+    forget = [*RUN, "--kernel", tiny("forget"), "--device", "intel-iommu", "--device", "edu", "--hash", "--on-stale"]
+    changed = "reads 0x1000: the page's entry was changed and nothing was invalidated since it was last used"
+    hashes = set()
+    for more, status, words, count in ((["report", "--log", "iommu"], 72, changed, 1), (["stop", "--log", "iommu"], 72, changed, 1),
+                                       (["report"], 72, "", 1), (["stop", "--append", "tell"], 0, "", 0)):
+        done = call([*forget, *more])
+        text = done.stderr.decode("latin1")
+        if done.returncode != status or words not in text or not text.endswith(f"stale translations used: {count}\n"):
+            problem(f"on-stale {more}", f"status {done.returncode}: {text}")
+        if more[0] == "report":
+            hashes.add(done.stdout)
+    hashes.add(call(forget[:-1]).stdout)
+    if len(hashes) != 1:
+        problem("on-stale", "the guest sees a difference")
 
 
 def repeated():
@@ -131,6 +152,7 @@ def recordings(folder):
 
 def main(folder):
     endings()
+    stale()
     repeated()
     signals()
     progress()

@@ -70,8 +70,6 @@ static const struct {
     {EXITS, "RSM", "RSM outside SMM is #UD, and SMM is left without VMX's knowledge"},
     {EXITS, "GETSEC", "no model has SMX"},
     {EXITS, "ENTRY_FAIL_MCE", "nothing makes machine checks"},
-    {EXITS, "ENCLS", "no model has SGX"},
-    {EXITS, "PCONFIG", "no model has PCONFIG"},
     {EXITS, "LOADIWKEY", "no model has key locker"},
     {ERRORS, "VMRESUME_AFTER_VMXOFF", "VMXOFF leaves no current VMCS"},
     {ERRORS, "ENTRY_EXECUTIVE_POINTER", SMM},
@@ -189,7 +187,7 @@ static void open_vmx(void)
     }
     rig_start();
     bool any_field = !one_in(6);
-    whole = pick_model(any_field ? "max" : "max,-vmx-vmwrite-vmexit-fields", CPU_FEATURE_VMX_INS_OUTS, CPU_FEATURE_COUNT) &&
+    whole = pick_model(any_field ? VMX_WHOLE : VMX_WHOLE ",-vmx-vmwrite-vmexit-fields", CPU_FEATURE_VMX_INS_OUTS, CPU_FEATURE_COUNT) &&
             any_field;
     start_vmx(base);
     fit_controls();

@@ -4,12 +4,13 @@
  * results must survive save and restore. */
 #include "tests/harness/amdvi_rig.h"
 
-#include "fuzz_input.h"
+#include "fuzz_iommu.h"
+
+static const u64 places[8] = {AR_DEVTAB, AR_COMMANDS, AR_HOST, AR_EVENTS, AR_INTTAB, AR_RAM - 64, AR_BASE, AR_GUEST};
 
 static u64 take_address(struct input *in)
 {
-    static const u64 bases[8] = {AR_DEVTAB, AR_COMMANDS, AR_HOST, AR_EVENTS, AR_INTTAB, AR_RAM - 64, AR_BASE, AR_GUEST};
-    return take_near(in, bases);
+    return take_near(in, places);
 }
 
 static void poke(struct amdvi_rig *r, struct input *in)
@@ -22,23 +23,7 @@ static void poke(struct amdvi_rig *r, struct input *in)
 static void request(struct amdvi_rig *r, struct input *in)
 {
     static const u16 sources[4] = {AR_DEVICE, 0xa0, AR_FUNCTION, 0x0018};
-    u8 bytes[64] = {0};
-    u64 kind = take(in, 1), iova = take_address(in);
-    u16 requester = sources[kind & 3];
-    u64 size = 1 + (kind >> 2 & 31);
-    bool moved = true;
-    if ((kind & 0x80) != 0) {
-        r->msi.send(r->msi.self, requester, 0xfee00000u | (iova & 0xfffff), (u32)take(in, 4));
-    } else if ((kind & 0x40) != 0) {
-        moved = dma_write(&r->dma, requester, IOVA(iova), bytes, size);
-    } else {
-        moved = dma_read(&r->dma, requester, IOVA(iova), bytes, size);
-    }
-    if (!moved && r->iommu->last.count == 0) { /* nothing is refused without a word */
-        abort();
-    }
-    struct iommu_route route;
-    iommu_find_route(r->iommu, requester, &route);
+    fuzz_request(r->iommu, in, sources, places);
 }
 
 static void step(struct amdvi_rig *r, struct input *in)
@@ -90,10 +75,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
             ar_control(r, AMDVI_CTL_GT_EN | AMDVI_CTL_GA_EN | AMDVI_CTL_PPR_EN | AMDVI_CTL_PPR_LOG_EN, 0);
         }
     }
+    fuzz_look_for_stale(r->iommu, (kind & 16) != 0);
     for (unsigned i = 0; in.n > 0 && i < 500; i++) {
         step(r, &in);
     }
     save_and_restore(&r->bus);
+    fuzz_look_for_stale(r->iommu, false);
     ar_free(r);
     return 0;
 }

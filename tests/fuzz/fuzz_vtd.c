@@ -4,12 +4,13 @@
  * results must survive save and restore. */
 #include "tests/harness/vtd_rig.h"
 
-#include "fuzz_input.h"
+#include "fuzz_iommu.h"
+
+static const u64 places[8] = {VR_ROOT, VR_CONTEXT, VR_L4, VR_QUEUE, VR_IRT, VR_RAM - 64, VR_BASE, 0x3000000};
 
 static u64 take_address(struct input *in)
 {
-    static const u64 bases[8] = {VR_ROOT, VR_CONTEXT, VR_L4, VR_QUEUE, VR_IRT, VR_RAM - 64, VR_BASE, 0x3000000};
-    return take_near(in, bases);
+    return take_near(in, places);
 }
 
 /* Somewhere in the tables, a value of small flags, a pointer or anything. */
@@ -23,22 +24,7 @@ static void poke(struct vtd_rig *r, struct input *in)
 static void request(struct vtd_rig *r, struct input *in)
 {
     static const u16 sources[4] = {VR_DEVICE, VR_IOAPIC, 0xff, 0x0100};
-    u8 bytes[64] = {0};
-    u64 kind = take(in, 1), iova = take_address(in);
-    u16 requester = sources[kind & 3];
-    u64 size = 1 + (kind >> 2 & 31);
-    bool moved = true;
-    if ((kind & 0x80) != 0) {
-        r->msi.send(r->msi.self, requester, 0xfee00000u | (iova & 0xfffff), (u32)take(in, 4));
-    } else if ((kind & 0x40) != 0) {
-        moved = dma_write(&r->dma, requester, IOVA(iova), bytes, size);
-    } else {
-        moved = dma_read(&r->dma, requester, IOVA(iova), bytes, size);
-    }
-    u64 told = r->vtd->last.count;
-    if (!moved && told == 0) { /* nothing is refused without a word */
-        abort();
-    }
+    fuzz_request(r->vtd, in, sources, places);
 }
 
 static void step(struct vtd_rig *r, struct input *in)
@@ -90,10 +76,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         vr_irte(r, 1, 0x330001, 0);
         vr_start_remapping(r, (kind & 32) != 0);
     }
+    fuzz_look_for_stale(r->vtd, (kind & 64) != 0);
     for (unsigned i = 0; in.n > 0 && i < 500; i++) {
         step(r, &in);
     }
     save_and_restore(&r->bus);
+    fuzz_look_for_stale(r->vtd, false);
     vr_free(r);
     return 0;
 }

@@ -5,8 +5,9 @@ epochs; the replay of that recording with other sizes again, by the translator w
 equal, and the texts asked for must appear (or not).
 
 usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
-                     [--once] [--long] -- RUN_ARGUMENTS
-With --long the recorded run is by the translator too, with translation caches that it is not slow by.
+                     [--once] [--long] [--jit] -- RUN_ARGUMENTS
+With --long the recorded run is by the translator too, with translation caches that it is not slow by; with --jit the
+plain one too.
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import os
@@ -49,6 +50,7 @@ def main():
     ap.add_argument("--timeout", type=float, default=1200)
     ap.add_argument("--once", action="store_true")
     ap.add_argument("--long", action="store_true")
+    ap.add_argument("--jit", action="store_true")
     ap.add_argument("arguments", nargs=argparse.REMAINDER)
     a = ap.parse_args()
     arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
@@ -56,7 +58,7 @@ def main():
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
             return 77
-    status, out, err = run(a.vitrine, ["run", *arguments, *([] if a.once else INTERPRETED)], a.timeout)
+    status, out, err = run(a.vitrine, ["run", *arguments, *([] if a.once or a.jit else INTERPRETED)], a.timeout)
     text = out.decode("latin1")
     problems = []
     if status != a.status:

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run kvm-unit-tests by its own unmodified runner and compare every test with what is expected of it.
 
-usage: kvm_unit_tests.py --qemu PATH --expected FILE [--snapshot DIR] [--jobs N] [--keep DIR] [NAME]...
+usage: kvm_unit_tests.py --qemu PATH --expected FILE [--snapshot DIR] [--jobs N] [--keep DIR] [--twice] [NAME]...
 
 DIR is a built checkout of kvm-unit-tests (./configure --arch=x86_64 or i386, then make); without the
 option, the environment variable KUT (KUT_I386 for an i386 build) names it. Ends with 77 (skipped) when
 there is none. Nothing is written into it. Without NAMEs the whole list is run.
+--twice: again by the interpreter with another size of tables; position and state hash of every machine must be equal.
 
 The list has a row per test: name | how | status | passed/failed/skipped | reason
   how     empty: `./run_tests.sh NAME`
@@ -19,6 +20,7 @@ import argparse
 import concurrent.futures
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,6 +28,7 @@ import tempfile
 
 STATUS = re.compile(r"^(PASS|FAIL|SKIP)\s+(\S+)\s*(.*)$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+ENDING = re.compile(r"position \d+ time \d+ ns hash \w+ end [\w-]+")
 SUBTEST = re.compile(r"^\s*(PASS|XFAIL|FAIL|XPASS|SKIP):", re.M)
 
 
@@ -56,10 +59,10 @@ def read_rows(path):
         return [Row(line) for line in f if line.strip() and not line.startswith("#")]
 
 
-def run(row, a, work):
+def run(row, a, work, qemu):
     logs = os.path.join(work, row.name)
     command, tests, runner = row.command()
-    env = dict(os.environ, QEMU=os.path.abspath(a.qemu), ACCEL="tcg", TIMEOUT=f"{a.timeout}s",
+    env = dict(os.environ, QEMU=qemu, ACCEL="tcg", TIMEOUT=f"{a.timeout}s",
                unittest_log_dir=logs, **runner)
     env.pop("KVM_UNIT_TESTS_ENV", None)
     if tests:
@@ -87,6 +90,40 @@ def run(row, a, work):
     return status, counts, note, log + done.stderr.decode("latin1")
 
 
+# The runner's initrd is a new temporary file each time, and a guest finds its name in memory: it gets one that stays.
+WRAPPER = """#!/bin/sh
+for word; do
+    shift
+    if [ "$before" = -initrd ]; then
+        cp "$word" INITRD
+        word=INITRD
+    fi
+    set -- "$@" "$word"
+    before=$word
+done
+exec QEMU "$@" --hash OPTIONS
+"""
+
+
+def wrapper(row, a, work, options):
+    """A QEMU for the runner: the given one with more options."""
+    path = os.path.join(work, f"qemu-{row.name}")
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(WRAPPER.replace("INITRD", shlex.quote(os.path.join(work, f"{row.name}.initrd")))
+                .replace("QEMU", shlex.quote(os.path.abspath(a.qemu))).replace("OPTIONS", options))
+    os.chmod(path, 0o755)
+    return path
+
+
+def run_twice(row, a, work):
+    first = run(row, a, work, wrapper(row, a, work, ""))
+    second = run(row, a, work, wrapper(row, a, work, "--engine interp --tlb-entries 64"))
+    ends, again = ENDING.findall(first[3]), ENDING.findall(second[3])
+    if ends == again:
+        return first
+    return "DIFF", first[1], f"two runs differ: {ends} and {again}", first[3]
+
+
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--qemu", required=True)
@@ -95,6 +132,7 @@ def main():
     ap.add_argument("--timeout", type=int, default=3600)
     ap.add_argument("--jobs", type=int, default=1)
     ap.add_argument("--keep", help="keep logs of everything here")
+    ap.add_argument("--twice", action="store_true")
     ap.add_argument("names", nargs="*")
     a = ap.parse_args()
     arch = "i386" if "i386" in os.path.basename(a.expected) else "x86_64"
@@ -111,10 +149,11 @@ def main():
     rows = [r for r in read_rows(a.expected) if not a.names or r.name in a.names]
     work = tempfile.mkdtemp(prefix="kvm-unit-tests.")
     wrong = []
+    run_row = run_twice if a.twice else lambda r, a, w: run(r, a, w, os.path.abspath(a.qemu))
     totals = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     passed = 0
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        for row, result in zip(rows, pool.map(lambda r: run(r, a, work), rows)):
+        for row, result in zip(rows, pool.map(lambda r: run_row(r, a, work), rows)):
             status, counts, note, log = result
             as_expected = (status, counts) == (row.status, row.counts)
             print(f"{status:4} {row.name:30} {counts:>10}  "

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR [SMALL_VMM SHARE_VMM]
+# Everything the guest tests boot from, out of the fetched inputs. usage: make_media.sh INPUTS OUT_DIR PROGRAM...
+# The programs are ours, to run in guests: small_vmm share_vmm agree_vmm foreign_map, in this order.
 # Does nothing when OUT_DIR is newer than the inputs and these scripts. Ends with 77 when INPUTS is missing.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -42,6 +43,15 @@ if [ -n "${4:-}" ]; then
     cp "$4" "$out/share/share_vmm"
     MODULES=$out/modules-kvm EXTRA=$out/share "$here/make_initrd.sh" "$out/share.cpio" "$here/share_commands"
 fi
+# Two guests of KVM, and what it says of them.
+if [ -n "${5:-}" ]; then
+    rm -rf "$out/agree"
+    mkdir -p "$out/agree"
+    cp "$5" "$out/agree/agree_vmm"
+    MODULES=$out/modules-kvm EXTRA=$out/agree "$here/make_initrd.sh" "$out/agree.cpio" "$here/agree_commands"
+fi
+# A disk that is passed to guests: every line says where it is.
+seq -f '%015.0f' 0 65535 > "$out/passed.img"
 # A guest that is a hypervisor, with Debian's QEMU and a guest of its own that is the same kernel.
 if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
     for kernel in vmlinuz-cloud vmlinuz; do
@@ -60,6 +70,12 @@ if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
         done
         MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/$name.cpio" "$here/nested_commands"
     done
+    # The same, for a guest that is given a disk.
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-disk" virtio_pci virtio_blk
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-vfio" kvm_intel kvm_amd vfio vfio_iommu_type1 vfio_pci
+    rm "$out/outer/inner.cpio" "$out/outer/small_vmm"
+    MODULES=$out/modules-disk "$here/make_initrd.sh" "$out/outer/passed.cpio" "$here/passed_commands"
+    MODULES=$out/modules-vfio EXTRA=$out/outer "$here/make_initrd.sh" "$out/vfio.cpio" "$here/vfio_commands"
 fi
 # Xen, with a dom0 of the stock kernel that creates guests of each kind from the cloud kernel.
 if [ -e "$in/xen/complete" ]; then
@@ -68,7 +84,8 @@ if [ -e "$in/xen/complete" ]; then
     tools=${tools#"$xen/"}
     gzip -dc "$xen"/boot/xen-*-amd64.gz > "$out/xen.elf"
     "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-xen" \
-        xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs
+        xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs xen_pciback
+    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-disk" virtio_pci virtio_blk
     rm -rf "$out/xen"
     mkdir -p "$out/xen/tools" "$out/xen/qemu/keymaps" "$out/xen/seabios"
     for program in xl xenstored xenconsoled xen-init-dom0; do
@@ -83,7 +100,15 @@ if [ -e "$in/xen/complete" ]; then
     done
     cp -L "$xen/usr/share/qemu/keymaps/en-us" "$out/xen/qemu/keymaps/" # wanted even for no display
     cp -L "$in/vmlinuz-cloud" "$out/xen/vmlinuz"
+    cp "$here/xen_setup" "$out/xen/setup"
+    if [ -n "${6:-}" ]; then
+        cp "$6" "$out/xen/foreign_map"
+    fi
     "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
-    MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen.cpio.gz" "$here/xen_commands"
+    "$here/make_initrd.sh" "$out/xen/idle.cpio.gz" "$here/xen_idle_commands"
+    MODULES=$out/modules-disk "$here/make_initrd.sh" "$out/xen/passed.cpio.gz" "$here/passed_commands"
+    for what in '' _pass _agree; do
+        MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen$what.cpio.gz" "$here/xen${what}_commands"
+    done
 fi
 touch "$out/stamp"

@@ -231,6 +231,59 @@ START_TEST(test_cpuid__state)
 }
 END_TEST
 
+/* AMD's override registers say what CPUID says, and change it; what follows other registers goes on following them. */
+START_TEST(test_model__override)
+{
+    struct rig r;
+    rig_init(&r, "amd", 2);
+    struct cpu *c = &r.cpu[1];
+    c->arch.cr4 |= CR4_OSXSAVE;
+    struct cpuid_regs one = cpuid_lookup(c, 1, 0), seven = cpuid_lookup(c, 7, 0), ext = cpuid_lookup(c, 0x80000001, 0);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_AMD_CPUID_1), (u64)one.ecx << 32 | one.edx);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_AMD_CPUID_EXT), (u64)ext.ecx << 32 | ext.edx);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_AMD_CPUID_7), (u64)seven.eax << 32 | seven.ebx);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_AMD_CPUID_6), cpuid_lookup(c, 6, 0).ecx);
+    for (u32 msr = MSR_AMD_CPUID_7; msr <= MSR_AMD_CPUID_EXT; msr++) { /* what was read may be written: nothing changes */
+        rig_wrmsr(c, msr, rig_rdmsr(c, msr));
+        ck_assert_uint_eq(c->arch.cpuid_flips[msr - MSR_AMD_CPUID_7], 0);
+    }
+    /* Without SSE4.2 and MONITOR, with HYPERVISOR, the rest as it was; features are what they were. */
+    u64 value = (u64)one.ecx << 32 | one.edx;
+    rig_wrmsr(c, MSR_AMD_CPUID_1, (value & ~(BIT(32 + 20) | BIT(32 + 3))) | BIT(32 + 31));
+    ck_assert_uint_eq(cpuid_lookup(c, 1, 0).ecx, (one.ecx & ~(BIT32(20) | BIT32(3))) | BIT32(31));
+    ck_assert_uint_eq(cpuid_lookup(c, 1, 0).edx, one.edx);
+    ck_assert_uint_eq(cpuid_lookup(c, 1, 0).eax, one.eax);
+    ck_assert(cpu_has(c, CPU_FEATURE_SSE42));
+    c->arch.cr4 &= ~(u64)CR4_OSXSAVE;
+    ck_assert_uint_eq(cpuid_lookup(c, 1, 0).ecx >> 27 & 1, 0);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_AMD_CPUID_1) >> (32 + 27) & 1, 1);
+    c->arch.cr4 |= CR4_OSXSAVE;
+    rig_wrmsr(c, MSR_AMD_CPUID_1, value & ~BIT(32 + 27));
+    ck_assert_uint_eq(cpuid_lookup(c, 1, 0).ecx >> 27 & 1, 0);
+    c->arch.hwcr |= HWCR_MONITOR_DISABLE;
+    ck_assert_uint_eq(cpuid_lookup(c, 1, 0).ecx >> 3 & 1, 0);
+    ck_assert_uint_eq(rig_rdmsr(c, MSR_AMD_CPUID_1) >> (32 + 3) & 1, 1);
+    /* The other leaves; sub-leaves of 7 and the other processor have nothing to do with it. */
+    rig_wrmsr(c, MSR_AMD_CPUID_7, (u64)seven.eax << 32);
+    rig_wrmsr(c, MSR_AMD_CPUID_EXT, 0);
+    rig_wrmsr(c, MSR_AMD_CPUID_6, 0);
+    ck_assert_uint_eq(cpuid_lookup(c, 7, 0).ebx, 0);
+    ck_assert_uint_eq(cpuid_lookup(c, 7, 0).ecx, seven.ecx);
+    ck_assert_uint_eq(cpuid_lookup(c, 0x80000001, 0).ecx | cpuid_lookup(c, 0x80000001, 0).edx, 0);
+    ck_assert_uint_eq(cpuid_lookup(c, 6, 0).ecx, 0);
+    ck_assert_uint_ne(cpuid_lookup(&r.cpu[0], 7, 0).ebx, 0);
+    rig_wrmsr_gp(c, MSR_AMD_CPUID_6, BIT(32));
+    msr_reset(c, true);
+    ck_assert_uint_eq(cpuid_lookup(c, 7, 0).ebx, 0);
+    msr_reset(c, false);
+    ck_assert_uint_eq(cpuid_lookup(c, 7, 0).ebx, seven.ebx);
+    rig_free(&r);
+    rig_init(&r, "intel", 1);
+    rig_rdmsr_gp(&r.cpu[0], MSR_AMD_CPUID_1);
+    rig_free(&r);
+}
+END_TEST
+
 START_TEST(test_msr__checks)
 {
     struct rig r;
@@ -424,6 +477,7 @@ int main(void)
     tcase_add_test(c, test_model__refused);
     tcase_add_test(c, test_model__random_switches);
     tcase_add_test(c, test_model__tables);
+    tcase_add_test(c, test_model__override);
     tcase_add_test(c, test_cpuid__state);
     tcase_add_test(c, test_msr__checks);
     tcase_add_test(c, test_msr__tsc);

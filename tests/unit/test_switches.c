@@ -59,7 +59,7 @@ static const struct row rows[] = {
     I(XSAVEOPT, "\x0f\xae\x35" AT), I(XSAVEC, "\x0f\xc7\x25" AT), I(XSAVES, "\x0f\xc7\x2d" AT),
     V(XGETBV1, VEC_GP, "\xb9\x01\x00\x00\x00\x0f\x01\xd0"), L(LAHF_LM, "\x9f"), I(CR8_LEGACY, "\xf0\x0f\x20\xc0"),
     I(SSE4A, "\xf2\x0f\x79\xc1"), V(MISALIGNSSE, VEC_GP, "\x0f\xae\x15" AT), I(RDTSCP, "\x0f\x01\xf9"), I(CLZERO, "\x0f\x01\xfc"),
-    I(RDPRU, "\x0f\x01\xfd"), I(TSC, "\x0f\x31"), I(SEP, "\x0f\x34"), I(MSR, "\x0f\x32"), I(FPU, "\xd9\xe8"),
+    I(RDPRU, "\x0f\x01\xfd"), I(SGX, "\x0f\x01\xcf"), I(PCONFIG, "\x0f\x01\xc5"), I(TSC, "\x0f\x31"), I(SEP, "\x0f\x34"), I(MSR, "\x0f\x32"), I(FPU, "\xd9\xe8"),
     /* Encodings that mean something else without it */
     EAX(LZCNT, "\xb9\x10\x00\x00\x00\xf3\x0f\xbd\xc1", 27, 4), EAX(BMI1, "\x31\xc9\xb8\x07\x00\x00\x00\xf3\x0f\xbc\xc1", 32, 7),
     EAX(CET_IBT, "\xb8\x07\x00\x00\x00\xf3\x0f\x1e\xfb", 7, 7), EAX(CET_SS, "\xb8\x07\x00\x00\x00\xf3\x0f\x1e\xc8", 7, 7),
@@ -74,7 +74,7 @@ static const struct row rows[] = {
     WR(X2APIC, 0x1b, 0xfee00d00), RD(TSC_DEADLINE, 0x6e0), RD(APERFMPERF, 0xe7), RD(TSC_ADJUST, 0x3b),
     RD(ARCH_CAPABILITIES, 0x10a), WR(FLUSH_L1D, 0x10b, 1), RD(SPEC_CTRL, 0x48), WR(SSBD, 0x48, 4),
     WR(IPRED_CTRL, 0x48, 8), WR(RRSBA_CTRL, 0x48, 0x20), WR(PSFD, 0x48, 0x80), WR(DDPD_U, 0x48, 0x100),
-    WR(BHI_CTRL, 0x48, 0x400), WR(CET_SS, 0x6a2, 1), WR(CET_IBT, 0x6a2, 4), RD(WAITPKG, 0xe1), RD(RDTSCP, 0xc0000103),
+    WR(BHI_CTRL, 0x48, 0x400), WR(CET_SS, 0x6a2, 1), WR(CET_IBT, 0x6a2, 4), RD(WAITPKG, 0xe1), WR(SGX, 0x3a, FEATURE_CONTROL_SGX), RD(SGX, 0x500), WR(MPX, 0xd90, 0), RD(RDTSCP, 0xc0000103),
     RD(SYSCALL, 0xc0000081), WR(LM, 0xc0000080, 0x100), WR(NX, 0xc0000080, 0x800), WR(SVM, 0xc0000080, 0x1000),
     WR(FFXSR, 0xc0000080, 0x4000), WR(TCE, 0xc0000080, 0x8000), WR(AUTOIBRS, 0xc0000080, 0x200000), RD(OSVW, 0xc0010140),
     RD(PERFCTR_CORE, 0xc0010200), WR(AMD_IBPB, 0x49, 1), WR(SBPB, 0x49, 0x80), WR(AMD_IBRS, 0x48, 1), WR(AMD_STIBP, 0x48, 2),

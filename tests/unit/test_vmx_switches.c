@@ -14,7 +14,7 @@ static void start_with(enum cpu_feature feature, bool on)
 {
     char text[80];
     struct error err = {0};
-    (void)snprintf(text, sizeof text, "max,%c%s", on ? '+' : '-', feature_table[feature].name);
+    (void)snprintf(text, sizeof text, VMX_WHOLE ",%c%s", on ? '+' : '-', feature_table[feature].name);
     rig_start();
     ck_assert_msg(cpu_model_parse(&R.model, text, &err), "%s", err.text);
     start_vmx(LONG);
@@ -213,7 +213,7 @@ START_TEST(test_vmx_switches__capabilities_agree)
     for (unsigned round = 0; round < 300; round++) {
         char text[400];
         struct error err = {0};
-        int n = snprintf(text, sizeof text, "max");
+        int n = snprintf(text, sizeof text, "%s", round % 2 == 0 ? "max" : VMX_WHOLE);
         for (unsigned k = 0; k < 8; k++) {
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             n += snprintf(text + n, sizeof text - (size_t)n, ",-%s", feature_table[(seed >> 33) % CPU_FEATURE_COUNT].name);
@@ -244,6 +244,10 @@ START_TEST(test_vmx_switches__capabilities_agree)
             ck_assert((proc2 & (PROC2_EPT | PROC2_VPID)) != 0 || vmx_capability(CPU, MSR_IA32_VMX_EPT_VPID_CAP) == 0);
             ck_assert((proc2 & PROC2_RDTSCP) == 0 || cpu_has(CPU, CPU_FEATURE_RDTSCP));
             ck_assert((proc2 & PROC2_INVPCID) == 0 || cpu_has(CPU, CPU_FEATURE_INVPCID));
+            ck_assert((u32)(vmx_capability(CPU, MSR_IA32_VMX_ENTRY_CTLS) >> 32 & ENTRYC_LOAD_BNDCFGS) == 0 || cpu_has(CPU, CPU_FEATURE_MPX));
+            ck_assert((u32)(vmx_capability(CPU, MSR_IA32_VMX_EXIT_CTLS) >> 32 & EXITC_CLEAR_BNDCFGS) == 0 || cpu_has(CPU, CPU_FEATURE_MPX));
+            ck_assert((proc2 & PROC2_ENCLS) == 0 || cpu_has(CPU, CPU_FEATURE_SGX));
+            ck_assert((proc2 & PROC2_PCONFIG) == 0 || cpu_has(CPU, CPU_FEATURE_PCONFIG));
             ck_assert((proc2 & PROC2_XSAVES) == 0 || cpu_has(CPU, CPU_FEATURE_XSAVES));
             ck_assert_uint_eq(vmx_capability(CPU, MSR_IA32_VMX_CR4_FIXED1), cr4_supported(CPU));
         }

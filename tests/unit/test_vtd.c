@@ -660,6 +660,18 @@ START_TEST(table__dmar)
     ck_assert_mem_eq(t.data + 48, unit, sizeof unit);
     free(t.data);
     vr_free(r);
+    struct vtd_options o = VTD_OPTIONS_DEFAULT;
+    o.reserved[0] = (struct vtd_reserved){.base = 0xf0000, .limit = 0xfffff, .devfn = 0x11};
+    o.reserved_count = 1;
+    r = vr_new(&o);
+    t = iommu_acpi(r->vtd, 2, true);
+    static const u8 region[32] = {1, 0, 32, 0, 0, 0, 0, 0, 0, 0, 15, 0, 0, 0, 0, 0, 0xff, 0xff, 15, 0, 0, 0, 0, 0,
+                                  1, 8, 0, 0, 0, 0, 2, 1};
+    ck_assert_uint_eq(t.len, 112);
+    ck_assert_mem_eq(t.data + 48, unit, sizeof unit);
+    ck_assert_mem_eq(t.data + 80, region, sizeof region);
+    free(t.data);
+    vr_free(r);
 }
 END_TEST
 

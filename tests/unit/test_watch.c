@@ -413,6 +413,17 @@ START_TEST(causes__hypercalls)
     gpr[2] = 0x4d;
     watch_entered(r->w, 0, &e);
     ck_assert_uint_eq(watch_guest(r->w, 1)->abis, 1u << WATCH_ABI_KVM);
+    static const u32 xen[3] = {0x566e6558, 0x65584d4d, 0x4d4d566e}; /* XenVMMXenVMM */
+    for (unsigned leaf = 0x40000004; leaf != 0; leaf = leaf == 0x40000004 ? 0x40000100 : leaf == 0x40000100 ? 0x40000104 : 0) {
+        gpr[0] = leaf;
+        watch_left(r->w, 0, &x);
+        gpr[0] = 0x10;
+        gpr[3] = leaf == 0x40000100 ? xen[0] : 0;
+        gpr[1] = leaf == 0x40000100 ? xen[1] : 17;
+        gpr[2] = leaf == 0x40000100 ? xen[2] : 0;
+        watch_entered(r->w, 0, &e);
+        ck_assert_str_eq(watch_guest(r->w, 1)->name, leaf == 0x40000104 ? "domain 17" : ""); /* Xen's alone counts */
+    }
     gpr[0] = 10;
     x.cause = WATCH_CAUSE_HYPERCALL;
     watch_left(r->w, 0, &x);
@@ -466,6 +477,192 @@ START_TEST(levels__trust)
 }
 END_TEST
 
+/* A virtual processor with new tables whose old ones were emptied: the same guest when it goes on where it left, another one
+ * in a page used again when it does not. */
+START_TEST(levels__new_tables)
+{
+    for (unsigned kind = 0; kind < 4; kind++) {
+        static const u64 begins[] = {0x7002, 0x7000, 0x7000, 0x1000}; /* further, again, again with nothing to tell, elsewhere */
+        struct rig *r = rig();
+        u64 gpr[16] = {0, 0, 3, 4, 0x8000};
+        gpr[2] = kind == 2 ? 0 : 3;
+        struct watch_exit x = {.cause = WATCH_CAUSE_CPUID, .gpr = gpr, .rip = 0x7000};
+        struct watch_entry e = {.kind = WATCH_SVM,
+                                .control = 0x1000,
+                                .nested = true,
+                                .tables = {.format = WATCH_EPT, .levels = 4, .table = A_TABLES + 4 * PAGE_SIZE},
+                                .gpr = gpr,
+                                .rip = 0x6000};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        map(r, A_TABLES, 0, MEMORY, 3, 0);
+        watch_entered(r->w, 0, &e);
+        watch_left(r->w, 0, &x);
+        map(r, A_TABLES, 0, 0, 0, 0);
+        gpr[0] = 1; /* the answer */
+        e.rip = begins[kind];
+        e.tables.table = B_TABLES + 4 * PAGE_SIZE;
+        watch_entered(r->w, 0, &e);
+        ck_assert_uint_eq(watch_guest_count(r->w), kind < 2 ? 1 : 2);
+        ck_assert_uint_eq(watch_running(r->w, 0), kind < 2 ? 1 : 2);
+        rig_free(r);
+    }
+}
+END_TEST
+
+/* Xen maps a page of another guest while it answers a call to do so, or without one: the first was declared by a grant. */
+START_TEST(sharing__grants)
+{
+    static const u64 calls[][2] = {{20, 0}, {20, 1}, {32, 0}};
+    for (unsigned kind = 0; kind < ARRAY_LEN(calls); kind++) {
+        struct rig *r = rig();
+        u64 gpr[16] = {0};
+        struct watch_exit x = {.cause = WATCH_CAUSE_CPUID, .gpr = gpr, .code64 = true};
+        struct watch_entry e = {.kind = WATCH_VMX,
+                                .control = 0x1000,
+                                .nested = true,
+                                .tables = {.format = WATCH_EPT, .levels = 4, .table = A_TABLES + 4 * PAGE_SIZE},
+                                .gpr = gpr};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        map(r, B_TABLES, 0, MEMORY, 3, 0);
+        watch_entered(r->w, 0, &e);
+        gpr[0] = 0x40000000;
+        watch_left(r->w, 0, &x);
+        gpr[3] = 0x566e6558;
+        gpr[1] = 0x65584d4d;
+        gpr[2] = 0x4d4d566e;
+        watch_entered(r->w, 0, &e);
+        gpr[0] = calls[kind][0];
+        gpr[7] = calls[kind][1]; /* RDI */
+        x.cause = WATCH_CAUSE_HYPERCALL;
+        watch_left(r->w, 0, &x);
+        map(r, A_TABLES, 0, MEMORY, 3, 0x77);
+        watch_entered(r->w, 0, &e);
+        leave(r, 0, WATCH_CAUSE_OTHER);
+        enter(r, 1, 0x2000, B_TABLES);
+        watch_entered(r->w, 0, &e);
+        struct watch_share s;
+        ck_assert(watch_share_get(r->w, 0, &s));
+        ck_assert_int_eq(s.declared, kind == 0);
+        ck_assert_uint_eq(watch_share_count(r->w, true), kind == 0 ? 0 : 1);
+        ck_assert_uint_eq(r->violations, kind == 0 ? 0 : 1);
+        map(r, A_TABLES, 0, 0, 0, 0); /* given back, and then taken without asking */
+        ck_assert(!watch_share_get(r->w, 0, &s));
+        map(r, A_TABLES, 0, MEMORY, 3, 0x78);
+        ck_assert_uint_eq(watch_share_count(r->w, true), 1);
+        ck_assert(watch_share_get(r->w, 0, &s) && !s.declared && s.since.rip == 0x78);
+        rig_free(r);
+    }
+}
+END_TEST
+
+static void put_words(struct rig *r, char **text)
+{
+    size_t size;
+    FILE *f = open_memstream(text, &size);
+    sim_assert(f != NULL);
+    watch_print(r->w, f);
+    (void)fclose(f);
+}
+
+/* The tracker of another process goes on with what this one saved. */
+static bool go_on(struct rig *r, const u8 *data, size_t size)
+{
+    struct watch_host host = {
+        .withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
+    struct state_io io;
+    watch_free(r->w);
+    r->w = watch_new(&r->phys, &r->log, NULL, &host);
+    state_init_load(&io, data, size);
+    watch_state(r->w, &io);
+    return !io.failed && io.pos == size;
+}
+
+static void save(struct rig *r, struct state_io *io)
+{
+    state_init_save(io);
+    watch_state(r->w, io);
+}
+
+/* Saved and restored between any two steps, it ends with the same words, and saves the same again. */
+START_TEST(state__goes_on)
+{
+    char *words[2];
+    for (unsigned again = 0; again < 2; again++) {
+        struct rig *r = rig();
+        r->has_device = true;
+        r->route = (struct watch_route){.kind = WATCH_ROUTE_TABLES,
+                                        .tables = {.format = WATCH_VTD, .levels = 4, .table = D_TABLES + 4 * PAGE_SIZE},
+                                        .rights = 3,
+                                        .used = {ROUTES},
+                                        .used_count = 1};
+        make_ept(r, A_TABLES);
+        make_ept(r, B_TABLES);
+        make_ept(r, D_TABLES);
+        for (unsigned step = 0; step < 12; step++) {
+            u64 guest = step % 2 == 0 ? 0x1000 : 0x2000, tables = step % 2 == 0 ? A_TABLES : B_TABLES;
+            map(r, tables, step, MEMORY + step * PAGE_SIZE, 7, step);
+            map(r, D_TABLES, step, MEMORY + step * PAGE_SIZE, 3, step);
+            enter(r, 0, guest, tables);
+            map(r, tables, 20, MEMORY + 20 * PAGE_SIZE, step < 6 ? 1 : 3, 100 + step);
+            leave(r, 0, WATCH_CAUSE_HYPERCALL);
+            map(r, tables, 30 + step, MEMORY + 5 * PAGE_SIZE, 7, 200 + step);
+            if (again != 0) {
+                struct state_io io, second;
+                char *said;
+                put_words(r, &said); /* which changes nothing */
+                free(said);
+                save(r, &io);
+                ck_assert(go_on(r, io.data, io.len));
+                save(r, &second);
+                ck_assert_uint_eq(second.len, io.len);
+                ck_assert_mem_eq(second.data, io.data, io.len);
+                state_free(&io);
+                state_free(&second);
+            }
+        }
+        ck_assert_uint_gt(watch_share_count(r->w, true), 0);
+        ck_assert_uint_gt(r->violations, 0);
+        put_words(r, &words[again]);
+        rig_free(r);
+    }
+    ck_assert_str_eq(words[0], words[1]);
+    free(words[0]);
+    free(words[1]);
+}
+END_TEST
+
+/* A stream of anything: refused, or one that nothing comes to harm by. */
+START_TEST(state__hostile)
+{
+    struct rig *r = rig();
+    struct state_io io;
+    make_ept(r, A_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 7, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    save(r, &io);
+    unsigned refused = 0;
+    for (size_t at = 0; at < io.len; at += at < 600 || at > io.len - 1500 ? 1 : 101) {
+        u8 was = io.data[at];
+        io.data[at] ^= (u8)(1u << at % 8);
+        refused += go_on(r, io.data, io.len) ? 0 : 1;
+        map(r, A_TABLES, 1, MEMORY + PAGE_SIZE, 7, 0);
+        leave(r, 0, WATCH_CAUSE_HYPERCALL);
+        enter(r, 0, 0x1000, A_TABLES);
+        map(r, A_TABLES, 1, 0, 0, 0);
+        io.data[at] = was;
+    }
+    ck_assert_uint_gt(refused, 100);
+    for (size_t n = 0; n < io.len; n += 97) {
+        ck_assert(!go_on(r, io.data, n));
+        ck_assert_uint_eq(watch_guest_count(r->w), 0);
+    }
+    state_free(&io);
+    rig_free(r);
+}
+END_TEST
+
 /* Tables that lead to themselves, to nowhere, everywhere to the same: bounded, and nothing breaks. */
 START_TEST(tables__hostile)
 {
@@ -501,6 +698,10 @@ int main(void)
     tcase_add_test(t, devices__foreign);
     tcase_add_test(t, causes__hypercalls);
     tcase_add_test(t, levels__trust);
+    tcase_add_test(t, levels__new_tables);
+    tcase_add_test(t, sharing__grants);
+    tcase_add_test(t, state__goes_on);
+    tcase_add_test(t, state__hostile);
     tcase_add_test(t, tables__hostile);
     suite_add_tcase(s, t);
     SRunner *run = srunner_create(s);

@@ -16,6 +16,9 @@
 enum { AT_VMCS = 0x50000, AT_SHADOW = 0x51000, AT_MAPS = 0x54000, AT_LISTS = 0x58000, AT_EPT = 0x110000,
        AT_PDPT = 0x118000 };
 
+/* Everything that VMX can have. */
+#define VMX_WHOLE "max,+sgx,+pconfig,+mpx"
+
 static char *log_text;
 static size_t log_len;
 
@@ -62,7 +65,8 @@ static inline void put_controls(enum base base)
     put(VMCS_EXIT_CONTROLS, must(MSR_IA32_VMX_TRUE_EXIT_CTLS) | host64 | EXITC_LOAD_PAT | EXITC_LOAD_EFER |
                                 EXITC_LOAD_PERF | EXITC_LOAD_CET | EXITC_LOAD_PKRS | EXITC_ACK_INT);
     put(VMCS_ENTRY_CONTROLS, must(MSR_IA32_VMX_TRUE_ENTRY_CTLS) | guest64 | ENTRYC_LOAD_PAT | ENTRYC_LOAD_EFER |
-                                 ENTRYC_LOAD_PERF | ENTRYC_LOAD_CET | ENTRYC_LOAD_PKRS | ENTRYC_LOAD_DEBUG);
+                                 ENTRYC_LOAD_PERF | ENTRYC_LOAD_CET | ENTRYC_LOAD_PKRS | ENTRYC_LOAD_DEBUG |
+                                 (cpu_has(CPU, CPU_FEATURE_VMX_ENTRY_LOAD_BNDCFGS) ? ENTRYC_LOAD_BNDCFGS : 0u));
     put(VMCS_IO_BITMAP_A, AT_MAPS);
     put(VMCS_IO_BITMAP_B, AT_MAPS + 0x1000);
     put(VMCS_MSR_BITMAPS, AT_MAPS + 0x2000);
@@ -170,7 +174,7 @@ static inline void start(enum base base)
 {
     struct error err = {0};
     rig_start();
-    ck_assert_msg(cpu_model_parse(&R.model, "max", &err), "%s", err.text);
+    ck_assert_msg(cpu_model_parse(&R.model, VMX_WHOLE, &err), "%s", err.text);
     start_vmx(base);
     R.log.classes = 1u << LOG_VMX;
     R.log.out = open_memstream(&log_text, &log_len);

@@ -50,21 +50,35 @@ static const u16 feature_of_mnemonic[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
 #undef MNEMONIC_ISA_ANY
 };
 
-struct decoder {
-    const struct cpu_model *model;
+struct mode_decoders {
     ZydisDecoder real16, legacy16, legacy32, compat16, compat32, long64;
 };
 
+struct decoder {
+    const struct cpu_model *model;
+    struct mode_decoders usual, bounds; /* bounds: while MPX is enabled */
+};
+
 static void init_one(ZydisDecoder *z, const struct cpu_model *model, ZydisMachineMode mode,
-                     ZydisStackWidth width)
+                     ZydisStackWidth width, bool mpx)
 {
     (void)ZydisDecoderInit(z, mode, width);
-    (void)ZydisDecoderEnableMode(z, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+    (void)ZydisDecoderEnableMode(z, ZYDIS_DECODER_MODE_MPX, mpx);
     (void)ZydisDecoderEnableMode(z, ZYDIS_DECODER_MODE_AMD_BRANCHES,
                                  model->vendor == CPU_VENDOR_AMD);
     (void)ZydisDecoderEnableMode(z, ZYDIS_DECODER_MODE_LZCNT, ZYAN_TRUE);
     (void)ZydisDecoderEnableMode(z, ZYDIS_DECODER_MODE_TZCNT, ZYAN_TRUE);
     (void)ZydisDecoderEnableMode(z, ZYDIS_DECODER_MODE_CET, ZYAN_TRUE);
+}
+
+static void init_modes(struct mode_decoders *m, const struct cpu_model *model, bool mpx)
+{
+    init_one(&m->real16, model, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16, mpx);
+    init_one(&m->legacy16, model, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16, mpx);
+    init_one(&m->legacy32, model, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32, mpx);
+    init_one(&m->compat16, model, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16, mpx);
+    init_one(&m->compat32, model, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32, mpx);
+    init_one(&m->long64, model, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64, mpx);
 }
 
 struct decoder *decoder_new(const struct cpu_model *model)
@@ -74,12 +88,8 @@ struct decoder *decoder_new(const struct cpu_model *model)
         return NULL;
     }
     d->model = model;
-    init_one(&d->real16, model, ZYDIS_MACHINE_MODE_REAL_16, ZYDIS_STACK_WIDTH_16);
-    init_one(&d->legacy16, model, ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_STACK_WIDTH_16);
-    init_one(&d->legacy32, model, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_STACK_WIDTH_32);
-    init_one(&d->compat16, model, ZYDIS_MACHINE_MODE_LONG_COMPAT_16, ZYDIS_STACK_WIDTH_16);
-    init_one(&d->compat32, model, ZYDIS_MACHINE_MODE_LONG_COMPAT_32, ZYDIS_STACK_WIDTH_32);
-    init_one(&d->long64, model, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    init_modes(&d->usual, model, false);
+    init_modes(&d->bounds, model, true);
     return d;
 }
 
@@ -90,17 +100,18 @@ void decoder_free(struct decoder *d)
 
 static const ZydisDecoder *pick(const struct decoder *d, u32 mode)
 {
+    const struct mode_decoders *m = (mode & MODE_MPX) != 0 ? &d->bounds : &d->usual;
     unsigned size = mode & MODE_SIZE;
     if (size == 2) {
-        return &d->long64;
+        return &m->long64;
     }
     if ((mode & MODE_LMA) != 0) {
-        return size == 1 ? &d->compat32 : &d->compat16;
+        return size == 1 ? &m->compat32 : &m->compat16;
     }
     if ((mode & MODE_PE) == 0 || (mode & MODE_VM) != 0) {
-        return size == 1 ? &d->legacy32 : &d->real16;
+        return size == 1 ? &m->legacy32 : &m->real16;
     }
-    return size == 1 ? &d->legacy32 : &d->legacy16;
+    return size == 1 ? &m->legacy32 : &m->legacy16;
 }
 
 static u8 register_code(ZydisRegister reg)
@@ -114,6 +125,7 @@ static u8 register_code(ZydisRegister reg)
     case ZYDIS_REGCLASS_GPR16:
     case ZYDIS_REGCLASS_GPR32:
     case ZYDIS_REGCLASS_GPR64:
+    case ZYDIS_REGCLASS_BOUND:
         return (u8)id;
     case ZYDIS_REGCLASS_XMM:
     case ZYDIS_REGCLASS_YMM:
@@ -361,6 +373,28 @@ static exec_fn *pick_handler(const struct insn *out, const struct insn_row *row,
     return row->exec;
 }
 
+/* Near CALL, JMP, RET and Jcc; not the short JMP, LOOP and JCXZ. [SDM1 "CALL, RET, JMP and All Jcc"] */
+static bool resets_bounds(const struct insn *out, const ZydisDecodedInstruction *zi)
+{
+    bool one_byte = zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT;
+    bool exempt = one_byte && (zi->opcode == 0xeb || (zi->opcode & 0xfc) == 0xe0);
+    unsigned id = insn_id(out);
+    bool branch = id == INSN_CALL || id == INSN_JMP || id == INSN_RET || zi->meta.category == ZYDIS_CATEGORY_COND_BR;
+    return branch && !exempt && zi->meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && (out->pfx & PFX_REPNE) == 0;
+}
+
+/* The register forms of BNDMK, BNDLDX and BNDSTX are NOPs with MPX too. [SDM2 "BNDMK"] */
+static bool stays_nop(const ZydisDecodedInstruction *zi)
+{
+    bool prefixed = false, f3 = false;
+    for (unsigned i = 0; i < zi->raw.prefix_count; i++) {
+        prefixed = prefixed || zi->raw.prefixes[i].value == 0x66 || zi->raw.prefixes[i].value == 0xf2;
+        f3 = f3 || zi->raw.prefixes[i].value == 0xf3;
+    }
+    return zi->mnemonic == ZYDIS_MNEMONIC_NOP && zi->opcode_map == ZYDIS_OPCODE_MAP_0F && zi->raw.modrm.mod == 3 && !prefixed &&
+           (zi->opcode == 0x1b || (zi->opcode == 0x1a && !f3));
+}
+
 /* AMD's other way to write MOV CR8, of which Zydis knows nothing. [APM3 "MOV CRn"] */
 static bool is_lock_mov_cr(const struct decoder *d, const u8 *bytes, size_t avail)
 {
@@ -389,6 +423,11 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     }
     if (st == ZYDIS_STATUS_INSTRUCTION_TOO_LONG) {
         return invalid(out, 15, DECODE_TOO_LONG);
+    }
+    if (!ZYAN_SUCCESS(st) && (mode & MODE_MPX) != 0) {
+        z = pick(d, mode & ~(u32)MODE_MPX);
+        st = ZydisDecoderDecodeInstruction(z, &context, bytes, avail < 15 ? avail : 15, &zi);
+        st = ZYAN_SUCCESS(st) && stays_nop(&zi) ? st : ZYAN_STATUS_FAILED;
     }
     if (!ZYAN_SUCCESS(st) || isa_missing(d, &zi)) {
         return invalid(out, 1, DECODE_INVALID);
@@ -457,6 +496,9 @@ enum decode_status decode_insn(const struct decoder *d, u32 mode, const u8 *byte
     if (out->exec == row->exec) {
         exec_fn *fast = exec_specialise(out, (enum insn_id)id);
         out->exec = fast != NULL ? fast : out->exec;
+    }
+    if ((mode & MODE_BND_INIT) != 0 && resets_bounds(out, &zi)) {
+        out->exec = exec_branch_init;
     }
     return DECODE_OK;
 }

@@ -32,6 +32,8 @@ enum mode_bits {
     MODE_SP_SHIFT = 13,     /* 2 bits: stack size 0 16, 1 32, 2 64 */
     MODE_NONROOT = 1u << 15, /* VMX non-root or SVM guest: intercepts are looked at */
     MODE_IBT = 1u << 16,     /* waiting for ENDBR */
+    MODE_MPX = 1u << 18,     /* MPX is enabled at this level: its instructions are no NOPs */
+    MODE_BND_INIT = 1u << 19, /* branches without BND prefix set the bounds to INIT */
     MODE_CET = 1u << 17,     /* CR4.CET: the translator leaves calls and returns to their handlers */
 };
 

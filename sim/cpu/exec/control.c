@@ -349,7 +349,7 @@ cpu_rc exec_xsetbv(struct cpu *cpu, const struct insn *in)
     }
     u64 v = (u32)cpu->arch.gpr[RAX] | cpu->arch.gpr[RDX] << 32;
     if ((u32)cpu->arch.gpr[RCX] != 0 || (v & ~xsave_xcr0_mask(cpu->model)) != 0 || (v & XCR0_X87) == 0 ||
-        (v & (XCR0_AVX | XCR0_SSE)) == XCR0_AVX) {
+        (v & (XCR0_AVX | XCR0_SSE)) == XCR0_AVX || ((v & XCR0_MPX) != 0 && (v & XCR0_MPX) != XCR0_MPX)) {
         return raise_gp(cpu, 0, "XSETBV: register or value");
     }
     cpu->arch.xcr0 = v;

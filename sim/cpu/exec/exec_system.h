@@ -52,6 +52,19 @@ void debug_check_io(struct cpu *cpu, u16 port, unsigned size);
 u32 io_read_port(struct cpu *cpu, u16 port, unsigned size);
 void io_write_port(struct cpu *cpu, u16 port, u32 value, unsigned size);
 
+/* ---- Bounds (exec/mpx.c) ---- */
+
+/* The configuration that counts at this level; 0 when the operating system has not enabled MPX. */
+static inline u64 mpx_config(const struct cpu *cpu)
+{
+    if (LIKELY((cpu->arch.xcr0 & XCR0_MPX) == 0) || (cpu->arch.cr4 & CR4_OSXSAVE) == 0) {
+        return 0;
+    }
+    return cpu->d.cpl == 3 ? cpu->arch.mpx.cfgu : cpu->arch.mpx.cfgs;
+}
+/* A near branch without BND prefix that sets the bounds to INIT: in place of its own handler. */
+cpu_rc exec_branch_init(struct cpu *cpu, const struct insn *in) MUST_USE;
+
 /* ---- Control-flow enforcement (exec/cet.c) ---- */
 
 static inline bool cet_is_active(const struct cpu *cpu)

@@ -99,6 +99,15 @@ cpu_rc exec_ud(struct cpu *cpu, const struct insn *in)
     return raise_ud(cpu, "UD0, UD1 or UD2");
 }
 
+/* With MPX enabled BNDSTATUS tells that it was BOUND. */
+static cpu_rc out_of_bounds(struct cpu *cpu, const char *why)
+{
+    if (UNLIKELY((mpx_config(cpu) & BNDCFG_EN) != 0)) {
+        cpu->arch.mpx.status = 0;
+    }
+    return raise_exception(cpu, VEC_BR, why);
+}
+
 /* [SDM2 "BOUND"] Signed index against the pair of bounds in memory. */
 cpu_rc exec_bound(struct cpu *cpu, const struct insn *in)
 {
@@ -107,11 +116,11 @@ cpu_rc exec_bound(struct cpu *cpu, const struct insn *in)
     i64 index = (i64)sign_extend(cpu->arch.gpr[in->r[0]], size);
     TRY(mem_read(cpu, seg, offset, size, &lower));
     if (index < (i64)sign_extend(lower, size)) { /* before the upper bound is read, as Intel's chips do */
-        return raise_exception(cpu, VEC_BR, "BOUND: index below the lower bound");
+        return out_of_bounds(cpu, "BOUND: index below the lower bound");
     }
     TRY(mem_read(cpu, seg, wrap_address(in, offset + size), size, &upper));
     if (index > (i64)sign_extend(upper, size)) {
-        return raise_exception(cpu, VEC_BR, "BOUND: index above the upper bound");
+        return out_of_bounds(cpu, "BOUND: index above the upper bound");
     }
     return CPU_OK;
 }

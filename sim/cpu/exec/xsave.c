@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* FXSAVE, FXRSTOR, the XSAVE family. [SDM1 "Managing State Using the XSAVE Feature Set"]
  *
- * Components: x87, SSE, AVX, PKRU, CET_U, CET_S.
+ * Components: x87, SSE, AVX, BNDREGS, BNDCSR, PKRU, CET_U, CET_S.
  *
  * Init optimisation: a component is in use exactly when its contents differ from the initial ones;
  * XSAVEOPT, XSAVEC and XSAVES then leave its bytes alone. Modified optimisation: never taken,
@@ -295,6 +295,15 @@ static MUST_USE cpu_rc xsave_begin(struct cpu *cpu, const struct insn *in, bool 
     return area_check(a, 64);
 }
 
+static bool bounds_in_use(const struct cpu *cpu)
+{
+    u64 any = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        any |= cpu->arch.mpx.bnd[i][0] | cpu->arch.mpx.bnd[i][1];
+    }
+    return any != 0;
+}
+
 static bool component_in_use(const struct cpu *cpu, unsigned bit)
 {
     const struct cpu_arch *s = &cpu->arch;
@@ -302,6 +311,8 @@ static bool component_in_use(const struct cpu *cpu, unsigned bit)
     case XCR0_BIT_X87: return x87_in_use(&s->fpu);
     case XCR0_BIT_SSE: return halves_in_use(cpu, 0);
     case XCR0_BIT_AVX: return halves_in_use(cpu, 16);
+    case XCR0_BIT_BNDREGS: return bounds_in_use(cpu);
+    case XCR0_BIT_BNDCSR: return (s->mpx.cfgu | s->mpx.status) != 0;
     case XCR0_BIT_PKRU: return s->pkru != 0;
     case XSS_BIT_CET_U: return (s->u_cet | s->pl_ssp[3]) != 0;
     case XSS_BIT_CET_S: return (s->pl_ssp[0] | s->pl_ssp[1] | s->pl_ssp[2]) != 0;
@@ -321,11 +332,20 @@ u64 xsave_in_use(const struct cpu *cpu)
 static MUST_USE cpu_rc save_component(const struct area *a, unsigned bit, unsigned at)
 {
     const struct cpu_arch *s = &a->cpu->arch;
-    u8 data[24] = {0};
+    u8 data[64] = {0};
     switch (bit) {
     case XCR0_BIT_X87: return save_x87(a);
     case XCR0_BIT_SSE: return save_halves(a, at, 0);
     case XCR0_BIT_AVX: return save_halves(a, at, 16);
+    case XCR0_BIT_BNDREGS:
+        for (unsigned i = 0; i < 8; i++) {
+            store_le64(data + 8 * i, s->mpx.bnd[i / 2][i % 2]);
+        }
+        break;
+    case XCR0_BIT_BNDCSR: /* the rest is reserved */
+        store_le64(data, s->mpx.cfgu);
+        store_le64(data + 8, s->mpx.status);
+        return area_write(a, at, data, 16);
     case XCR0_BIT_PKRU: store_le32(data, s->pkru); break;
     case XSS_BIT_CET_U:
         store_le64(data, s->u_cet);
@@ -471,7 +491,7 @@ static MUST_USE cpu_rc check_component(struct cpu *cpu, unsigned bit, const u8 *
 /* image NULL: the initial state. */
 static void load_component(struct cpu *cpu, unsigned bit, const u8 *image, bool ptr64)
 {
-    static const u8 zero[24];
+    static const u8 zero[64];
     struct cpu_arch *s = &cpu->arch;
     const u8 *data = image != NULL ? image : zero;
     switch (bit) {
@@ -484,6 +504,15 @@ static void load_component(struct cpu *cpu, unsigned bit, const u8 *image, bool 
         break;
     case XCR0_BIT_SSE: load_halves(cpu, image, 0); break;
     case XCR0_BIT_AVX: load_halves(cpu, image, 16); break;
+    case XCR0_BIT_BNDREGS:
+        for (unsigned i = 0; i < 8; i++) {
+            s->mpx.bnd[i / 2][i % 2] = load_le64(data + 8 * i);
+        }
+        break;
+    case XCR0_BIT_BNDCSR:
+        s->mpx.cfgu = load_le64(data);
+        s->mpx.status = load_le64(data + 8);
+        break;
     case XCR0_BIT_PKRU: s->pkru = load_le32(data); break;
     case XSS_BIT_CET_U:
         s->u_cet = load_le64(data);

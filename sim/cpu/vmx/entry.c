@@ -137,6 +137,9 @@ static void load_control_registers(struct cpu *cpu, const struct vmx_check *c)
         a->int_ssp_table = vmcs_read(cpu, VMCS_GUEST_INTR_SSP_TABLE);
         a->ssp = vmcs_read(cpu, VMCS_GUEST_SSP);
     }
+    if ((c->entry & ENTRYC_LOAD_BNDCFGS) != 0) {
+        a->mpx.cfgs = vmcs_read(cpu, VMCS_GUEST_BNDCFGS);
+    }
     if ((c->entry & ENTRYC_LOAD_PKRS) != 0) {
         a->pkrs = vmcs_read(cpu, VMCS_GUEST_PKRS);
     }

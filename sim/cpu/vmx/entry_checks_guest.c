@@ -148,6 +148,16 @@ CHECK_FN(GUEST_EFER_LMA)
     return (c->entry & ENTRYC_LOAD_EFER) == 0 || (lma == c->wide && ((c->cr0 & CR0_PG) == 0 || lma == ((efer & EFER_LME) != 0)));
 }
 
+CHECK_FN(GUEST_BNDCFGS_RESERVED)
+{
+    return (c->entry & ENTRYC_LOAD_BNDCFGS) == 0 || (check_field(c, VMCS_GUEST_BNDCFGS) & BNDCFG_RESERVED) == 0;
+}
+
+CHECK_FN(GUEST_BNDCFGS_ADDRESS)
+{
+    return (c->entry & ENTRYC_LOAD_BNDCFGS) == 0 || canonical(c, check_field(c, VMCS_GUEST_BNDCFGS));
+}
+
 CHECK_FN(GUEST_PKRS)
 {
     return (c->entry & ENTRYC_LOAD_PKRS) == 0 || check_field(c, VMCS_GUEST_PKRS) >> 32 == 0;
@@ -275,7 +285,8 @@ CHECK_FN(BLOCKING_NMI)
 
 CHECK_FN(BLOCKING_ENCLAVE)
 {
-    return (c->block & INTERRUPTIBILITY_ENCLAVE) == 0;
+    bool possible = cpu_has(c->cpu, CPU_FEATURE_SGX) && (c->block & INTERRUPTIBILITY_MOV_SS) == 0;
+    return (c->block & INTERRUPTIBILITY_ENCLAVE) == 0 || possible;
 }
 
 CHECK_FN(PENDING_DEBUG_RESERVED)

@@ -116,6 +116,9 @@ static void save_registers(struct cpu *cpu)
         vmcs_write(cpu, VMCS_GUEST_SSP, a->ssp);
         vmcs_write(cpu, VMCS_GUEST_INTR_SSP_TABLE, a->int_ssp_table);
     }
+    if (cpu_has(cpu, CPU_FEATURE_VMX_ENTRY_LOAD_BNDCFGS)) {
+        vmcs_write(cpu, VMCS_GUEST_BNDCFGS, a->mpx.cfgs);
+    }
     if (cpu_has(cpu, CPU_FEATURE_VMX_ENTRY_LOAD_PKRS)) {
         vmcs_write(cpu, VMCS_GUEST_PKRS, a->pkrs);
     }
@@ -268,6 +271,9 @@ static void load_host_controls(struct cpu *cpu)
         a->s_cet = vmcs_read(cpu, VMCS_HOST_S_CET);
         a->int_ssp_table = vmcs_read(cpu, VMCS_HOST_INTR_SSP_TABLE);
         a->ssp = vmcs_read(cpu, VMCS_HOST_SSP);
+    }
+    if ((exit & EXITC_CLEAR_BNDCFGS) != 0) {
+        a->mpx.cfgs = 0;
     }
     if ((exit & EXITC_LOAD_PKRS) != 0) {
         a->pkrs = vmcs_read(cpu, VMCS_HOST_PKRS);

@@ -183,6 +183,19 @@ static cpu_rc on_xsetbv(struct cpu *cpu)
     return vmx_exit_because(cpu, EXIT_XSETBV, 0, "XSETBV always exits");
 }
 
+/* ENCLS and PCONFIG: #UD outside level 0 comes first, then the bit of the leaf; leaves from 63 on share the last. */
+static cpu_rc on_leaf(struct cpu *cpu, u32 control, u32 bitmap, u32 reason, const char *why)
+{
+    u32 leaf = (u32)cpu->arch.gpr[RAX];
+    if (cpu_cpl(cpu) != 0) {
+        return raise_ud(cpu, "ENCLS or PCONFIG outside level 0");
+    }
+    if ((vmx_proc2(cpu) & control) == 0) {
+        return CPU_OK;
+    }
+    return exit_if(cpu, (vmcs_read(cpu, bitmap) & BIT(leaf < 63 ? leaf : 63)) != 0, reason, why);
+}
+
 static cpu_rc monitor_allowed(struct cpu *cpu)
 {
     if (cpu_cpl(cpu) != 0 || (cpu->arch.misc_enable & MISC_ENABLE_MONITOR) == 0) {
@@ -264,6 +277,10 @@ cpu_rc vmx_insn(struct cpu *cpu, const struct insn *in)
         return on_xsaves(cpu, in);
     case ICPT_UMWAIT:
         return on_wait(cpu, in);
+    case ICPT_ENCLS:
+        return on_leaf(cpu, PROC2_ENCLS, VMCS_ENCLS_EXITING_BITMAP, EXIT_ENCLS, "ENCLS-exiting bitmap");
+    case ICPT_PCONFIG:
+        return on_leaf(cpu, PROC2_PCONFIG, VMCS_PCONFIG_EXITING_BITMAP, EXIT_PCONFIG, "PCONFIG-exiting bitmap");
     case ICPT_NONE:
     case ICPT_RSM: /* #UD outside SMM */
     case ICPT_CR:
@@ -281,8 +298,6 @@ cpu_rc vmx_insn(struct cpu *cpu, const struct insn *in)
     case ICPT_INT1:
     case ICPT_TASK:
     case ICPT_RDPRU:
-    case ICPT_ENCLS:
-    case ICPT_PCONFIG:
     case ICPT_COUNT:
         break;
     }

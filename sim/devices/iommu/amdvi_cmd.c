@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The command buffer [AMDVI "Commands"]. Nothing is cached, so an invalidation is checked and
- * otherwise forgotten; what it may make visible is its completion. A command that is not one stops the
+/* The command buffer [AMDVI "Commands"]. Nothing is cached, so of an invalidation only the completion may be
+ * visible; who looks for missing ones (iommu_stale.h) is told. A command that is not one stops the
  * buffer until software switches it off and on again. */
 #include "base/bytes.h"
 #include "base/log.h"
@@ -31,6 +31,55 @@ static struct command_form form_of(const struct amdvi *a, unsigned opcode)
         return (struct command_form){true, {0x0fffffffffffffff, ~(u64)0}};
     default: /* those for device TLBs and prefetch, which are not offered, too */
         return (struct command_form){false, {0, 0}};
+    }
+}
+
+/* [AMDVI "INVALIDATE_IOMMU_PAGES"]: S has the size in the lowest clear address bit, as entries have. Host pages that guest
+ * tables were read through count as all of the domain's. */
+static void flush_pages(struct amdvi *a, u64 low, u64 high)
+{
+    bool guest = (high & 4) != 0;
+    u64 address = high & ~PAGE_MASK, bytes = PAGE_SIZE;
+    if ((high & 1) != 0) {
+        unsigned clear = ~(address | PAGE_MASK) != 0 ? (unsigned)__builtin_ctzll(~(address | PAGE_MASK)) : 63;
+        bytes = clear < 62 ? BIT(clear + 1) : 0;
+    }
+    struct iommu_flush f = {.what = IOMMU_FLUSH_PAGES,
+                            .by_domain = true,
+                            .domain = (u32)bits_get(low, 32, 16),
+                            .by_pasid = true,
+                            .pasid = guest ? (u32)bits_get(low, 0, 20) : IOMMU_NO_PASID,
+                            .by_range = bytes != 0,
+                            .first = bytes != 0 ? address & ~(bytes - 1) : 0};
+    f.last = f.first + (bytes - 1);
+    iommu_stale_flush(&a->base, &f);
+    if (!guest) {
+        f.pasid = 0;
+        f.by_range = false;
+        iommu_stale_flush(&a->base, &f);
+    }
+}
+
+static void flush(struct amdvi *a, unsigned opcode, u64 low, u64 high)
+{
+    struct iommu_flush f = {.by_requester = true, .requester = (u16)low};
+    switch (opcode) {
+    case AMDVI_CMD_INVALIDATE_DEVTAB_ENTRY:
+        f.what = IOMMU_FLUSH_CONTEXTS;
+        iommu_stale_flush(&a->base, &f);
+        break;
+    case AMDVI_CMD_INVALIDATE_INTERRUPT_TABLE:
+        f.what = IOMMU_FLUSH_INTERRUPTS;
+        iommu_stale_flush(&a->base, &f);
+        break;
+    case AMDVI_CMD_INVALIDATE_IOMMU_PAGES:
+        flush_pages(a, low, high);
+        break;
+    case AMDVI_CMD_INVALIDATE_IOMMU_ALL:
+        iommu_stale_forget(&a->base);
+        break;
+    default:
+        break;
     }
 }
 
@@ -86,6 +135,7 @@ void amdvi_run_commands(struct amdvi *a)
         if (opcode == AMDVI_CMD_COMPLETION_WAIT) {
             completion_wait(a, low, high);
         }
+        flush(a, opcode, low, high);
         ring->head = (u32)((ring->head + COMMAND_SIZE) & (bytes - 1));
     }
 }

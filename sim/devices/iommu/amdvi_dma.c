@@ -163,10 +163,30 @@ static enum amdvi_fault translate(struct amdvi *a, struct amdvi_request *q, u64 
                                               : amdvi_walk_host(a, q->dte, iova, q->r.write, spa);
 }
 
+/* What a unit caches: the entry with its translation on, pages under its domain. */
+static void look_for_stale(struct amdvi *a, const struct amdvi_request *q, enum amdvi_fault fault, u64 spa)
+{
+    if (a->base.stale == NULL || !amdvi_on(a, AMDVI_CTL_EN) || iommu_in_interrupt_range(q->r.address)) {
+        return;
+    }
+    u64 translated = AMDVI_DTE_V | AMDVI_DTE_TV;
+    bool used = q->found && (q->dte[0] & translated) == translated && !is_excluded(a, q->dte, q->r.address);
+    struct iommu_lookup l = {.requester = q->r.requester,
+                             .write = q->r.write,
+                             .allowed = fault == AMDVI_FAULT_NONE,
+                             .iova = q->r.address,
+                             .spa = spa,
+                             .context = used ? iommu_context_digest(IOMMU_CONTEXT_SEED, q->dte, 2) : 0,
+                             .domain = (u32)bits_get(q->dte[1], 0, 16),
+                             .pasid = amdvi_uses_guest_tables(a, q->dte) ? 0 : IOMMU_NO_PASID};
+    iommu_stale_lookup(&a->base, &l);
+}
+
 bool amdvi_translate(struct iommu *iommu, u16 requester, u64 iova, bool write, u64 *spa)
 {
     struct amdvi_request q = {.r = {.requester = requester, .address = iova, .write = write}};
     enum amdvi_fault fault = translate(amdvi_of(iommu), &q, spa);
+    look_for_stale(amdvi_of(iommu), &q, fault, *spa);
     if (fault != AMDVI_FAULT_NONE) {
         amdvi_report(amdvi_of(iommu), &q, fault);
         return false;

@@ -63,7 +63,11 @@ static enum amdvi_fault deliver_guest(struct amdvi *a, u16 requester, u64 low, u
         return AMDVI_FAULT_IR_VAPIC_ACCESS;
     }
     u32 destination = (u32)(bits_get(low, 8, 24) | high >> 56 << 24);
-    if ((low & AMDVI_IRTE_IS_RUN) != 0) {
+    bool runs = (low & AMDVI_IRTE_IS_RUN) != 0;
+    log_line(a->base.env.log, LOG_IOMMU, "%s: vector %u of %02x:%02x.%x into the virtual APIC at %#llx, whose guest %s", a->base.id,
+             vector, (unsigned)requester >> 8, (unsigned)(requester >> 3 & 31), (unsigned)(requester & 7),
+             (unsigned long long)(high & AMDVI_BASE_ADDRESS), runs ? "runs" : "does not run");
+    if (runs) {
         if (a->config.doorbell.ring != NULL) {
             a->config.doorbell.ring(a->config.doorbell.self, destination);
         }
@@ -109,6 +113,8 @@ static enum amdvi_fault remap(struct amdvi *a, struct amdvi_request *q, u32 data
         q->dte[2] |= (low & AMDVI_IRTE_SUP_IOPF) != 0 ? AMDVI_DTE2_IG : 0;
         return AMDVI_FAULT_IR_NOT_ENABLED;
     }
+    iommu_stale_interrupt(&a->base, q->r.requester, q->r.requester, (u32)index, low & ~(u64)AMDVI_IRTE_IS_RUN,
+                          wide ? load_le64(raw + 8) : 0);
     enum amdvi_fault fault =
         wide ? deliver_128(a, q->r.requester, low, load_le64(raw + 8), data)
              : deliver_32(a, q->r.requester, low, data);

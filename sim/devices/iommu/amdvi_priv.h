@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "devices/iommu/amdvi.h"
+#include "devices/iommu/iommu_stale.h"
 
 #include "abi/x86/amdvi.h"
 

@@ -22,6 +22,7 @@ void iommu_init(struct iommu *iommu, const struct iommu_ops *ops, const struct d
 void iommu_reset(struct iommu *iommu)
 {
     iommu->last = (struct iommu_last_fault){0};
+    iommu_stale_forget(iommu);
     iommu_changed(iommu);
 }
 
@@ -36,6 +37,7 @@ void iommu_state(struct iommu *iommu, struct state_io *io)
     state_u16(io, "last.requester", &last->requester);
     state_u64(io, "last.address", &last->address);
     if (state_is_load(io)) {
+        iommu_stale_forget(iommu);
         iommu_changed(iommu);
     }
 }

@@ -58,11 +58,31 @@ struct iommu_watch {
     void *self;
 };
 
+/* A use that a real unit's cache may have answered from tables that are no more; see iommu_stale.h. */
+enum iommu_stale_kind { IOMMU_STALE_CONTEXT, IOMMU_STALE_PAGE, IOMMU_STALE_GONE, IOMMU_STALE_INTERRUPT };
+
+struct iommu_stale_use {
+    enum iommu_stale_kind kind;
+    u16 requester;
+    bool write;
+    u64 address;  /* IOVA, or interrupt index */
+    u64 then;     /* what a cache would have said: page, entry; CONTEXT: the domain */
+    u64 position; /* when that was last used */
+};
+
+struct iommu_stale_watch {
+    void (*used)(void *self, const struct iommu_stale_use *use);
+    void *self;
+};
+
+struct iommu_stale;
+
 /* First member of each model. */
 struct iommu {
     const struct iommu_ops *ops;
     struct device_env env; /* its dma and msi lead to memory and processors */
     struct iommu_watch watch;
+    struct iommu_stale *stale; /* NULL: nobody looks for missing invalidations */
     char id[32];
     struct iommu_last_fault last;
 };
@@ -76,6 +96,12 @@ void iommu_find_route(struct iommu *iommu, u16 requester, struct iommu_route *ro
 const char *iommu_fault_words(const struct iommu *iommu, u8 reason);
 /* The table that tells software of it, complete but for the checksum; the caller frees it. */
 struct acpi_bytes iommu_acpi(struct iommu *iommu, u8 ioapic_id, bool hpet);
+
+/* From here on look for missing invalidations; NULL: no longer. Whoever frees the unit has done the latter. */
+void iommu_look_for_stale(struct iommu *iommu, const struct iommu_stale_watch *watch);
+u64 iommu_stale_count(const struct iommu *iommu);
+/* Caches are empty: reset, restored state. */
+void iommu_stale_forget(struct iommu *iommu);
 
 /* ---- for the models ---- */
 

@@ -9,6 +9,13 @@
 
 #define VTD_DEFAULT_BASE 0xfed90000u
 
+/* Memory that software must leave a device access to, by the ACPI table; whole pages. */
+struct vtd_reserved {
+    u64 base, limit; /* limit: its last byte */
+    u8 devfn;
+};
+#define VTD_RESERVED_MAX 4u
+
 /* What the capability registers say. Spelled as QEMU spells its properties. */
 struct vtd_options {
     bool intremap, eim; /* eim without intremap means nothing */
@@ -23,6 +30,8 @@ struct vtd_options {
      * does not and kvm-unit-tests' intel_iommu gives the I/O APIC's entry another function's ID;
      * pinned by test_vtd. */
     bool verify_ioapic;
+    struct vtd_reserved reserved[VTD_RESERVED_MAX];
+    unsigned reserved_count;
 };
 
 #define VTD_OPTIONS_DEFAULT                                                                        \

@@ -104,6 +104,9 @@ static enum vtd_fault_code translate_legacy(struct vtd *v, struct vtd_request *r
     if (!vtd_supports_aw(v, aw) || !(type == VTD_TT_UNTRANSLATED || pass)) {
         return VTD_FAULT_CONTEXT_INVALID;
     }
+    u64 entry[2] = {low, high};
+    r->context = iommu_context_digest(IOMMU_CONTEXT_SEED, entry, 2);
+    r->domain = (u32)bits_get(high, 8, 16);
     if (pass) {
         *spa = r->address;
         return r->address >> v->config.phys_bits != 0 ? VTD_FAULT_BEYOND_MGAW : VTD_FAULT_NONE;
@@ -135,8 +138,19 @@ enum vtd_fault_code vtd_translate(struct vtd *v, struct vtd_request *r, u64 *spa
 
 bool vtd_ops_translate(struct iommu *iommu, u16 requester, u64 iova, bool write, u64 *spa)
 {
-    struct vtd_request r = {.requester = requester, .address = iova, .write = write};
+    struct vtd_request r = {.requester = requester, .address = iova, .write = write, .pasid = IOMMU_NO_PASID};
     enum vtd_fault_code code = vtd_translate(vtd_of(iommu), &r, spa);
+    if (iommu->stale != NULL && (vtd_of(iommu)->gsts & VTD_GCMD_TE) != 0 && !iommu_in_interrupt_range(iova)) {
+        struct iommu_lookup l = {.requester = requester,
+                                 .write = write,
+                                 .allowed = code == VTD_FAULT_NONE,
+                                 .iova = iova,
+                                 .spa = code == VTD_FAULT_NONE ? *spa : 0,
+                                 .context = r.context,
+                                 .domain = r.domain,
+                                 .pasid = r.pasid};
+        iommu_stale_lookup(iommu, &l);
+    }
     if (code != VTD_FAULT_NONE) {
         vtd_report_fault(vtd_of(iommu), &r, code);
         return false;

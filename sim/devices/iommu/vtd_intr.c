@@ -80,6 +80,9 @@ static enum vtd_fault_code post(struct vtd *v, u16 requester, const u64 irte[2])
     if (!iommu_table_write(&v->base, at, pid, sizeof pid)) {
         return VTD_FAULT_IR_PID_ACCESS;
     }
+    log_line(v->base.env.log, LOG_IOMMU, "%s: vector %u of %02x:%02x.%x posted at %#llx%s", v->base.id, vector,
+             (unsigned)requester >> 8, (unsigned)(requester >> 3 & 31), (unsigned)(requester & 7), (unsigned long long)at,
+             notify ? ", notified" : "");
     if (notify) {
         send(v, requester, destination, 0, (u32)bits_get(control, 16, 8));
     }
@@ -138,6 +141,7 @@ static enum vtd_fault_code remap(struct vtd *v, struct vtd_request *r, u64 addre
     if ((irte[0] & IRTE_PRESENT) == 0) {
         return VTD_FAULT_IR_NOT_PRESENT;
     }
+    iommu_stale_interrupt(&v->base, r->requester, 0, (u32)index, irte[0], irte[1]);
     enum vtd_fault_code code = check_source(v, r->requester, irte[1]);
     if (code != VTD_FAULT_NONE) {
         return code;

@@ -1,12 +1,78 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Invalidation [VTD "Invalidation of Translation Caches"], by registers and by queue. Nothing is
- * cached, so a request is checked, completed at once and otherwise forgotten; what it may make
- * visible is its completion. */
+ * cached, so a request is checked and completed at once; what it may make visible is its completion. Who looks
+ * for missing ones (iommu_stale.h) is told. */
 #include "base/bytes.h"
 #include "base/log.h"
 #include "devices/iommu/vtd_priv.h"
 
 #define MAMV 18u
+
+/* ---- what is invalidated ---- */
+
+enum { GLOBAL = 1, DOMAIN, PRECISE }; /* granularities: PRECISE is a device or pages */
+
+static void flush_contexts(struct vtd *v, u64 granularity, u32 domain, u16 source, u64 function_mask)
+{
+    static const u16 ignored[4] = {0, 4, 6, 7};
+    struct iommu_flush f = {.what = IOMMU_FLUSH_CONTEXTS,
+                            .by_domain = granularity != GLOBAL,
+                            .domain = domain,
+                            .by_requester = granularity == PRECISE,
+                            .requester = source,
+                            .ignored = ignored[function_mask]};
+    iommu_stale_flush(&v->base, &f);
+}
+
+/* pasid: IOMMU_NO_PASID for what second-level tables say. Without pages, all of the domain. */
+static void flush_pages(struct vtd *v, u64 granularity, u32 domain, u32 pasid, bool by_pasid, u64 address)
+{
+    u64 bytes = PAGE_SIZE << bits_get(address, 0, 6);
+    struct iommu_flush f = {.what = IOMMU_FLUSH_PAGES,
+                            .by_domain = granularity != GLOBAL,
+                            .domain = domain,
+                            .by_pasid = by_pasid || granularity == PRECISE,
+                            .pasid = pasid,
+                            .by_range = granularity == PRECISE,
+                            .first = address & ~(bytes - 1)};
+    f.last = f.first + (bytes - 1);
+    iommu_stale_flush(&v->base, &f);
+}
+
+/* [VTD "Interrupt Entry Cache Invalidate Descriptor"] */
+static void flush_interrupts(struct vtd *v, u64 d)
+{
+    struct iommu_flush f = {.what = IOMMU_FLUSH_INTERRUPTS, .by_range = (d & BIT(4)) != 0, .first = bits_get(d, 32, 16)};
+    u64 count = BIT(bits_get(d, 27, 5));
+    f.first &= ~(count - 1);
+    f.last = f.first + (count - 1);
+    iommu_stale_flush(&v->base, &f);
+}
+
+static void flush(struct vtd *v, u64 type, const u64 d[4])
+{
+    u64 granularity = bits_get(d[0], 4, 2);
+    u32 domain = (u32)bits_get(d[0], 16, 16), pasid = (u32)bits_get(d[0], 32, 20);
+    switch (type) {
+    case VTD_INV_CONTEXT:
+        flush_contexts(v, granularity, domain, (u16)bits_get(d[0], 32, 16), bits_get(d[0], 48, 2));
+        break;
+    case VTD_INV_IOTLB:
+        flush_pages(v, granularity, domain, IOMMU_NO_PASID, false, d[1]);
+        break;
+    case VTD_INV_IEC:
+        flush_interrupts(v, d[0]);
+        break;
+    case VTD_INV_PASID_IOTLB:
+        flush_pages(v, granularity, domain, pasid, true, d[1]);
+        break;
+    case VTD_INV_PASID_CACHE: /* 0: all PASIDs of a domain, 1: one, 3: all of all */
+        flush_contexts(v, granularity == 3 ? GLOBAL : DOMAIN, domain, 0, 0);
+        break;
+    default:
+        break;
+    }
+}
 
 /* ---- registers ---- */
 
@@ -20,6 +86,9 @@ void vtd_context_command(struct vtd *v)
         log_guest_error(v->base.env.log, "%s: CCMD written while the queue is on", v->base.id);
     }
     u64 done = bits_get(v->ccmd, 61, 2);
+    if (done != 0) {
+        flush_contexts(v, done, (u32)bits_get(v->ccmd, 0, 16), (u16)bits_get(v->ccmd, 16, 16), bits_get(v->ccmd, 32, 2));
+    }
     v->ccmd = bits_set(v->ccmd, 59, 2, done) & ~BIT(63);
 }
 
@@ -35,6 +104,9 @@ void vtd_iotlb_command(struct vtd *v)
     u64 done = bits_get(v->iotlb, 60, 2);
     if (done == 3 && bits_get(v->iva, 0, 6) > MAMV) {
         done = 0; /* [VTD "IOTLB Invalidate Register"]: an unsupported mask is not processed */
+    }
+    if (done != 0) {
+        flush_pages(v, done, (u32)bits_get(v->iotlb, 32, 16), IOMMU_NO_PASID, false, v->iva);
     }
     v->iotlb = bits_set(v->iotlb, 57, 2, done) & ~BIT(63);
 }
@@ -171,6 +243,7 @@ static bool process(struct vtd *v, const u64 d[4])
         if (type == VTD_INV_WAIT) {
             wait_done(v, d);
         }
+        flush(v, type, d);
         return true;
     }
     return false;

@@ -5,6 +5,7 @@
 
 #include "abi/x86/vtd.h"
 #include "base/bits.h"
+#include "devices/iommu/iommu_stale.h"
 #include "devices/iommu/vtd.h"
 
 enum vtd_fault_code {
@@ -55,6 +56,9 @@ struct vtd_request {
     u64 address; /* IOVA, or interrupt index */
     bool write, interrupt;
     bool fpd; /* fault processing is disabled by the entries seen so far */
+    /* For iommu_stale.h: the entries that chose the tables, and the tag that what they say is cached under. */
+    u64 context;
+    u32 domain, pasid;
 };
 
 /* The request is blocked: record, tell, interrupt. */

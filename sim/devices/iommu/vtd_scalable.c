@@ -22,6 +22,8 @@
 struct scalable {
     u64 pasid_entry[8];
     bool privileged; /* RID_PRIV */
+    u64 context;     /* digest of the context entry */
+    u32 pasid;
 };
 
 static u64 fl_reserved(const struct vtd *v, const struct scalable *s, u64 entry, unsigned level,
@@ -110,7 +112,7 @@ static enum vtd_fault_code walk_first_level(struct vtd *v, const struct scalable
 
 /* [VTD "Scalable-Mode PASID Table Entry"] */
 static enum vtd_fault_code translate_by_pasid_entry(struct vtd *v, const struct scalable *s,
-                                                    const struct vtd_request *r, u64 *spa)
+                                                    struct vtd_request *r, u64 *spa)
 {
     static const struct vtd_sl_codes codes = {.beyond = VTD_FAULT_SM_BEYOND_SL,
                                               .access = VTD_FAULT_SM_SL_ACCESS,
@@ -124,6 +126,9 @@ static enum vtd_fault_code translate_by_pasid_entry(struct vtd *v, const struct 
     if (s->privileged && (e[2] & 1) == 0) {
         return VTD_FAULT_SM_SRE_CLEAR;
     }
+    r->context = iommu_context_digest(s->context, e, 8);
+    r->domain = (u32)bits_get(e[1], 0, 16);
+    r->pasid = kind == VTD_PGTT_FIRST_LEVEL ? s->pasid : IOMMU_NO_PASID;
     if (kind == VTD_PGTT_FIRST_LEVEL && o->first_level) {
         /* FLPM: 4 levels; EAFE is not offered. */
         return bits_get(e[2], 2, 2) != 0 || (e[2] & BIT(7)) != 0 ? VTD_FAULT_SM_PASID_INVALID
@@ -214,7 +219,9 @@ enum vtd_fault_code vtd_translate_scalable(struct vtd *v, struct vtd_request *r,
         context[2] != 0 || context[3] != 0) {
         return VTD_FAULT_SM_CONTEXT_RESERVED;
     }
-    struct scalable s = {.privileged = (context[1] & BIT(20)) != 0};
+    struct scalable s = {.privileged = (context[1] & BIT(20)) != 0,
+                         .context = iommu_context_digest(IOMMU_CONTEXT_SEED, context, 4),
+                         .pasid = (u32)bits_get(context[1], 0, 20)};
     enum vtd_fault_code code = find_pasid_entry(v, r, context, &s);
     return code != VTD_FAULT_NONE ? code : translate_by_pasid_entry(v, &s, r, spa);
 }
