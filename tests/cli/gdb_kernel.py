@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stock gdb at Debian's kernel with the symbols of its -dbg package (scripts/fetch-symbols), on two processors: break,
 backtrace, step, watch a variable and back to the write, with and without KASLR; then a guest of its KVM, and KVM's own
-functions. Skipped without the symbols. usage: gdb_kernel.py VITRINE TINY_GUESTS INPUTS SYMBOLS MEDIA"""
+functions. With L2: a stock kernel that KVM runs, moved by KASLR. Skipped without the symbols.
+usage: gdb_kernel.py VITRINE TINY_GUESTS INPUTS SYMBOLS MEDIA [L2]"""
 import os
 import re
 import shutil
@@ -16,7 +17,9 @@ from case import INPUTS, VITRINE, problem, run
 SYMBOLS, MEDIA = sys.argv[4:6]
 KERNEL = os.path.join(INPUTS, "vmlinuz-cloud")
 VMLINUX, KVM_INTEL, KVM = (os.path.join(SYMBOLS, name) for name in ("vmlinux-cloud", "kvm-intel.ko", "kvm.ko"))
+L2 = sys.argv[6:] == ["L2"]
 SHELL, SHARE = os.path.join(MEDIA, "shell.cpio.gz"), os.path.join(MEDIA, "share.cpio")
+NESTED = os.path.join(MEDIA, "nested-cloud.cpio")
 
 
 def want(what, text, pattern):
@@ -44,7 +47,7 @@ def gdb(commands, arguments, before=()):
              f"target remote 127.0.0.1:{port}"]
     for c in commands:
         words += ["-ex", f"echo [{c}]\\n", "-ex", c]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=500, stdin=subprocess.DEVNULL)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=2500 if L2 else 500, stdin=subprocess.DEVNULL)
     try:
         server.communicate(timeout=30)
     except subprocess.TimeoutExpired:
@@ -58,8 +61,8 @@ def shell(lines, arguments):
     words = []
     for line in lines:
         words += ["-ex", f"echo [{line}]", "-ex", line]
-    done = subprocess.run([VITRINE, "debug", *arguments, "-nx", "-batch", *words], capture_output=True, timeout=500,
-                          stdin=subprocess.DEVNULL)
+    done = subprocess.run([VITRINE, "debug", *arguments, "-nx", "-batch", *words], capture_output=True, stdin=subprocess.DEVNULL,
+                          timeout=2500 if L2 else 500)
     return done.stdout.decode("latin1") + done.stderr.decode("latin1")
 
 
@@ -134,13 +137,39 @@ def guest_of_kvm():
     want("why", text, r"VM exit IO: ")
 
 
+def kernel_of_a_guest():
+    """Debian's kernel in QEMU on KVM: our shell finds where it lies; a breakpoint, frames, variables and back to a write inside
+    L2; then gdb with the offset."""
+    arguments = machine(NESTED, 1, "nokaslr machines=microvm", "--cpu", "intel", "--engine", "jit")
+    arguments[arguments.index("256M")] = "1G"
+    said = shell([f"symbols load {VMLINUX} L0", f"symbols load {VMLINUX} L1", "break exit WRMSR if $rcx == 0xc0000082", "continue",
+                  "why", "delete", "break entry level L1", "continue", "delete", "symbols relocate L1 auto",
+                  "break kernel_clone level L1", "continue", "backtrace", "print *args", "print init_task.comm", "levels", "delete",
+                  "watch nr_threads", "continue", "backtrace 3", "reverse-continue", "walk $rip"], arguments)
+    want("L2's system calls are set up", said, r"VM exit WRMSR.*MSR 0xc0000082 IA32_LSTAR")
+    found = want("L2's kernel is found", said, r"1 file at offset (0x[0-9a-f]+)\n")
+    want("inside L2's kernel", said, r"VMX guest, in kernel_clone \(fork\.c:\d+\).*#1 .* in user_mode_thread.*in rest_init.*in start_kernel")
+    want("its variables", said, r"fn = 0x\w+ <kernel_init .*\"swapper/0\"")
+    want("a write in L2, and back", said, r"watch nr_threads\), written at \w+ by cpu0: 0 -> 0x1.*VMX guest, in copy_process.*"
+                                         r"to be written at \w+ by cpu0: 0 -> 0x1.*VMX guest, in copy_process")
+    if found:
+        text = gdb([f"add-symbol-file {VMLINUX} -o {found.group(1)}", "hbreak kernel_clone", "continue", "backtrace", "p *args",
+                    "monitor levels", "delete", "watch nr_threads", "continue", "reverse-continue", "backtrace 1", "kill"], arguments)
+        want("gdb inside L2's kernel", text, r"Breakpoint 1, kernel_clone .*#1 .* in user_mode_thread.*in start_kernel")
+        want("gdb: a write in L2", text, r"Old value = 0\nNew value = 1\n.*\[reverse-continue\].*Old value = 1\nNew value = 0\n.*copy_process")
+        want("gdb: levels", text, r"L1 guest \d+: VMCS .*cpu0 runs it")
+
+
 def main(_folder):
+    if L2:
+        kernel_of_a_guest()
+        return
     kernel()
     moved_kernel()
     guest_of_kvm()
 
 
-for needed in (KERNEL, VMLINUX, SHELL, SHARE):
+for needed in (KERNEL, VMLINUX, SHELL, SHARE, *([NESTED] if L2 else [])):
     if not os.path.exists(needed):
         print(f"SKIP: {needed} is not there; scripts/fetch-inputs and scripts/fetch-symbols get it, ctest -R guest.media makes the media")
         sys.exit(77)
