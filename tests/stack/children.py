@@ -16,12 +16,12 @@ LIMIT = "40000000000"
 
 
 def run(command):
-    out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=900, check=False)
+    out = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1700, check=False)
     return out.stdout.decode("utf-8", "replace")
 
 
-def machine(script, modules, cpu, vitrine, hv, smp):
-    return run([vitrine, "run", "--cpu", cpu, "--smp", str(smp), "--memory", "192M", "--kernel", hv,
+def machine(script, modules, cpu, vitrine, hv, smp, speed="1000000000"):
+    return run([vitrine, "run", "--ips", speed, "--cpu", cpu, "--smp", str(smp), "--memory", "192M", "--kernel", hv,
                 "--max-instructions", LIMIT, "--initrd", ",".join([script] + modules)])
 
 
@@ -31,7 +31,7 @@ def kut(what, cpu, vitrine, hv, root, _adapter):
     path = os.path.join(os.environ["KUT"], "x86", image + ".flat")
     append = " --append " + " ".join(rest) if rest else ""
     text = machine(f"{root} vm create kut --kernel {image}.flat --memory 64M --vp {vps} --devices test{append} && vm start kut "
-                   "&& vm console kut && poweroff", [path], cpu, vitrine, hv, 2)
+                   "&& vm console kut && poweroff", [path], cpu, vitrine, hv, 2, "100000000")  # they wait for seconds
     status = re.search(r"root: kut: exit status (\d+);", text)
     passed = len(re.findall(r"^PASS: ", text, re.M))
     failed = len(re.findall(r"^FAIL: ", text, re.M))
