@@ -329,7 +329,7 @@ def case_stack():
         sys.exit(SKIP)
     for cpu in ("amd", "intel"):
         p = run(["run", "--cpu", cpu, "--memory", "128M", "--kernel", hv, "--initrd", root, "--serial", "none", "--watch",
-                 "--max-instructions", "2000000000", "--record", path(cpu), "--trace", "virt,hypercall,owner"], None)
+                 "--max-instructions", "2000000000", "--record", path(cpu), "--trace", "virt,hypercall,owner,table"], None)
         check(p.returncode in (0, 72), f"status {p.returncode}")  # it shares pages between guests on purpose
     p = run(["trace", "diff", path("amd"), path("intel"), "--event", "hypercall,hypercall_done", "--ignore", "address"])
     check(int(p.stdout.split()[2]) > 100, p.stdout.decode())
@@ -340,6 +340,13 @@ def case_stack():
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S).group(1))
     check({m[5] for m in data["memory"]} >= {"guest 1", "the host alone"}, str(data["memory"]))
     check(sum(m[7] for m in data["memory"]) == 128 << 20, "all of memory")
+    # What changed on the way: entries of tables, and who came to reach what, with the map at its fullest.
+    rows = [json.loads(line) for line in run(["trace", "dump", path("amd"), "--event", "table_change,reach_gain,reach_loss", "--json"])
+            .stdout.decode().splitlines()]
+    kinds = {k: [r for r in rows if r["event"] == k] for k in ("table_change", "reach_gain", "reach_loss")}
+    check(all(len(k) > 10 for k in kinds.values()), str({k: len(v) for k, v in kinds.items()}))
+    check(all(r["before"] != r["after"] and "guest" in r["whose"] for r in kinds["table_change"]), "entries that changed")
+    check(len({m[5] for m in data["peak"]}) > 2, str(data["peak"]))
 
 
 def case_killed():
