@@ -30,7 +30,6 @@ struct watching {
     struct watch *tracker;
     enum violation_policy policy;
     u64 violations;
-    bool entering; /* within mode_changed */
     struct seen cpu[CPU_MAX];
 };
 
@@ -42,25 +41,14 @@ static void withdraw(void *self, u64 frame)
     tlb_withdraw_write(&m->set, frame);
 }
 
-#define VMRUN_BYTES 3u
-
-/* While a guest is being entered, the instruction is its hypervisor's: VMLAUNCH is left last, VMRUN is what the host goes
- * on after. */
-static u64 entered_by(struct machine *m, const struct cpu *cpu)
-{
-    return cpu->arch.guest != GUEST_SVM
-               ? cpu->arch.rip
-               : phys_read_scalar(&m->phys, SPA(cpu->arch.vm_hsave_pa + VMCB_rip), 8) - VMRUN_BYTES;
-}
-
 static void now(void *self, struct watch_moment *moment)
 {
-    struct machine *m = self;
+    const struct machine *m = self;
     const struct cpu *cpu = m->clock.running != NULL ? m->clock.running_cpu : NULL;
     *moment = (struct watch_moment){0};
     moment->position = clock_position(&m->clock).n;
     moment->cpu = cpu != NULL ? cpu->index : WATCH_NO_CPU;
-    moment->rip = cpu == NULL ? 0 : m->watching != NULL && m->watching->entering ? entered_by(m, cpu) : cpu->arch.rip;
+    moment->rip = cpu != NULL ? cpu->arch.rip : 0; /* while a guest is entered, that of VMLAUNCH or VMRUN */
 }
 
 static void to_tables(const struct iommu_route *r, struct watch_route *out)
@@ -180,8 +168,9 @@ static bool to_entry(struct machine *m, const struct cpu *cpu, struct watch_entr
                               .control = vmx ? cpu->arch.vmx.current : cpu->arch.svm.vmcb,
                               .nested = root.nested.kind != NESTED_NONE,
                               .gpr = cpu->arch.gpr,
-                              /* that of VMLAUNCH until it is done */
-                              .rip = vmx ? vmcs_read(m->set.cpu[cpu->index], VMCS_GUEST_RIP) : cpu->arch.rip};
+                              /* RIP is that of VMLAUNCH or VMRUN until it is done */
+                              .rip = vmx ? vmcs_read(m->set.cpu[cpu->index], VMCS_GUEST_RIP)
+                                         : phys_read_scalar(&m->phys, SPA(cpu->arch.svm.vmcb + VMCB_rip), 8)};
     e->tables.table = root.nested.table;
     e->tables.format = root.nested.kind == NESTED_EPT ? WATCH_EPT : WATCH_X86;
     switch (root.nested.mode) {
@@ -230,9 +219,7 @@ static void mode_changed(void *self, const struct cpu *cpu)
     s->control = e.control;
     s->table = e.tables.table;
     if (s->guest != GUEST_NONE) {
-        m->watching->entering = true;
         watch_entered(w, cpu->index, &e);
-        m->watching->entering = false;
     }
 }
 
