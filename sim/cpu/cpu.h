@@ -180,6 +180,7 @@ struct cpu_derived {
     i64 left;         /* counts left in this slice */
     u64 slice_budget; /* counts at its start */
     const struct insn *block_start; /* running block's first op, NULL between blocks */
+    u32 block_count;  /* its ops that may run now */
     u64 block_rip;
     bool slow_step;   /* TF, code breakpoints or debugger: one instruction at a time with checks */
     bool data_breaks; /* DR7 arms a data breakpoint */
@@ -321,6 +322,9 @@ static inline void cpu_charge(struct cpu *cpu, u64 counts)
 {
     cpu->d.left -= (i64)counts;
 }
+
+/* The instruction of the running block that RIP is at; NULL between blocks, and when it has moved RIP already. */
+const struct insn *cpu_running_insn(const struct cpu *cpu);
 
 /* Counts executed in the running slice, up to but not including the current instruction. */
 u64 cpu_slice_counts(void *cpu);

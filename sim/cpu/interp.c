@@ -14,20 +14,33 @@
 
 #include <stdio.h>
 
-/* Ops of the running block that have completed: those before the one at arch.rip. */
-static u64 ops_done(const struct cpu *cpu)
+/* Index of the running block's op that RIP is at, or of the end behind the last one; false: RIP is elsewhere. */
+static bool op_at_rip(const struct cpu *cpu, u32 *n)
 {
     const struct insn *in = cpu->d.block_start;
     u64 rip = cpu->d.block_rip;
-    u64 n = 0;
-    if (in == NULL) {
+    for (*n = 0; *n < cpu->d.block_count && rip != cpu->arch.rip; ++*n) {
+        rip += in[*n].len;
+    }
+    return rip == cpu->arch.rip;
+}
+
+/* Ops of the running block that have completed: those before the one at arch.rip. Only the last op of a block sends RIP
+ * elsewhere; while it does more after that, it is not completed. */
+static u64 ops_done(const struct cpu *cpu)
+{
+    u32 n;
+    if (cpu->d.block_start == NULL) {
         return 0;
     }
-    while (rip != cpu->arch.rip && n < BLOCK_MAX) {
-        rip += in[n].len;
-        n++;
-    }
-    return n;
+    return op_at_rip(cpu, &n) ? n : cpu->d.block_count - 1;
+}
+
+const struct insn *cpu_running_insn(const struct cpu *cpu)
+{
+    u32 n;
+    bool there = cpu->d.block_start != NULL && op_at_rip(cpu, &n) && n < cpu->d.block_count;
+    return there ? &cpu->d.block_start[n] : NULL;
 }
 
 u64 cpu_slice_counts(void *self)
@@ -54,6 +67,7 @@ static inline __attribute__((always_inline)) cpu_rc run_ops(struct cpu *cpu, con
     cpu_rc rc;
     u64 rip = cpu->arch.rip;
     cpu->d.block_start = in;
+    cpu->d.block_count = limit;
     cpu->d.block_rip = rip;
     cpu->d.block_end = jumps ? stop - 1 : stop;
     while (in < cpu->d.block_end) {

@@ -35,6 +35,7 @@ static void begin_handler(struct cpu *cpu, const struct jit_block *jb, unsigned 
     cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
     d->jit.mark = d->left;
     d->block_start = b->ops;
+    d->block_count = b->count;
     d->block_rip = b->lin;
     d->block_end = &b->ops[b->count];
     cpu->arch.rip = b->lin + jb->offset[i];

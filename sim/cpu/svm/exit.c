@@ -10,19 +10,6 @@
 
 #include <inttypes.h>
 
-const struct insn *svm_running_insn(const struct cpu *cpu)
-{
-    const struct insn *in = cpu->d.block_start;
-    u64 rip = cpu->d.block_rip;
-    for (unsigned n = 0; in != NULL && n < 64; n++, in++) {
-        if (rip == cpu->arch.rip) {
-            return in;
-        }
-        rip += in->len;
-    }
-    return NULL;
-}
-
 u64 svm_next_rip(const struct cpu *cpu, unsigned len)
 {
     u64 rip = cpu->arch.rip + len;

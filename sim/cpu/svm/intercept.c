@@ -266,7 +266,7 @@ static bool msr_intercepted(struct cpu *cpu, u32 index, bool write)
 cpu_rc svm_msr(struct cpu *cpu, u32 index, bool write, u64 *value, bool *done)
 {
     struct svm_arch *s = &cpu->arch.svm;
-    const struct insn *in = svm_running_insn(cpu);
+    const struct insn *in = cpu_running_insn(cpu);
     unsigned len = in != NULL ? in->len : 2;
     if (svm_intercepts(cpu, SVM_EXIT_MSR) && msr_intercepted(cpu, index, write)) {
         return svm_raise_exit(cpu, SVM_EXIT_MSR, write, 0, len, "the MSR permission map");
@@ -316,7 +316,7 @@ cpu_rc svm_io(struct cpu *cpu, const struct io_access *io)
     if (!svm_intercepts(cpu, SVM_EXIT_IOIO) || !io_intercepted(cpu, io->port, io->size)) {
         return CPU_OK;
     }
-    const struct insn *in = svm_running_insn(cpu);
+    const struct insn *in = cpu_running_insn(cpu);
     unsigned len = in != NULL ? in->len : 1;
     u64 info = (u64)io->port << SVM_IO_PORT_SHIFT | (u64)io->size << SVM_IO_SIZE_SHIFT;
     unsigned asize = io->string ? io->asize : in != NULL ? insn_asize(in) : 4;
@@ -342,7 +342,7 @@ cpu_rc svm_task_switch(struct cpu *cpu, u16 selector, enum task_source source, b
     info2 |= source == TASK_JMP ? SVM_TASK_JMP : 0u;
     info2 |= has_error ? SVM_TASK_ERROR : 0u;
     info2 |= (cpu->arch.rflags & RFLAGS_RF) != 0 ? SVM_TASK_RF : 0u;
-    const struct insn *in = svm_running_insn(cpu);
+    const struct insn *in = cpu_running_insn(cpu);
     return svm_raise_exit(cpu, SVM_EXIT_TASK_SWITCH, selector, info2, in != NULL ? in->len : 0,
                           "task switch intercept");
 }

@@ -52,8 +52,6 @@ void svm_exit_now(struct cpu *cpu, u64 code, const char *why);
 void svm_exit_invalid(struct cpu *cpu, u64 vmcb);
 /* Load what VMRUN saved in the host save area. False: what stands there cannot be loaded (shutdown). */
 void svm_load_host(struct cpu *cpu);
-/* The instruction at RIP, while it runs. */
-const struct insn *svm_running_insn(const struct cpu *cpu);
 u64 svm_next_rip(const struct cpu *cpu, unsigned len);
 
 /* ---- reason.c ---- */

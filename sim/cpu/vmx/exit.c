@@ -12,7 +12,7 @@
 
 void vmx_exit_prepare(struct cpu *cpu, u32 reason, u64 qualification, const char *why)
 {
-    const struct insn *in = vmx_running_insn(cpu);
+    const struct insn *in = cpu_running_insn(cpu);
     cpu->exit = (struct vm_exit){.reason = reason,
                                  .qualification = qualification,
                                  .insn_len = in != NULL ? in->len : 0,

@@ -390,16 +390,3 @@ cpu_rc exec_invvpid(struct cpu *cpu, const struct insn *in)
     vmx_succeed(cpu);
     return CPU_OK;
 }
-
-const struct insn *vmx_running_insn(const struct cpu *cpu)
-{
-    const struct insn *in = cpu->d.block_start;
-    u64 rip = cpu->d.block_rip;
-    for (unsigned n = 0; in != NULL && n < 32; n++, in++) {
-        if (rip == cpu->arch.rip) {
-            return in;
-        }
-        rip += in->len;
-    }
-    return NULL;
-}

@@ -31,8 +31,6 @@ void vmx_say_vmfail(struct cpu *cpu, u32 error, u64 operand, const char *why);
 void vmx_succeed(struct cpu *cpu);
 /* VMfailValid with a current VMCS, else VMfailInvalid. */
 void vmx_fail(struct cpu *cpu, u32 error, u64 operand, const char *why);
-/* The instruction at RIP while its handler runs; NULL outside. */
-const struct insn *vmx_running_insn(const struct cpu *cpu);
 
 /* ---- Entry: entry.c ---- */
 /* A list of MSRs to load: 0, or the 1-based number of the entry that failed. [SDM3 "Loading MSRs"] */
