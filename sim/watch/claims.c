@@ -136,7 +136,7 @@ static struct open_call *being_answered(struct watch *w, unsigned cpu)
 static struct open_call *lower_call(struct watch *w, unsigned cpu)
 {
     struct cpu_watch *c = &w->cpu[cpu];
-    for (unsigned i = c->depth; i-- > 0;) {
+    for (unsigned i = c->control != 0 ? c->depth : 0; i-- > 0;) {
         struct open_call *call = &c->calls[i];
         if (w->controls[call->control].peer == c->control && watch_call_belongs(w, call, c)) {
             return call;
@@ -197,6 +197,9 @@ static enum watch_verdict ends(struct watch *w, unsigned cpu, const struct watch
 
 static enum watch_verdict announces(struct watch *w, unsigned cpu, const struct watch_claim *claim)
 {
+    if (w->cpu[cpu].control == 0) {
+        return WATCH_CLAIM_TAKEN;
+    }
     struct control *c = &w->controls[w->cpu[cpu].control];
     if (c->child_due) { /* the one before did not happen */
         (void)compare(w, cpu, claim->type, c->child_of, c->child_key, NOTHING);
@@ -210,6 +213,9 @@ static enum watch_verdict announces(struct watch *w, unsigned cpu, const struct 
 void watch_claims_child(struct watch *w, unsigned cpu, u32 key)
 {
     struct cpu_watch *c = &w->cpu[cpu];
+    if (c->control == 0) {
+        return;
+    }
     struct control *k = &w->controls[c->control];
     const struct open_call *parent = lower_call(w, cpu);
     bool due = k->child_due;
@@ -225,8 +231,8 @@ void watch_claims_child(struct watch *w, unsigned cpu, u32 key)
 
 void watch_claims_back(struct watch *w, unsigned cpu)
 {
-    struct control *k = &w->controls[w->cpu[cpu].control];
-    if (k->child_due) {
+    struct control *k = w->cpu[cpu].control != 0 ? &w->controls[w->cpu[cpu].control] : NULL;
+    if (k != NULL && k->child_due) {
         k->child_due = false;
         (void)compare(w, cpu, CLAIM_translation_child, k->child_of, k->child_key, NOTHING);
     }
