@@ -103,7 +103,7 @@ void test_life(void)
     check("a root's privilege", set_property(HV_PROPERTY_PRIVILEGES, HV_PRIVILEGES_ROOT),
           HV_PROPERTY_VALUE_OUT_OF_RANGE);
     check("unknown property", set_property(0x77777, 0), HV_UNKNOWN_PROPERTY);
-    check("privileges", set_property(HV_PROPERTY_PRIVILEGES, HV_PRIVILEGES_CHILD), HV_SUCCESS);
+    check("privileges", set_property(HV_PROPERTY_PRIVILEGES, HV_PRIVILEGES_CHILD | HV_PRIVILEGE_CREATE_PARTITIONS), HV_SUCCESS);
     for (u32 i = 0; i < DEPOSIT; i++) {
         deposited[i] = page_take();
         memset(at_address(deposited[i] << PAGE_SHIFT), 0x5a, PAGE_SIZE);

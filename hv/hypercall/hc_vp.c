@@ -271,6 +271,9 @@ static u16 assert_interrupt(const struct hypercall *c, const struct hv_assert_in
     if (own && type <= LAPIC_LOWEST && !lapic_is_enabled(p->vp[in->destination])) {
         return HV_INVALID_VP_STATE; /* it would be lost */
     }
+    if (type == LAPIC_EXTINT && p->vp[in->destination]->lapic.extint_taken) {
+        return HV_STATUS_ACKNOWLEDGED; /* the last one has to be cleared first */
+    }
     lapic_deliver(p->vp[in->destination], (enum lapic_delivery)type, (u8)in->vector);
     return HV_SUCCESS;
 }
@@ -289,10 +292,14 @@ u16 hc_clear_interrupt(const struct hypercall *c)
     const struct hv_partition_input *in = c->input;
     struct partition *p;
     u16 status = hc_find_active_child(c, in->partition, &p);
-    if (status == HV_SUCCESS && p->vp[0] != NULL) {
-        p->vp[0]->lapic.extint = 0;
+    if (status != HV_SUCCESS) {
+        return status;
     }
-    return status;
+    if (p->vp[0] == NULL || !p->vp[0]->lapic.extint_taken) {
+        return HV_STATUS_NOT_ACKNOWLEDGED;
+    }
+    p->vp[0]->lapic.extint_taken = false;
+    return HV_SUCCESS;
 }
 
 u16 hc_notify_spin(const struct hypercall *c)

@@ -276,6 +276,7 @@ void vp_choose_event(struct vp *vp)
     if (extint) {
         vector = (int)vp->lapic.extint - 1;
         vp->lapic.extint = 0;
+        vp->lapic.extint_taken = true;
     } else {
         lapic_accept(vp, (u8)vector);
         vp->want_window = lapic_pending(vp) >= 0;

@@ -77,6 +77,7 @@ struct vp {
     u64 assist_msr;
     struct overlay assist;
     u64 crash[6];
+    bool cpuid_faults; /* above privilege level 0 (MSR_MISC_FEATURES_ENABLES) */
     struct message_node intercept; /* on its way to the parent */
     struct message_node direct;    /* PostMessageDirect's, to this VP */
 };
