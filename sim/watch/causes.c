@@ -250,6 +250,9 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     arguments(call->abi, x, arg);
     g->hypercalls++;
     call->command = (u32)arg[0];
+    if (call->abi == WATCH_ABI_HYPERV) {
+        watch_gpadl_call(w, cpu, x, call);
+    }
     c->depth--; /* not its own child */
     add_child(w, cpu, call->abi == WATCH_ABI_HYPERV ? (u32)call->number : 0);
     c->depth++;
@@ -282,6 +285,9 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr, u64 rip)
                 abi_of_signature((u32)gpr[GPR_BX], (u32)gpr[GPR_CX], (u32)gpr[GPR_DX]);
             w->guests[c->guest].abis |= abi != WATCH_ABI_NONE ? 1u << abi : 0;
             return;
+        }
+        if ((gpr[GPR_AX] & 0xffff) != HV_SUCCESS) {
+            watch_gpadl_refused(w, &call);
         }
         struct watch_moment m;
         w->host.now(w->host.self, &m);
