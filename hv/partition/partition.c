@@ -136,6 +136,7 @@ void partition_finalize(struct partition *p)
             p->private_pages--;
         }
     }
+    lend_forget(p);
     slat_free(p);
 }
 
