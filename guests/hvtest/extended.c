@@ -389,5 +389,6 @@ void test_extended(void)
     test_external();
     test_privileges();
     test_apic_window();
+    test_lend();
     test_pages();
 }

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The ownership table, pools, and the transitions of a page. Each transition that takes the page from the root's address
- * space or gives it back changes the root's SLAT here, so that the two cannot disagree. Left out: lending for an
- * I/O, pages of VTL 2. */
+ * space or gives it back changes the root's SLAT here, so that the two cannot disagree. Lending for an I/O is lend.c's. */
 #include "hv/mem/page.h"
 
+#include "hv/arch/arch.h"
 #include "hv/boot/boot.h"
 #include "hv/core/console.h"
 #include "hv/core/string.h"
 #include "hv/core/trace_port.h"
+#include "hv/mem/overlay.h"
 #include "hv/mem/slat.h"
 #include "hv/partition/partition.h"
 
@@ -174,7 +175,7 @@ static void to_root(u64 pfn)
     table[pfn].state = PAGE_ROOT;
     table[pfn].owner = root_partition->index;
     changed(pfn, TRACE_PAGES_ROOT, root_partition, 0);
-    if (!slat_map(root_partition, pfn, pfn, SLAT_RWX, SLAT_WB)) {
+    if (!overlay_set_under(root_partition, pfn, arch->slat_leaf(pfn << PAGE_SHIFT, SLAT_RWX, SLAT_WB, false))) {
         panic("the root's tables cannot be extended"); /* they were there when the page left */
     }
 }
@@ -203,6 +204,7 @@ bool page_give(u64 pfn, struct partition *to, u64 gfn)
     p->owner = to->index;
     p->gfn = (u32)gfn;
     changed(pfn, TRACE_PAGES_PRIVATE, to, gfn);
+    p->next = 0;
     return true;
 }
 

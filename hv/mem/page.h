@@ -23,7 +23,7 @@ struct page {
     u8 reserved;
     u16 owner; /* partition's index */
     u32 gfn;   /* PAGE_PRIVATE: where the owner sees it */
-    u32 next;  /* free list of a pool */
+    u32 next;  /* free list of a pool; PAGE_PRIVATE: lendings, see lend.c, 0 none */
     u32 used;  /* PAGE_DEPOSITED, PAGE_HV: allocated */
 };
 

@@ -139,6 +139,7 @@ void partition_finalize(struct partition *p)
             p->private_pages--;
         }
     }
+    lend_forget(p);
     slat_free(p);
 }
 

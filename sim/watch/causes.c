@@ -174,14 +174,20 @@ static void log_call(struct watch *w, unsigned cpu, const struct watch_exit *x, 
 #define XEN_GRANT_TABLE_OP 20u
 #define XEN_MAP_GRANT_REF 0u
 
-/* Xen looks at the grant itself before it maps anything: what it maps in answer to such a call was declared by its owner. */
+/* Xen looks at the grant itself before it maps anything: what it maps in answer to such a call was declared by its owner. Our own
+ * hypervisor's LendGpaPages opens a page of a child's to its parent for an I/O, and ReturnGpaPages closes it. */
+static bool is_grant(const struct open_call *call)
+{
+    return (call->abi == WATCH_ABI_XEN && call->number == XEN_GRANT_TABLE_OP && call->command == XEN_MAP_GRANT_REF) ||
+           (call->abi == WATCH_ABI_HYPERV && (call->number == HV_CALL_LendGpaPages || call->number == HV_CALL_ReturnGpaPages));
+}
+
 bool watch_maps_grant(const struct watch *w, u32 cpu)
 {
     const struct cpu_watch *c = cpu < WATCH_CPUS ? &w->cpu[cpu] : NULL;
     for (unsigned i = 0; c != NULL && c->guest == 0 && i < c->depth; i++) {
         const struct open_call *call = &c->calls[i];
-        if (!call->is_cpuid && call->control == c->left_control && call->abi == WATCH_ABI_XEN &&
-            call->number == XEN_GRANT_TABLE_OP && call->command == XEN_MAP_GRANT_REF) {
+        if (!call->is_cpuid && call->control == c->left_control && is_grant(call)) {
             return true;
         }
     }
@@ -250,6 +256,9 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     arguments(call->abi, x, arg);
     g->hypercalls++;
     call->command = (u32)arg[0];
+    if (call->abi == WATCH_ABI_HYPERV) {
+        watch_gpadl_call(w, cpu, x, call);
+    }
     c->depth--; /* not its own child */
     add_child(w, cpu, call->abi == WATCH_ABI_HYPERV ? (u32)call->number : 0);
     c->depth++;
@@ -282,6 +291,9 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr, u64 rip)
                 abi_of_signature((u32)gpr[GPR_BX], (u32)gpr[GPR_CX], (u32)gpr[GPR_DX]);
             w->guests[c->guest].abis |= abi != WATCH_ABI_NONE ? 1u << abi : 0;
             return;
+        }
+        if ((gpr[GPR_AX] & 0xffff) != HV_SUCCESS) {
+            watch_gpadl_refused(w, &call);
         }
         struct watch_moment m;
         w->host.now(w->host.self, &m);

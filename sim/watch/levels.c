@@ -40,6 +40,7 @@ struct watch *watch_new(struct phys *phys, struct log *log, struct trace *trace,
     pool_init(&w->nodes, sizeof(struct node));
     pool_init(&w->owners, sizeof(struct owner));
     pool_init(&w->shares, sizeof(struct share));
+    pool_init(&w->declared, sizeof(struct declared));
     w->routes_stale = true;
     return w;
 }
@@ -58,6 +59,7 @@ static void drop_everything(struct watch *w)
     pool_release(&w->nodes);
     pool_release(&w->owners);
     pool_release(&w->shares);
+    pool_release(&w->declared);
     free(w->roots);
     free(w->controls);
     free(w->guests);
@@ -77,7 +79,11 @@ static void forget_figures(struct watch *w)
     w->named_vp_count = w->named_partition_count = 0;
     w->claims = (struct watch_claims){0};
     w->serial = 0;
-    w->share_open = w->share_confirmed = w->share_declared = w->reported = 0;
+    w->share_open = w->share_confirmed = w->reported = 0;
+    memset(w->share_declared, 0, sizeof w->share_declared);
+    memset(w->gpadls, 0, sizeof w->gpadls);
+    w->declared_now = w->leave_count = 0;
+    w->link_count = w->gpadl_next = 0;
     w->routes_stale = true;
 }
 
@@ -548,21 +554,6 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
     }
 }
 
-#define SHARES_PRINTED 64u
-
-static void print_shares(struct watch *w, FILE *out)
-{
-    struct watch_share s;
-    for (u64 n = 0; n < SHARES_PRINTED && watch_share_get(w, n, &s); n++) {
-        char a[40], b[40];
-        watch_name_owner(&s.a, a, sizeof a);
-        watch_name_owner(&s.b, b, sizeof b);
-        (void)fprintf(out, "%s page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
-                      s.declared ? "granted" : "shared", (unsigned long long)s.spa, a, b,
-                      (unsigned long long)s.since.position, (unsigned long long)s.since.rip);
-    }
-}
-
 void watch_print(struct watch *w, FILE *out)
 {
     watch_settle(w);
@@ -587,11 +578,12 @@ void watch_print(struct watch *w, FILE *out)
     }
     watch_print_calls(w, out);
     watch_claims_print(w, out);
-    print_shares(w, out);
+    watch_print_shares(w, out);
     (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used",
                   (unsigned long long)w->share_confirmed, (unsigned long long)w->share_open);
-    if (w->share_declared != 0) {
-        (void)fprintf(out, "; granted: %llu", (unsigned long long)w->share_declared);
+    if (w->share_declared[WATCH_REASON_GRANT] != 0) {
+        (void)fprintf(out, "; granted: %llu", (unsigned long long)w->share_declared[WATCH_REASON_GRANT]);
     }
     (void)fprintf(out, "\n");
+    watch_print_declared(w, out);
 }

@@ -82,6 +82,34 @@ def case_dump():
           all(any(" vm_exit " in c for c in g) for g in guests[:2]), f"guests {[len(g) for g in guests]}")
 
 
+def case_registers():
+    """Every read and write of a control register, in the guest's order, by both engines, on both vendors, and in a guest;
+    chosen by class, event and number; none where the class is off, and the run is the same."""
+    turn = [("read", 0), ("write", 0), ("write", 0), ("read", 0), ("read", 0), ("write", 0), ("write", 2), ("read", 2),
+            ("read", 3), ("write", 3), ("read", 4), ("write", 4)]
+    for cpu in ("intel", "amd"):
+        runs = {}
+        for engine in ("interp", "jit"):
+            t = record(engine, "crs", "--cpu", cpu, "--engine", engine, "--jit-threshold", "2", classes="cr")
+            rows = [json.loads(line) for line in run(["trace", "dump", t, "--class", "cr", "--json"]).stdout.decode().splitlines()]
+            check([(r["event"], r["cr"]) for r in rows] == [("cr_" + kind, n) for kind, n in turn] * 100, f"{cpu} {engine}: {rows[:14]}")
+            word = lambda r: int(r["value"], 16)
+            check(all(word(r[1]) == word(r[0]) | 8 and word(r[2]) == word(r[0]) == word(r[3]) == word(r[4]) and
+                      word(r[6]) == word(r[7]) == 100 - i and word(r[8]) == word(r[9])
+                      for i, r in enumerate(rows[k:k + len(turn)] for k in range(0, len(rows), len(turn)))), f"{cpu} {engine}: values")
+            runs[engine] = rows
+        check(runs["interp"] == runs["jit"], "the engines")
+        run(["trace", "diff", path("interp"), path("jit"), "--exact"])
+        off = record("off", "crs", "--cpu", cpu, classes="int")
+        check(run(["trace", "dump", off, "--class", "cr"]).stdout == b"", "the class is off")
+        run(["trace", "diff", path("interp"), off, "--event", "mark,stop", "--exact"])
+        nested = record("nested", {"intel": "vmx_calls", "amd": "svm_calls"}[cpu], "--cpu", cpu, classes="cr,virt")
+        rows = [json.loads(line) for line in run(["trace", "dump", nested, "--json"]).stdout.decode().splitlines()]
+        entry = next(i for i, r in enumerate(rows) if r["event"] == "vm_entry")
+        check([(r["event"], r.get("cr")) for r in rows[entry + 1:entry + 4]] == [("cr_read", 0), ("cr_write", 2), ("cr_write", 0)] and
+              rows[entry + 4]["event"] == "vm_exit", f"{cpu}: in a guest {rows[entry:entry + 5]}")
+
+
 def case_diff():
     """Runs that are the same are; the first difference is shown from both sides, with the way there."""
     a, b = svm("a"), svm("b")
