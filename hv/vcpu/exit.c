@@ -59,13 +59,6 @@ static void exit_nothing(struct vp *vp, struct hv_exit *exit)
 
 static void exit_cpuid(struct vp *vp, struct hv_exit *exit)
 {
-    if (vp->cpuid_faults) {
-        vp_fetch(vp);
-        if ((vp->r.segment[SEG_SS].attributes & SEG_DPL) != 0) {
-            vp_inject_exception(vp, 13, true, 0);
-            return;
-        }
-    }
     if (!intercept_cpuid(vp, exit)) {
         struct cpuid r = vp_cpuid(vp, (u32)vp->gpr[X86_RAX], (u32)vp->gpr[X86_RCX]);
         vp->gpr[X86_RAX] = r.eax;
