@@ -24,7 +24,14 @@ u16 hc_create_vp(const struct hypercall *c)
     if (in->flags != 0) {
         return HV_INVALID_PARAMETER;
     }
-    return vp_create(p, in->vp) != NULL ? HV_SUCCESS : HV_INSUFFICIENT_MEMORY;
+    /* Each processor is a domain of its own: so a VP can be pinned. */
+    struct cpu *cpu = &cpus[in->vp % cpu_count];
+    if ((in->proximity & HV_PROXIMITY_VALID) != 0 && (u32)in->proximity < cpu_count) {
+        cpu = &cpus[(u32)in->proximity];
+    } else if ((in->proximity & HV_PROXIMITY_VALID) != 0 && (in->proximity & HV_PROXIMITY_PREFERRED) == 0) {
+        return HV_INVALID_PROXIMITY_DOMAIN;
+    }
+    return vp_create(p, in->vp, cpu) != NULL ? HV_SUCCESS : HV_INSUFFICIENT_MEMORY;
 }
 
 u16 hc_delete_vp(const struct hypercall *c)

@@ -82,8 +82,8 @@ struct vp {
     struct message_node direct;    /* PostMessageDirect's, to this VP */
 };
 
-/* In `p`; NULL when it exists, or the pool is empty. Power-on state, explicitly suspended. */
-struct vp *vp_create(struct partition *p, u32 index);
+/* In `p`, on that processor; NULL when it exists, or the pool is empty. Power-on state, explicitly suspended. */
+struct vp *vp_create(struct partition *p, u32 index, struct cpu *cpu);
 void vp_destroy(struct vp *vp);
 void vp_reset(struct vp *vp);
 /* SIPI's state: real mode at vector << 12. */
