@@ -50,7 +50,7 @@ void block_init(void);
 /* Drivers' completions; false: nothing was done. */
 bool block_poll(void);
 
-/* A disk whose writes stay in memory, `bytes` of it at most (0: as many as the base has). NULL: said why. */
+/* A disk whose writes stay in memory, `bytes` of them at most (0: as many as there is memory for). NULL: said why. */
 struct block *block_overlay(struct block *base, const char *name, u64 bytes);
 /* Forgets what was written and gives the memory back. False: it has users, or is none. */
 bool block_overlay_drop(struct block *overlay);

@@ -26,7 +26,7 @@ struct overlay {
     struct block block; /* first; submit NULL: free */
     struct block *base;
     char name[BLOCK_NAME];
-    u64 tree, pages, limit, kept; /* pages: of all kinds; kept: with contents */
+    u64 tree, pages, limit; /* pages with contents, the tree's own not counted */
     u32 running;
     struct operation operations[OPERATIONS];
     struct block_request *first, *last; /* waiting */
@@ -36,13 +36,19 @@ static struct overlay overlays[OVERLAYS];
 
 static u32 per_piece(const struct overlay *o) { return (u32)(PIECE / o->block.sector_size); }
 
-static u64 take(struct overlay *o)
+static u64 take_zeroed(void)
 {
-    u64 page = o->pages < o->limit ? page_take() : 0;
+    u64 page = page_take();
     if (page != 0) {
-        o->pages++;
         memset(at_address(page << PAGE_SHIFT), 0, PAGE_SIZE);
     }
+    return page;
+}
+
+static u64 take(struct overlay *o)
+{
+    u64 page = o->pages < o->limit ? take_zeroed() : 0;
+    o->pages += page != 0 ? 1 : 0;
     return page;
 }
 
@@ -51,7 +57,7 @@ static u64 *entry_of(struct overlay *o, u64 piece, bool make)
 {
     u64 *at = &o->tree;
     for (u32 level = LEVELS; level-- > 0;) {
-        if (*at == 0 && (!make || (*at = take(o)) == 0)) {
+        if (*at == 0 && (!make || (*at = take_zeroed()) == 0)) {
             return NULL;
         }
         at = (u64 *)at_address(*at << PAGE_SHIFT) + (piece >> (9 * level) & 511);
@@ -141,7 +147,6 @@ static bool keep(struct operation *op, const struct part *p)
     u64 *e = entry_of(o, p->piece, true);
     if (e != NULL && *e == 0) {
         *e = op->page;
-        o->kept++;
     } else {
         page_put(op->page);
         o->pages--;
