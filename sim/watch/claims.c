@@ -5,8 +5,8 @@
  * is a guest that has a lower trust level (levels.c). Nobody else is listened to, and nobody of these to what another one has to say.
  * Compared are: which call is being answered, and for whom (call_begun, translation_begun); what was made for it
  * (translation_child, before it happens); what it results in (call_ended, translation_ended). A call of a paravisor within one
- * that it announced, and which it did not announce, differs as well. Names of partitions and virtual processors and who owns pages are
- * not compared; names are shown as what they are, somebody's words. */
+ * that it announced, and which it did not announce, differs as well. Pages that change hands are reached by nobody else then. Names of partitions
+ * and virtual processors and messages are not compared; names are shown as what they are, somebody's words. */
 #include "abi/hyperv/hypercall.h"
 #include "abi/trace_port.h"
 #include "base/bits.h"
@@ -245,6 +245,38 @@ void watch_claims_result(struct watch *w, unsigned cpu, const struct open_call *
     (void)compare(w, cpu, type, call->claimed != 0 ? call->claimed : call->position, claimed, result);
 }
 
+/* ---- pages ---- */
+
+/* 0: none that was entered yet. */
+static u32 guest_of(const struct watch *w, u64 partition)
+{
+    for (u32 i = w->guest_count; i > 0; i--) {
+        if (w->guests[i].claimed && w->guests[i].partition == partition) {
+            return watch_partition(w, i);
+        }
+    }
+    return 0;
+}
+
+/* Nobody reaches them but who is said to have them, and whom they are lent to. (That these do reach them shows when they are entered.) */
+static enum watch_verdict has_alone(struct watch *w, unsigned cpu, const struct watch_claim *claim, u32 guest, u32 with)
+{
+    u64 first = claim->field[2], count = claim->field[3];
+    struct watch_page_verdict v;
+    if (count > w->phys->page_count) {
+        return compare(w, cpu, claim->type, first, count, w->phys->page_count);
+    }
+    const struct watch_page_claim c = {.spa = first, .bytes = count * PAGE_SIZE, .guest = guest, .with = with};
+    watch_compare(w, &c, &v);
+    return compare(w, cpu, claim->type, first, 0, v.foreign);
+}
+
+static enum watch_verdict owns(struct watch *w, unsigned cpu, const struct watch_claim *claim)
+{
+    bool deposited = claim->field[0] == TRACE_PAGES_DEPOSITED;
+    return has_alone(w, cpu, claim, deposited ? 0 : guest_of(w, claim->field[1]), 0);
+}
+
 enum watch_verdict watch_claim(struct watch *w, unsigned cpu, const struct watch_claim *claim)
 {
     u32 guest = w->cpu[cpu].guest;
@@ -261,6 +293,10 @@ enum watch_verdict watch_claim(struct watch *w, unsigned cpu, const struct watch
     case CLAIM_vp_named:
         name_vp(w, claim->field);
         return WATCH_CLAIM_TAKEN;
+    case CLAIM_pages:
+        return owns(w, cpu, claim);
+    case CLAIM_pages_lent:
+        return has_alone(w, cpu, claim, guest_of(w, claim->field[0]), guest_of(w, claim->field[1]));
     case CLAIM_call_begun:
     case CLAIM_call_ended:
         return answers(w, cpu, claim);
