@@ -145,6 +145,10 @@ static bool is_reached(struct watch *w, const struct watch_claim *c, u64 spa, u3
 void watch_compare(struct watch *w, const struct watch_claim *c, struct watch_verdict *out)
 {
     *out = (struct watch_verdict){0};
+    if (c->guest > w->guest_count || c->with > w->guest_count) {
+        return;
+    }
+    watch_settle(w);
     for (u64 at = align_down(c->spa, PAGE_SIZE), frame; at - c->spa + PAGE_SIZE < c->bytes + PAGE_SIZE; at += PAGE_SIZE) {
         u8 *host;
         bool writable;
