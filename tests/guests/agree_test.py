@@ -7,7 +7,7 @@ report. From the saved machine it goes on to the next report, and so on. Then al
 table sizes, epochs and engine, recorded; and that recording replayed. What the watch says must be the same each time,
 to the letter.
 
-usage: agree_test.py --vitrine PATH --kind kvm|xen --reports N [--needs FILE]... -- RUN_ARGUMENTS
+usage: agree_test.py --vitrine PATH --kind kvm|xen|calls --reports N [--needs FILE]... -- RUN_ARGUMENTS
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import json
@@ -148,6 +148,22 @@ def compare_xen(shown, watch, trace, vitrine):
               f"since {position} by the instruction at {rip:#x}")
 
 
+def compare_calls(shown, watch, trace, vitrine):
+    """shown: how many hypercalls of its guests Xen's own trace has, from the one by which a program of dom0 switched it on to
+    the one by which it switched it off: sysctl both. The first comes after others of the same program, its settings."""
+    del trace, vitrine
+    if "@@ XENTRACE" not in shown:
+        return
+    calls, lost = map(int, re.search(r"@@ XENTRACE calls=(\d+) lost=(\d+)", shown).groups())
+    print(f"    xenperf: {re.search('.*[Pp]erformance counters.*|.*xenperf.*|.*not implemented.*|.*Error.*', shown)}")
+    made = [m[1] for line in watch.lines for m in [re.match(r"cpu\d+ guest \d+ Xen (\w+)", line)] if m]
+    switches = [i for i, name in enumerate(made) if name == "sysctl"]
+    print(f"    sysctl calls: {[b - a for a, b in zip(switches, switches[1:])]}")
+    windows = {b - a for n, a in enumerate(switches) for b in switches[n + 1:]}
+    same("records that Xen's trace has lost", 0, lost)
+    same("hypercalls while Xen traced", calls, calls if calls in windows else sorted(windows))
+
+
 # ---- Runs ----
 
 def run(command, limit):
@@ -168,7 +184,7 @@ def read_watch(path):
 def main():
     ap = argparse.ArgumentParser()
     ap.add_argument("--vitrine", required=True)
-    ap.add_argument("--kind", choices=("kvm", "xen"), required=True)
+    ap.add_argument("--kind", choices=("kvm", "xen", "calls"), required=True)
     ap.add_argument("--reports", type=int, required=True)
     ap.add_argument("--needs", action="append", default=[])
     ap.add_argument("--timeout", type=float, default=3000)
@@ -179,7 +195,7 @@ def main():
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
             return 77
-    compare = compare_kvm if a.kind == "kvm" else compare_xen
+    compare = {"kvm": compare_kvm, "xen": compare_xen, "calls": compare_calls}[a.kind]
     on = ["--watch", "--log", "watch"]
     with tempfile.TemporaryDirectory() as folder:
         def at(name):
