@@ -120,14 +120,14 @@ void watch_end_declaration(struct watch *w, enum watch_reason reason, u32 guest,
 /* ---- claims ---- */
 
 /* Who is not the guest, none of those that run it or that it runs, and not who is named besides. */
-static bool is_foreign(const struct watch *w, const struct watch_claim *c, u32 guest)
+static bool is_foreign(const struct watch *w, const struct watch_page_claim *c, u32 guest)
 {
     guest = watch_partition(w, guest);
     return guest != watch_partition(w, c->guest) && (c->with == 0 || guest != watch_partition(w, c->with)) &&
            (c->guest == 0 || !watch_is_related(w, c->guest, guest));
 }
 
-static bool is_reached(struct watch *w, const struct watch_claim *c, u64 spa, u32 *stranger)
+static bool is_reached(struct watch *w, const struct watch_page_claim *c, u64 spa, u32 *stranger)
 {
     struct watch_owner o[16];
     size_t n = watch_owners(w, spa, o, ARRAY_LEN(o));
@@ -142,9 +142,9 @@ static bool is_reached(struct watch *w, const struct watch_claim *c, u64 spa, u3
     return reached;
 }
 
-void watch_compare(struct watch *w, const struct watch_claim *c, struct watch_verdict *out)
+void watch_compare(struct watch *w, const struct watch_page_claim *c, struct watch_page_verdict *out)
 {
-    *out = (struct watch_verdict){0};
+    *out = (struct watch_page_verdict){0};
     if (c->guest > w->guest_count || c->with > w->guest_count) {
         return;
     }

@@ -192,6 +192,9 @@ static void control_state(struct control *c, struct state_io *io)
     state_u64(io, "left_rip", &c->left_rip);
     state_bool(io, "has_left", &c->has_left);
     state_bool(io, "left_by_call", &c->left_by_call);
+    state_bool(io, "child_due", &c->child_due);
+    state_u64(io, "child_of", &c->child_of);
+    state_u32(io, "child_key", &c->child_key);
 }
 
 static void guest_state(struct watch_guest *g, struct state_io *io)
@@ -209,6 +212,11 @@ static void guest_state(struct watch_guest *g, struct state_io *io)
     state_u32(io, "abis", &g->abis);
     state_bytes(io, "name", g->name, sizeof g->name);
     g->name[sizeof g->name - 1] = '\0';
+    state_bool(io, "claimed", &g->claimed);
+    state_u64(io, "partition", &g->partition);
+    state_u64(io, "vtl", &g->vtl);
+    state_bytes(io, "partition_name", g->partition_name, sizeof g->partition_name);
+    g->partition_name[sizeof g->partition_name - 1] = '\0';
 }
 
 static void call_state(struct open_call *c, struct state_io *io)
@@ -224,10 +232,52 @@ static void call_state(struct open_call *c, struct state_io *io)
     state_u32(io, "command", &c->command);
     state_u32_array(io, "made", c->made, CALL_MADE);
     state_u32(io, "made_count", &c->made_count);
+    state_bool(io, "answered", &c->answered);
+    state_u64(io, "rip", &c->rip);
+    state_bool(io, "code64", &c->code64);
+    state_u64(io, "claimed", &c->claimed);
+    state_bool(io, "has_result", &c->has_result);
+    state_u64(io, "result", &c->result);
     state_u32(io, "said", &c->said);
     state_u32(io, "said_pages", &c->said_pages);
     state_u32(io, "said_gpadl", &c->said_gpadl);
     state_bool(io, "said_first", &c->said_first);
+}
+
+static void claims_state(struct watch *w, struct state_io *io)
+{
+    state_u64(io, "taken", &w->claims.taken);
+    state_u64(io, "compared", &w->claims.compared);
+    state_u64(io, "differ", &w->claims.differ);
+    state_u64(io, "refused", &w->claims.refused);
+    for (u32 i = 0; i < WATCH_DIFFERENCES && i < w->claims.differ; i++) {
+        struct claim_difference *d = &w->differences[i];
+        state_u32(io, "type", &d->type);
+        state_u32(io, "guest", &d->guest);
+        state_u64(io, "id", &d->id);
+        state_u64(io, "claimed", &d->claimed);
+        state_u64(io, "derived", &d->derived);
+        state_u64(io, "position", &d->position);
+    }
+    state_u32(io, "named_vps", &w->named_vp_count);
+    state_u32(io, "named_partitions", &w->named_partition_count);
+    if (w->named_vp_count > WATCH_NAMED_VPS || w->named_partition_count > WATCH_NAMED_PARTITIONS) {
+        w->named_vp_count = w->named_partition_count = 0;
+        io->failed = true;
+    }
+    for (u32 i = 0; i < w->named_vp_count; i++) {
+        struct named_vp *n = &w->named_vps[i];
+        state_u64(io, "control", &n->control);
+        state_u64(io, "partition", &n->partition);
+        state_u64(io, "vp", &n->vp);
+        state_u64(io, "vtl", &n->vtl);
+    }
+    for (u32 i = 0; i < w->named_partition_count; i++) {
+        struct named_partition *n = &w->named_partitions[i];
+        state_u64(io, "partition", &n->partition);
+        state_bytes(io, "name", n->name, sizeof n->name);
+        n->name[sizeof n->name - 1] = '\0';
+    }
 }
 
 static void cpu_watch_state(struct cpu_watch *c, struct state_io *io)
@@ -553,6 +603,7 @@ static void lists_state(struct watch *w, struct state_io *io)
     for (unsigned i = 0; i < WATCH_CPUS; i++) {
         cpu_watch_state(&w->cpu[i], io);
     }
+    claims_state(w, io);
     state_u32(io, "kinds", &w->kind_count);
     w->kind_count = w->kind_count <= WATCH_KINDS ? w->kind_count : 0;
     for (u32 i = 0; i < w->kind_count; i++) {

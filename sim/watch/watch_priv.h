@@ -133,6 +133,9 @@ struct control {
     u64 left_rip;
     bool has_left;
     bool left_by_call; /* which was a hypercall, and it has not been entered since */
+    bool child_due;    /* the trace port says: the next call is a child of call `child_of`, of this kind */
+    u64 child_of;
+    u32 child_key;
 };
 
 #define CALL_MADE 16u
@@ -149,10 +152,33 @@ struct open_call {
     u32 command; /* Xen: its first argument */
     u32 made[CALL_MADE]; /* the kinds of its children, CALL_KEY */
     u32 made_count;
+    bool answered; /* by the upper trust level, which has returned to this one; what it does from there on is not for this call */
+    u64 rip;
+    bool code64;
+    u64 claimed; /* the trace port's name of it, 0 none */
+    bool has_result;
+    u64 result; /* that the trace port says it has */
     u32 said, said_pages; /* VMBus: a number for what it declared, pages that it named */
     u32 said_gpadl;       /* the entry of `gpadls` + 1 */
     bool said_first;      /* which it began */
 };
+
+/* A virtual processor's trust level, and a partition, as the trace port names them. */
+struct named_vp {
+    u64 control, partition, vp, vtl;
+};
+struct named_partition {
+    u64 partition;
+    char name[24];
+};
+/* What was said, and what is so. */
+struct claim_difference {
+    u32 type, guest;
+    u64 id, claimed, derived, position;
+};
+#define WATCH_DIFFERENCES 8u
+#define WATCH_NAMED_VPS 2048u
+#define WATCH_NAMED_PARTITIONS 256u
 
 /* What calls of a kind became, over the run. */
 struct call_kind {
@@ -212,6 +238,12 @@ struct watch {
     struct call_kind kinds[WATCH_KINDS];
     u32 kind_count;
     u64 handovers; /* of registers, between trust levels */
+    struct named_vp named_vps[WATCH_NAMED_VPS]; /* the oldest makes room */
+    u32 named_vp_count;
+    struct named_partition named_partitions[WATCH_NAMED_PARTITIONS];
+    u32 named_partition_count;
+    struct watch_claims claims;
+    struct claim_difference differences[WATCH_DIFFERENCES]; /* the first ones */
     u32 serial;
     bool routes_stale, in_routes;
     /* The last write, not yet accounted for: the bytes change after we are told. */
@@ -319,6 +351,20 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
 bool watch_maps_grant(const struct watch *w, u32 cpu);
 /* Into `kinds`: calls that have not come back, such as a shutdown. */
 void watch_count_open(struct watch *w);
-void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
+void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr, u64 rip);
+/* Does a call of this processor's running guest belong to an open one? */
+bool watch_call_belongs(const struct watch *w, const struct open_call *call, const struct cpu_watch *c);
+
+/* ---- claims.c ---- */
+
+/* The running guest makes a call, or writes a synthetic MSR (key as in open_call.made): was it said to be a child, and of which? */
+void watch_claims_child(struct watch *w, unsigned cpu, u32 key);
+/* It goes back to its lower trust level: nothing may be due. */
+void watch_claims_back(struct watch *w, unsigned cpu);
+/* A call returns with this: is it what was said? */
+void watch_claims_result(struct watch *w, unsigned cpu, const struct open_call *call, u64 result);
+/* A guest is entered: what the trace port calls it. */
+void watch_claims_name(struct watch *w, u32 guest, u64 control);
+void watch_claims_print(struct watch *w, FILE *out);
 
 #endif

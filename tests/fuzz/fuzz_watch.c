@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The tracker under hypervisors that do anything: tables of every format and any content, written while they are used,
- * entries and exits of any guest, devices that come and go, hypercalls, VMBus messages and other declarations of sharing, and what
- * was saved given back, whole or damaged. */
+ * entries and exits of any guest, devices that come and go, hypercalls, VMBus messages and other declarations of sharing, claims of
+ * the trace port, and what was saved given back, whole or damaged. */
 #include "watch/watch.h"
 
 #include "abi/hyperv/hypercall.h"
@@ -187,8 +187,8 @@ static void declare(struct rig *r, struct input *in)
                                   .spa = take(in, 2) * 64,
                                   .bytes = take(in, 1) << 8,
                                   .id = take(in, 1) & 1};
-    const struct watch_claim claim = {.spa = d.spa, .bytes = d.bytes, .guest = d.guest, .with = d.with};
-    struct watch_verdict verdict;
+    const struct watch_page_claim claim = {.spa = d.spa, .bytes = d.bytes, .guest = d.guest, .with = d.with};
+    struct watch_page_verdict verdict;
     if (take(in, 1) & 1) {
         watch_end_declaration(r->w, d.reason, d.guest, d.id);
     } else {
@@ -197,6 +197,22 @@ static void declare(struct rig *r, struct input *in)
     if (watch_guest(r->w, d.guest) != NULL && (d.with == 0 || watch_guest(r->w, d.with) != NULL)) {
         watch_compare(r->w, &claim, &verdict);
     }
+}
+
+/* The trace port: what a writer that may not say so, and one that may, says of whatever. */
+static void claim(struct rig *r, struct input *in, unsigned cpu)
+{
+    u64 field[6];
+    u8 text[16];
+    u32 type = (u32)take(in, 1) % 16;
+    for (unsigned i = 0; i < 6; i++) {
+        field[i] = take(in, 1) << (i == 3 ? 12 : 0);
+    }
+    for (unsigned i = 0; i < sizeof text; i++) {
+        text[i] = (u8)(type * 16 + i);
+    }
+    const struct watch_claim c = {.type = type, .writers = (u32)take(in, 1), .field = field, .payload = text, .size = (u32)(field[0] % 17)};
+    (void)watch_claim(r->w, cpu, &c);
 }
 
 static void step(struct rig *r, struct input *in)
@@ -226,6 +242,10 @@ static void step(struct rig *r, struct input *in)
     case 7:
     case 8:
         say(r, in, cpu);
+        break;
+    case 9:
+    case 10:
+        claim(r, in, cpu);
         break;
     default:
         store(r, in);

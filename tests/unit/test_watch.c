@@ -2,8 +2,8 @@
 /* The tracker on tables made by hand: what each format reaches, stores to tables before and while they are
  * in use, sharing and its confirmation, guests of guests, devices, hypercalls. */
 #include "tests/harness/watch_rig.h"
+#include "unit.h"
 
-#include <check.h>
 #include <string.h>
 
 /* What is there at the first entry, what a store changes while the guest runs, with the instruction. */
@@ -562,9 +562,5 @@ int main(void)
     tcase_add_test(t, state__hostile);
     tcase_add_test(t, tables__hostile);
     suite_add_tcase(s, t);
-    SRunner *run = srunner_create(s);
-    srunner_run_all(run, CK_NORMAL);
-    int failed = srunner_ntests_failed(run);
-    srunner_free(run);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Declared sharing: between two guests and no third, until it is ended; the VMBus' GPADLs by the messages; claims. */
 #include "tests/harness/watch_rig.h"
+#include "unit.h"
 
 #include "abi/hyperv/hypercall.h"
 
-#include <check.h>
 #include <string.h>
 
 /* When it ends, what is left is a violation from that moment on. */
@@ -61,8 +61,8 @@ START_TEST(declared__claims)
     ck_assert_uint_eq(watch_guest_of_control(r->w, 0x2000), 2);
     ck_assert_uint_eq(watch_guest_of_control(r->w, 0x4000), 0);
     ck_assert_uint_eq(watch_guest_of_tables(r->w, D_TABLES + 4 * PAGE_SIZE), 3);
-    struct watch_claim claim = {.spa = MEMORY, .bytes = 2 * PAGE_SIZE, .guest = 1, .with = 2};
-    struct watch_verdict v;
+    struct watch_page_claim claim = {.spa = MEMORY, .bytes = 2 * PAGE_SIZE, .guest = 1, .with = 2};
+    struct watch_page_verdict v;
     watch_compare(r->w, &claim, &v);
     ck_assert(v.pages == 2 && v.unreached == 1 && v.foreign == 0);
     ck_assert(v.differs && v.first == MEMORY + PAGE_SIZE && v.stranger == 0);
@@ -76,7 +76,7 @@ START_TEST(declared__claims)
     claim.with = 0;
     watch_compare(r->w, &claim, &v);
     ck_assert(v.differs && v.first == MEMORY && v.stranger == 2);
-    claim = (struct watch_claim){.spa = RAM - PAGE_SIZE, .bytes = 4 * PAGE_SIZE}; /* nobody's, and no memory behind */
+    claim = (struct watch_page_claim){.spa = RAM - PAGE_SIZE, .bytes = 4 * PAGE_SIZE}; /* nobody's, and no memory behind */
     watch_compare(r->w, &claim, &v);
     ck_assert(v.pages == 1 && !v.differs);
     rig_free(r);
@@ -289,9 +289,5 @@ int main(void)
     tcase_add_test(t, gpadl__what_counts);
     tcase_add_test(t, gpadl__hostile);
     suite_add_tcase(s, t);
-    SRunner *run = srunner_create(s);
-    srunner_run_all(run, CK_NORMAL);
-    int failed = srunner_ntests_failed(run);
-    srunner_free(run);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }
