@@ -150,19 +150,23 @@ def compare_xen(shown, watch, trace, vitrine):
 
 
 def compare_calls(shown, watch, trace, vitrine):
-    """shown: how many hypercalls of its guests Xen's own trace has, from the one by which a program of dom0 switched it on to
-    the one by which it switched it off: sysctl both. The first comes after others of the same program, its settings."""
+    """shown: the hypercalls of its guests by number that Xen's own trace has, from the one by which a program of dom0 switched it on
+    to the one by which it switched it off. Both are sysctl, the last its last one; the first comes after its settings."""
     del trace, vitrine
     if "@@ XENTRACE" not in shown:
         return
-    calls, lost = map(int, re.search(r"@@ XENTRACE calls=(\d+) lost=(\d+)", shown).groups())
-    print(f"    xenperf: {re.search('.*[Pp]erformance counters.*|.*xenperf.*|.*not implemented.*|.*Error.*', shown)}")
-    made = [m[1] for line in watch.lines for m in [re.match(r"cpu\d+ guest \d+ Xen (\w+)", line)] if m]
+    print("    xenperf:", re.search(".*perf counters.*", shown)[0])
+    calls, lost, numbers = re.search(r"@@ XENTRACE calls=(\d+) lost=(\d+) by number(.*)", shown).groups()
+    with open(os.path.join(os.path.dirname(__file__), "../../abi/xen/hypercall.def"), encoding="utf-8") as f:
+        names = dict(re.findall(r"^XEN_HYPERCALL\((\d+), (\w+),", f.read(), re.M))
+    said = {names[n]: int(count) for n, count in re.findall(r" (\d+):(\d+)", numbers)}
+    made = [m[1] for line in watch.lines for m in [re.match(r"watch: cpu\d+ guest \d+ Xen (\w+)", line)] if m]
     switches = [i for i, name in enumerate(made) if name == "sysctl"]
-    print(f"    sysctl calls: {[b - a for a, b in zip(switches, switches[1:])]}")
-    windows = {b - a for n, a in enumerate(switches) for b in switches[n + 1:]}
-    same("records that Xen's trace has lost", 0, lost)
-    same("hypercalls while Xen traced", calls, calls if calls in windows else sorted(windows))
+    windows = [made[a + 1:switches[-1] + 1] for a in switches[:-1]]
+    window = next((w for w in windows if len(w) == int(calls)), windows[-1])
+    same("records that Xen's trace has lost", 0, int(lost))
+    same("hypercalls while Xen traced", int(calls), len(window))
+    same("by name", sorted(said.items()), sorted((n, window.count(n)) for n in set(window)))
 
 
 # ---- Runs ----

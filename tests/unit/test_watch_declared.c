@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include "abi/hyperv/hypercall.h"
+#include "abi/trace_port.h"
 
 #include <string.h>
 
@@ -79,6 +80,69 @@ START_TEST(declared__claims)
     claim = (struct watch_page_claim){.spa = RAM - PAGE_SIZE, .bytes = 4 * PAGE_SIZE}; /* nobody's, and no memory behind */
     watch_compare(r->w, &claim, &v);
     ck_assert(v.pages == 1 && !v.differs);
+    rig_free(r);
+}
+END_TEST
+
+/* Said on processor 3, which runs no guest: by the hypervisor. */
+static enum watch_verdict say(struct rig *r, u32 type, u64 a, u64 b, u64 c, u64 d, u64 e)
+{
+    const u64 field[6] = {a, b, c, d, e};
+    const struct watch_claim claim = {.type = type, .writers = TRACE_PORT_HYPERVISOR, .field = field};
+    r->position++;
+    return watch_claim(r->w, 3, &claim);
+}
+
+/* The next guest is entered there: the hypervisor is done with what it said. How many records differ now? */
+static u64 differ_when_done(struct rig *r)
+{
+    enter(r, 3, 0x4000, D_TABLES);
+    leave(r, 3, WATCH_CAUSE_OTHER);
+    return watch_claims(r->w)->differ;
+}
+
+/* Pages that change hands: when a guest runs again, nobody but who is said to have them may reach them. Guest 1 is the root,
+ * partition 1; guest 2 is partition 2. */
+START_TEST(port__pages)
+{
+    struct rig *r = rig();
+    struct watch_share s;
+    make_ept(r, A_TABLES);
+    make_ept(r, B_TABLES);
+    make_ept(r, D_TABLES);
+    map(r, A_TABLES, 0, MEMORY, 3, 0);
+    map(r, A_TABLES, 1, MEMORY + PAGE_SIZE, 3, 0);
+    (void)say(r, CLAIM_vp_named, 1, 0, 0, 0x1000, 0);
+    (void)say(r, CLAIM_vp_named, 2, 0, 0, 0x2000, 0);
+    enter(r, 0, 0x1000, A_TABLES);
+    enter(r, 1, 0x2000, B_TABLES);
+    (void)say(r, CLAIM_pages, TRACE_PAGES_ROOT, 1, MEMORY, 2, 0);
+    ck_assert_uint_eq(differ_when_done(r), 0);
+    (void)say(r, CLAIM_pages, TRACE_PAGES_PRIVATE, 2, MEMORY, 1, 0);
+    map(r, A_TABLES, 0, 0, 0, 0); /* in time */
+    map(r, B_TABLES, 0, MEMORY, 3, 0);
+    ck_assert_uint_eq(differ_when_done(r), 0);
+    (void)say(r, CLAIM_pages, TRACE_PAGES_DEPOSITED, 2, MEMORY + PAGE_SIZE, 1, 0);
+    ck_assert_uint_eq(differ_when_done(r), 1); /* the root has it still */
+    (void)say(r, CLAIM_pages, TRACE_PAGES_ROOT, 1, MEMORY, 1, 0);
+    ck_assert_uint_eq(differ_when_done(r), 2); /* the child has it still */
+    (void)say(r, CLAIM_pages, TRACE_PAGES_PRIVATE, 2, MEMORY, 1, 0);
+    ck_assert_uint_eq(differ_when_done(r), 2);
+    ck_assert_uint_eq(r->violations, 0);
+    (void)say(r, CLAIM_pages_lent, 2, 1, MEMORY, 1, 3);
+    map(r, A_TABLES, 5, MEMORY, 3, 0x66);
+    ck_assert(watch_share_get(r->w, 0, &s) && s.reason == WATCH_REASON_PORT);
+    (void)say(r, CLAIM_pages, TRACE_PAGES_PRIVATE, 2, MEMORY, 1, 0); /* lent as it is */
+    ck_assert_uint_eq(differ_when_done(r), 2);
+    ck_assert_uint_eq(r->violations, 0);
+    (void)say(r, CLAIM_pages_unlent, 2, 1, MEMORY, 1, 0); /* but not taken away */
+    ck_assert_uint_eq(r->violations, 1);
+    (void)say(r, CLAIM_pages, TRACE_PAGES_PRIVATE, 2, 0, ~(u64)0, 0);
+    ck_assert_uint_eq(differ_when_done(r), 3);
+    for (unsigned i = 0; i < 40; i++) { /* more than are waited with */
+        (void)say(r, CLAIM_pages, i % 5, i, i * PAGE_SIZE, i, 0);
+    }
+    (void)differ_when_done(r);
     rig_free(r);
 }
 END_TEST
@@ -285,6 +349,7 @@ int main(void)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, declared__of_two);
     tcase_add_test(t, declared__claims);
+    tcase_add_test(t, port__pages);
     tcase_add_test(t, gpadl__lasts);
     tcase_add_test(t, gpadl__what_counts);
     tcase_add_test(t, gpadl__hostile);
