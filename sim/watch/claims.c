@@ -342,6 +342,8 @@ static enum watch_verdict lends(struct watch *w, const struct watch_claim *claim
     }
     if (claim->type == CLAIM_pages_lent) {
         (void)watch_declare(w, &d);
+        log_line(w->log, LOG_WATCH, "guest %u lends guest %u %llu pages at %#llx", guest, with, (unsigned long long)count,
+                 (unsigned long long)first);
         return WATCH_CLAIM_TAKEN;
     }
     for (u64 i = 0, frame; i < count; i++) {
