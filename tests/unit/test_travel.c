@@ -4,8 +4,8 @@
  * guest (tests/guests/tiny/moments.S) goes through all modes with timers, interrupts and two processors. */
 #include "cpu/tlb.h"
 #include "machine/travel.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 #define PLACES 40u
@@ -406,9 +406,5 @@ int main(void)
     tcase_add_test(tc, test_travel__nobody_wrote);
     tcase_add_test(tc, test_travel__before_the_first);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }
