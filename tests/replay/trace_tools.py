@@ -421,14 +421,14 @@ def case_claims():
         given = sum(c["data"]["count"] for c in claims if c["type"] == "pages" and c["data"]["state"] != "root")
         back = sum(c["data"]["count"] for c in claims if c["type"] == "pages" and c["data"]["state"] == "root")
         check(given == back and given >= 8192, f"{given} given, {back} back")
-        # Each child is followed by the call that it announces.
-        due = None
+        # Each child is followed by the call that it announces, on its processor.
+        due = {}
         for c in claims:
             if c["type"] == "translation_child":
-                due = c["data"]["call"]
-            elif c["type"] == "call_begun" and c["data"]["vtl"] == 2 and due is not None and not str(due).startswith("0x"):
-                check(c["data"]["call"] == due, f"{due} announced, {c['data']['call']} made")
-                due = None
+                due[c["cpu"]] = c["data"]["call"]
+            elif c["type"] == "call_begun" and c["data"]["vtl"] == 2 and not str(due.get(c["cpu"], "0x")).startswith("0x"):
+                check(c["data"]["call"] == due[c["cpu"]], f"{due[c['cpu']]} announced, {c['data']['call']} made")
+                del due[c["cpu"]]
         check({json.loads(line)["verdict"] for line in run(["trace", "dump", path("alone"), "--event", "claim", "--json"]).stdout.decode().splitlines()} ==
               {"unchecked"}, "nobody watched")
         differ = run(["trace", "dump", path("lie"), "--event", "claim_differs", "--json"]).stdout.decode().splitlines()
