@@ -345,7 +345,9 @@ void machine_state(struct machine *m, struct state_io *io)
     }
     phys_state(&m->phys, io);
     if (state_is_load(io)) {
-        code_flush(&m->set, &m->phys);
+        if (!io->without_ram) { /* else who changes memory also sees to the code in it */
+            code_flush(&m->set, &m->phys);
+        }
         for (unsigned i = 0; i < m->set.count; i++) {
             tlb_drop_all(m->set.cpu[i]);
             cpu_update_mode(m->set.cpu[i]);
