@@ -73,6 +73,8 @@ static const struct class_row rows[INSN_COUNT] = {
     [INSN_CDQE] = {OP_WIDEN, 0, 0},
     [INSN_CDQ] = {OP_WIDEN, 1, 0},
     [INSN_CQO] = {OP_WIDEN, 1, 0},
+    [INSN_SWAPGS] = {OP_SWAPGS, 0, 0},
+    [INSN_CLI] = {OP_CLI, 0, 0},
     [INSN_PUSH] = {OP_PUSH, 0, 0},
     [INSN_POP] = {OP_POP, 0, 0},
     [INSN_LEAVE] = {OP_LEAVE, 0, 0},
@@ -170,6 +172,7 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
     case OP_SCAN: return size >= 4 ? OP_SCAN : OP_HANDLER;
     case OP_COUNT: return size >= 4 && count_is_native(t, id) ? OP_COUNT : OP_HANDLER;
     case OP_BSWAP: return size >= 4 ? OP_BSWAP : OP_HANDLER;
+    case OP_CLI: return (t->b->mode >> 2 & 3) == 0 ? OP_CLI : OP_HANDLER; /* whatever IOPL is */
     case OP_PUSH: return size == t->word && (reg0 || mem0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
     case OP_POP: return size == t->word && reg0 ? OP_POP : OP_HANDLER;
     case OP_LEAVE: return size == t->word ? OP_LEAVE : OP_HANDLER;

@@ -542,6 +542,16 @@ static void emit_count(struct translation *t)
     flags_set(t, zero, popcnt ? 0 : zero);
 }
 
+static void emit_swapgs(struct translation *t)
+{
+    struct emit *e = &t->e;
+    emit_mov_load(e, 8, H_TMP, CPU_AT(arch.seg[SEG_GS].base));
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.kernel_gs_base));
+    emit_mov_store(e, 8, H_TMP, CPU_AT(arch.kernel_gs_base));
+    emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.seg[SEG_GS].base));
+    emit_mov_store(e, 8, H_ADDR, CPU_AT(d.seg_base[SEG_GS]));
+}
+
 void emit_native(struct translation *t)
 {
     switch ((enum op_kind)facts_of(t)->kind) {
@@ -578,6 +588,11 @@ void emit_native(struct translation *t)
     case OP_WIDEN: emit_widen(t); break;
     case OP_VEC: emit_vec(t); break;
     case OP_X87: emit_x87(t); break;
+    case OP_SWAPGS: emit_swapgs(t); break;
+    case OP_CLI:
+        flags_spill(t);
+        emit_alu_imm(&t->e, HA_AND, 4, CPU_AT(arch.rflags), ~(i32)RFLAGS_IF);
+        break;
     case OP_HANDLER:
     case OP_NOTHING:
     case OP_PUSH:

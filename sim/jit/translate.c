@@ -172,23 +172,20 @@ static void call_thunk(struct translation *t, const u8 *thunk)
     emit_call_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
 }
 
-/* The slot's address is that of tlb_slot(): page ^ page >> 10. */
+/* The slot's address is that of tlb_slot(). */
 void check_access(struct translation *t, unsigned size, bool write)
 {
     struct emit *e = &t->e;
     u32 mask = (u32)(t->j->config.tlb_entries - 1) * (u32)sizeof(struct tlb_entry);
     _Static_assert(sizeof(struct tlb_entry) == 16, "shift below");
     emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 10);
-    emit_alu(e, HA_XOR, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 8);
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT - 4);
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), (i32)mask);
     emit_alu(e, HA_ADD, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
     emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), (i32)(PAGE_SIZE - size));
     to_slow_path(t, emit_jcc(e, 7)); /* above */
-    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
-    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, delta)));
+    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, host)));
     if (write && t->j->lockstep != NULL) {
         vec_flush(t);
         t->vec.in = t->vec.in_upper = 0;

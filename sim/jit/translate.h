@@ -149,6 +149,8 @@ enum op_kind {
     OP_WIDEN,  /* CBW .. CQO */
     OP_VEC,
     OP_X87,
+    OP_SWAPGS,
+    OP_CLI,
     OP_PUSH,
     OP_POP,
     OP_LEAVE,
