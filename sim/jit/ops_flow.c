@@ -121,8 +121,7 @@ static void emit_jump(struct translation *t)
         flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
-    check_canonical(t, H_ADDR, H_TMP);
-    leave_indirect(t);
+    leave_by_cache(t, 0);
 }
 
 static void push_return(struct translation *t)
@@ -158,16 +157,14 @@ static void emit_call_op(struct translation *t)
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
     push_return(t);
     emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
-    leave_indirect(t);
+    leave_by_cache(t, 0);
 }
 
 static void emit_return(struct translation *t)
 {
     open_pop(t);
     emit_mov_load(&t->e, t->word, H_ADDR, rm_mem(H_ADDR, 0));
-    check_canonical(t, H_ADDR, H_TMP);
-    move_stack(t, (i32)(t->word + (t->in->imm & 0xffff)));
-    leave_indirect(t);
+    leave_by_cache(t, (i32)(t->word + (t->in->imm & 0xffff)));
     t->ended = true;
 }
 

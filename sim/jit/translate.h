@@ -117,6 +117,9 @@ void check_canonical(struct translation *t, unsigned reg, unsigned scratch);
 void flags_settle(struct translation *t);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
+/* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must
+ * be canonical, else the slow path. */
+void leave_by_cache(struct translation *t, i32 pop);
 
 /* ---- Emitters (facts.c says which; ops.c, ops_flow.c) ---- */
 enum op_kind {
