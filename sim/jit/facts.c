@@ -241,6 +241,14 @@ static bool is_high_form(const struct insn *in, const struct class_row *row)
                                 : (row->kind == OP_ALU || row->kind == OP_TEST) && in->r[1] == OPR_IMM;
 }
 
+/* REP MOVS and STOS of 64-bit code. Lockstep cannot write down what they store. */
+static bool is_fast_string(const struct translation *t, const struct insn *in)
+{
+    bool known = in->exec == exec_movs || in->exec == exec_stos;
+    return known && (in->pfx & (PFX_REP | PFX_REPNE)) != 0 && (in->pfx & PFX_SEG) == 0 && t->word == 8 &&
+           insn_asize(in) == 8 && t->j->lockstep == NULL;
+}
+
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f)
 {
     unsigned id = insn_id(in);
@@ -250,6 +258,10 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
         return;
     }
     if (find_vec_facts(t, in, f) || find_x87_facts(t, in, f)) {
+        return;
+    }
+    if (is_fast_string(t, in)) {
+        f->kind = OP_STRING;
         return;
     }
     if (is_high_form(in, row)) {

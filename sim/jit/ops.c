@@ -601,6 +601,7 @@ void emit_native(struct translation *t)
     case OP_JCC:
     case OP_JMP:
     case OP_CALL:
-    case OP_RET: break;
+    case OP_RET:
+    case OP_STRING: break;
     }
 }

@@ -168,6 +168,77 @@ static void emit_return(struct translation *t)
     t->ended = true;
 }
 
+/* r14 = what leads from the linear address in `reg` to host bytes, if `size` * RCX bytes from there on lie in one page
+ * with a fast entry. */
+static void string_delta(struct translation *t, unsigned reg, unsigned log2_size, bool write)
+{
+    struct emit *e = &t->e;
+    emit_mov_load(e, 8, H_ADDR, rm_reg(reg));
+    find_slot(t, write);
+    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE - 1);
+    to_slow_path(t, emit_jcc(e, 7));
+    emit_lea(e, 8, H_ADDR, rm_index(H_ADDR, H_RCX, log2_size, 0));
+    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE);
+    to_slow_path(t, emit_jcc(e, 7));
+    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, host)));
+    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+}
+
+/* A REP MOVS or STOS upwards that ends within the page of each pointer is one chunk, and the host's own instruction;
+ * charged as the handler does. RCX, RSI and RDI are at home. */
+static void emit_string(struct translation *t)
+{
+    struct emit *e = &t->e;
+    bool copies = t->in->exec == exec_movs;
+    unsigned size = t->in->osz, log2_size = size == 8 ? 3 : size / 2;
+    flags_spill(t);
+    emit_op_imm(e, OP(0xf7), 4, 0, CPU_AT(arch.rflags), RFLAGS_DF); /* test */
+    to_slow_path(t, emit_jcc(e, 5));
+    emit_lea(e, 8, H_TMP, rm_mem(H_RCX, -1));
+    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_TMP), (i32)(PAGE_SIZE / size - 1));
+    to_slow_path(t, emit_jcc(e, 7)); /* none, too */
+    string_delta(t, H_RDI, log2_size, true);
+    if (copies) {
+        emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
+        string_delta(t, H_RSI, log2_size, false);
+    }
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_RCX));
+    if (log2_size != 0) {
+        emit_shift_imm(e, HS_SHL, 8, rm_reg(H_TMP), log2_size);
+    }
+    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_TMP), 1); /* (bytes + 63) / 64 - 1 */
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 6);
+    emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.left));
+    emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.jit.mark)); /* no instructions */
+    emit_op_imm(e, OP(0xc6), 1, 0, CPU_AT(arch.rep_partial), 0);
+    if (copies) {
+        emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.tmp));
+        emit_alu(e, HA_ADD, 8, H_RSI, rm_reg(H_ADDR));
+        emit_alu(e, HA_ADD, 8, H_RDI, rm_reg(H_TMP));
+    } else {
+        emit_alu(e, HA_ADD, 8, H_RDI, rm_reg(H_ADDR));
+        emit_op(e, OP(0x87), 8, H_RAX, rm_reg(jit_home[RAX])); /* xchg */
+    }
+    if (size == 2) {
+        emit_u8(e, 0x66);
+    }
+    emit_u8(e, 0xf3);
+    if (size == 8) {
+        emit_u8(e, 0x48);
+    }
+    emit_u8(e, (copies ? 0xa4u : 0xaau) | (size == 1 ? 0u : 1u));
+    if (copies) {
+        emit_alu(e, HA_SUB, 8, H_RSI, rm_reg(H_ADDR));
+        emit_alu(e, HA_SUB, 8, H_RDI, rm_reg(H_TMP));
+    } else {
+        emit_op(e, OP(0x87), 8, H_RAX, rm_reg(jit_home[RAX]));
+        emit_alu(e, HA_SUB, 8, H_RDI, rm_reg(H_ADDR));
+    }
+    leave_to(t, rip_behind(t));
+    t->ended = true;
+}
+
 void emit_flow(struct translation *t)
 {
     switch (t->facts[t->i].kind) {
@@ -178,6 +249,7 @@ void emit_flow(struct translation *t)
     case OP_JMP: emit_jump(t); break;
     case OP_CALL: emit_call_op(t); break;
     case OP_RET: emit_return(t); break;
+    case OP_STRING: emit_string(t); break;
     default: break;
     }
 }

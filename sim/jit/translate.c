@@ -173,7 +173,7 @@ static void call_thunk(struct translation *t, const u8 *thunk)
 }
 
 /* The slot's address is that of tlb_slot(). */
-void check_access(struct translation *t, unsigned size, bool write)
+void find_slot(struct translation *t, bool write)
 {
     struct emit *e = &t->e;
     u32 mask = (u32)(t->j->config.tlb_entries - 1) * (u32)sizeof(struct tlb_entry);
@@ -182,6 +182,12 @@ void check_access(struct translation *t, unsigned size, bool write)
     emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT - 4);
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), (i32)mask);
     emit_alu(e, HA_ADD, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
+}
+
+void check_access(struct translation *t, unsigned size, bool write)
+{
+    struct emit *e = &t->e;
+    find_slot(t, write);
     emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), (i32)(PAGE_SIZE - size));
     to_slow_path(t, emit_jcc(e, 7)); /* above */

@@ -95,8 +95,30 @@ static void draw_high(struct emit *e)
     }
 }
 
+/* REP MOVS or STOS with pointers and a count that it should have; overlapping, across pages, downwards too. */
+static void draw_string(struct emit *e)
+{
+    unsigned size = draw_size(), word = narrow ? 4 : 8;
+    emit_lea(e, word, H_RSI, rm_mem(H_RBX, 600 + (i32)below(3400)));
+    emit_lea(e, word, H_RDI, rm_mem(H_RBX, 600 + (i32)below(3400)));
+    emit_mov_const(e, H_RCX, below(8) == 0 ? below(300) : below(70));
+    emit_u8(e, below(8) == 0 ? 0xfd : 0xfc);
+    if (size == 2) {
+        emit_u8(e, 0x66);
+    }
+    emit_u8(e, below(8) == 0 ? 0xf2 : 0xf3);
+    if (size == 8) {
+        emit_u8(e, 0x48);
+    }
+    emit_u8(e, (below(2) == 0 ? 0xa4u : 0xaau) | (size == 1 ? 0u : 1u));
+}
+
 static void draw_insn(struct emit *e)
 {
+    if (below(30) == 0) {
+        draw_string(e);
+        return;
+    }
     unsigned size = draw_size(), wide = size < 4 ? 4 : size, cc = below(16);
     struct host_rm rm = draw_rm();
     switch (below(26)) {
@@ -274,7 +296,8 @@ static void compare_programs(unsigned programs)
         R.cpu.engine = engine;
         run_program(&p, &got);
         bool same = memcmp(want.arch.gpr, got.arch.gpr, sizeof want.arch.gpr) == 0 &&
-                    want.arch.rip == got.arch.rip && want.arch.rflags == got.arch.rflags &&
+                    want.arch.rip == got.arch.rip && want.arch.rep_partial == got.arch.rep_partial &&
+                    want.arch.rflags == got.arch.rflags &&
                     want.arch.cc_res == got.arch.cc_res && want.arch.cc_aux == got.arch.cc_aux &&
                     want.arch.ist_count == got.arch.ist_count && want.used == got.used &&
                     memcmp(want.data, got.data, DATA_BYTES) == 0 && memcmp(want.stack, got.stack, 256) == 0;
