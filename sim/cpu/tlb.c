@@ -408,6 +408,15 @@ static void forget_child(struct cpu_set *set, struct phys *phys, const struct ta
     }
 }
 
+/* A store to the top table of a context that no processor is in: most likely the table has been freed, and its page is
+ * on its way to becoming something else. Then nothing of the context is worth keeping, least of all the slow stores. */
+static bool is_abandoned(const struct cpu *cpu, const struct tlb_ctx *ctx, const struct table_use *u)
+{
+    unsigned mode = ctx->key.bits & KEY_MODE;
+    unsigned top = mode == PAGING_4LEVEL ? 4 : mode == PAGING_5LEVEL ? 5 : 0;
+    return u->level == top && top != 0 && cpu->d.ctx != ctx && cpu->d.sys_ctx != ctx;
+}
+
 void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     struct use_pool *pool = set->uses;
@@ -434,6 +443,11 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
             }
             link = &u->next;
             continue;
+        }
+        if (is_abandoned(cpu, ctx, u)) {
+            clear_context(ctx);
+            ctx->live = false;
+            continue; /* stale now */
         }
         unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;
         for (u64 at = align_down(offset, entry_size); at < offset + size; at += entry_size) {
