@@ -75,6 +75,7 @@ static const struct class_row rows[INSN_COUNT] = {
     [INSN_CQO] = {OP_WIDEN, 1, 0},
     [INSN_SWAPGS] = {OP_SWAPGS, 0, 0},
     [INSN_CLI] = {OP_CLI, 0, 0},
+    [INSN_CLD] = {OP_CLD, 0, 0},
     [INSN_PUSH] = {OP_PUSH, 0, 0},
     [INSN_POP] = {OP_POP, 0, 0},
     [INSN_LEAVE] = {OP_LEAVE, 0, 0},
@@ -165,7 +166,7 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
     case OP_DIV: return size >= 4 ? OP_DIV : OP_HANDLER;
     case OP_SETCC: return reg0 || mem0 ? OP_SETCC : OP_HANDLER;
     case OP_XCHG: return size >= 4 || has_memory(in) ? OP_XCHG : OP_HANDLER;
-    case OP_XADD:
+    case OP_XADD: return mem0 ? OP_XADD : OP_HANDLER;
     case OP_CMPXCHG: return mem0 && in->r[1] != RAX ? row->kind : (unsigned)OP_HANDLER;
     case OP_BT:
         return size >= 4 && (reg0 || in->r[1] == OPR_IMM) ? OP_BT : OP_HANDLER;

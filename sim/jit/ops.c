@@ -542,6 +542,12 @@ static void emit_count(struct translation *t)
     flags_set(t, zero, popcnt ? 0 : zero);
 }
 
+static void emit_clear(struct translation *t, u32 flag)
+{
+    flags_spill(t);
+    emit_alu_imm(&t->e, HA_AND, 4, CPU_AT(arch.rflags), ~(i32)flag);
+}
+
 static void emit_swapgs(struct translation *t)
 {
     struct emit *e = &t->e;
@@ -589,10 +595,8 @@ void emit_native(struct translation *t)
     case OP_VEC: emit_vec(t); break;
     case OP_X87: emit_x87(t); break;
     case OP_SWAPGS: emit_swapgs(t); break;
-    case OP_CLI:
-        flags_spill(t);
-        emit_alu_imm(&t->e, HA_AND, 4, CPU_AT(arch.rflags), ~(i32)RFLAGS_IF);
-        break;
+    case OP_CLI: emit_clear(t, RFLAGS_IF); break;
+    case OP_CLD: emit_clear(t, RFLAGS_DF); break;
     case OP_HANDLER:
     case OP_NOTHING:
     case OP_PUSH:

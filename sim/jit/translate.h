@@ -156,6 +156,7 @@ enum op_kind {
     OP_X87,
     OP_SWAPGS,
     OP_CLI,
+    OP_CLD,
     OP_PUSH,
     OP_POP,
     OP_LEAVE,
