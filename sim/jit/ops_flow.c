@@ -168,9 +168,9 @@ static void emit_return(struct translation *t)
     t->ended = true;
 }
 
-/* r14 = what leads from the linear address in `reg` to host bytes, if `size` * RCX bytes from there on lie in one page
- * with a fast entry. */
-static void string_delta(struct translation *t, unsigned reg, unsigned log2_size, bool write)
+/* r14 = bytes from the linear address in `reg` to its page's end, [delta] = what leads from there to host bytes; the
+ * page has a fast entry. */
+static void open_string(struct translation *t, unsigned reg, bool write, struct host_rm delta)
 {
     struct emit *e = &t->e;
     emit_mov_load(e, 8, H_ADDR, rm_reg(reg));
@@ -178,32 +178,35 @@ static void string_delta(struct translation *t, unsigned reg, unsigned log2_size
     emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE - 1);
     to_slow_path(t, emit_jcc(e, 7));
-    emit_lea(e, 8, H_ADDR, rm_index(H_ADDR, H_RCX, log2_size, 0));
-    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE);
-    to_slow_path(t, emit_jcc(e, 7));
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, host)));
-    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    emit_op(e, OP(0xf7), 8, 3, rm_reg(H_ADDR)); /* neg */
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_ADDR), PAGE_SIZE);
+    struct host_rm page = rm_mem(H_TMP, offsetof(struct tlb_entry, page));
+    struct host_rm host = rm_mem(H_TMP, offsetof(struct tlb_entry, host));
+    emit_op(e, OP(0xff), 4, 6, host); /* push; r15 is needed twice */
+    emit_mov_load(e, 8, H_TMP, page);
+    emit_op(e, OP(0x29), 8, H_TMP, rm_mem(H_RSP, 0));
+    emit_op(e, OP(0x8f), 4, 0, delta); /* pop */
 }
 
-/* A REP MOVS or STOS upwards that ends within the page of each pointer is one chunk, and the host's own instruction;
- * charged as the handler does. RCX, RSI and RDI are at home. */
-static void emit_string(struct translation *t)
+/* RCX = elements of this chunk, which is as long as the handler's: to the end of either page; [rest] = those behind it.
+ * Charged as there. */
+static void open_chunk(struct translation *t, bool copies, unsigned log2_size)
 {
     struct emit *e = &t->e;
-    bool copies = t->in->exec == exec_movs;
-    unsigned size = t->in->osz, log2_size = size == 8 ? 3 : size / 2;
-    flags_spill(t);
-    emit_op_imm(e, OP(0xf7), 4, 0, CPU_AT(arch.rflags), RFLAGS_DF); /* test */
-    to_slow_path(t, emit_jcc(e, 5));
-    emit_lea(e, 8, H_TMP, rm_mem(H_RCX, -1));
-    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_TMP), (i32)(PAGE_SIZE / size - 1));
-    to_slow_path(t, emit_jcc(e, 7)); /* none, too */
-    string_delta(t, H_RDI, log2_size, true);
+    open_string(t, H_RDI, true, CPU_AT(d.jit.tmp));
     if (copies) {
-        emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
-        string_delta(t, H_RSI, log2_size, false);
+        emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.room));
+        open_string(t, H_RSI, false, CPU_AT(d.jit.rest));
+        emit_alu(e, HA_CMP, 8, H_ADDR, CPU_AT(d.jit.room));
+        emit_op(e, OP_0F(0x47), 8, H_ADDR, CPU_AT(d.jit.room)); /* cmova */
     }
-    emit_mov_load(e, 8, H_TMP, rm_reg(H_RCX));
+    if (log2_size != 0) {
+        emit_shift_imm(e, HS_SHR, 8, rm_reg(H_ADDR), log2_size);
+        to_slow_path(t, emit_jcc(e, 4)); /* an element on two pages */
+    }
+    emit_alu(e, HA_CMP, 8, H_ADDR, rm_reg(H_RCX));
+    emit_op(e, OP_0F(0x47), 8, H_ADDR, rm_reg(H_RCX));
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
     if (log2_size != 0) {
         emit_shift_imm(e, HS_SHL, 8, rm_reg(H_TMP), log2_size);
     }
@@ -211,13 +214,32 @@ static void emit_string(struct translation *t)
     emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 6);
     emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.left));
     emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.jit.mark)); /* no instructions */
-    emit_op_imm(e, OP(0xc6), 1, 0, CPU_AT(arch.rep_partial), 0);
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_RCX));
+    emit_mov_load(e, 8, H_RCX, rm_reg(H_ADDR));
     if (copies) {
-        emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.tmp));
+        emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.rest)); /* what leads to the source's bytes */
+    }
+    emit_alu(e, HA_SUB, 8, H_TMP, rm_reg(H_RCX));
+    emit_mov_store(e, 8, H_TMP, CPU_AT(d.jit.rest));
+}
+
+/* REP MOVS or STOS upwards by the host's own instruction, chunk by chunk. RCX, RSI and RDI are at home. */
+static void emit_string(struct translation *t)
+{
+    struct emit *e = &t->e;
+    bool copies = t->in->exec == exec_movs;
+    unsigned size = t->in->osz;
+    flags_spill(t);
+    emit_op_imm(e, OP(0xf7), 4, 0, CPU_AT(arch.rflags), RFLAGS_DF); /* test */
+    to_slow_path(t, emit_jcc(e, 5));
+    emit_op(e, OP(0x85), 8, H_RCX, rm_reg(H_RCX));
+    to_slow_path(t, emit_jcc(e, 4));
+    open_chunk(t, copies, size == 8 ? 3 : size / 2);
+    emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.tmp));
+    emit_alu(e, HA_ADD, 8, H_RDI, rm_reg(H_TMP));
+    if (copies) {
         emit_alu(e, HA_ADD, 8, H_RSI, rm_reg(H_ADDR));
-        emit_alu(e, HA_ADD, 8, H_RDI, rm_reg(H_TMP));
     } else {
-        emit_alu(e, HA_ADD, 8, H_RDI, rm_reg(H_ADDR));
         emit_op(e, OP(0x87), 8, H_RAX, rm_reg(jit_home[RAX])); /* xchg */
     }
     if (size == 2) {
@@ -228,12 +250,19 @@ static void emit_string(struct translation *t)
         emit_u8(e, 0x48);
     }
     emit_u8(e, (copies ? 0xa4u : 0xaau) | (size == 1 ? 0u : 1u));
+    emit_alu(e, HA_SUB, 8, H_RDI, rm_reg(H_TMP));
     if (copies) {
         emit_alu(e, HA_SUB, 8, H_RSI, rm_reg(H_ADDR));
-        emit_alu(e, HA_SUB, 8, H_RDI, rm_reg(H_TMP));
     } else {
         emit_op(e, OP(0x87), 8, H_RAX, rm_reg(jit_home[RAX]));
-        emit_alu(e, HA_SUB, 8, H_RDI, rm_reg(H_ADDR));
+    }
+    emit_mov_load(e, 8, H_RCX, CPU_AT(d.jit.rest));
+    emit_op(e, OP(0x85), 8, H_RCX, rm_reg(H_RCX));
+    emit_op(e, OP_0F(0x95), 1, 0, CPU_AT(arch.rep_partial)); /* setne */
+    u8 *over = emit_jcc(e, 4);
+    leave_to(t, t->rip);
+    if (!e->full) {
+        emit_patch(over, e->at);
     }
     leave_to(t, rip_behind(t));
     t->ended = true;

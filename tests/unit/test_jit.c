@@ -101,7 +101,7 @@ static void draw_string(struct emit *e)
     unsigned size = draw_size(), word = narrow ? 4 : 8;
     emit_lea(e, word, H_RSI, rm_mem(H_RBX, 600 + (i32)below(3400)));
     emit_lea(e, word, H_RDI, rm_mem(H_RBX, 600 + (i32)below(3400)));
-    emit_mov_const(e, H_RCX, below(8) == 0 ? below(300) : below(70));
+    emit_mov_const(e, H_RCX, below(4) == 0 ? below(300) : below(70));
     emit_u8(e, below(8) == 0 ? 0xfd : 0xfc);
     if (size == 2) {
         emit_u8(e, 0x66);
