@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
 #include "abi/adapter_root.h"
+#include "guests/root/devices.h"
 #include "guests/root/root.h"
 
 #define LINE 512
@@ -21,7 +22,7 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 11 /* with the end of the list */
+#define COMMANDS 14 /* with the end of the list */
 static const struct command commands[COMMANDS];
 
 static void show_console(struct vm *vm);
@@ -201,6 +202,9 @@ static const struct command commands[COMMANDS] = {
     {"vm", "type", cmd_vm_type, "NAME WORDS: types them at its console"},
     {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
+    {"disk", "add", cmd_disk_add, "VM BACKING [--controller N] [--lun N] [--cd] [--read-only]"},
+    {"disk", "remove", cmd_disk_remove, "VM [--controller N] [--lun N]"},
+    {"disk", "list", cmd_disk_list, "disks of children, and what there is to make some of"},
     {"memory", NULL, cmd_memory, "what is free"},
     {"poweroff", NULL, cmd_poweroff, "the whole machine"},
     {NULL, NULL, NULL, NULL},
