@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The root partition: one thread that waits for messages, keys and the tick. */
 #include "guests/root/root.h"
+#include "hv/core/trace_port.h"
 
 void guest_main(u32 magic, u32 info)
 {
     serial_init();
+    trace_port_probe();
     interrupt_init();
     boot_parse(magic, info);
     hypercall_init();

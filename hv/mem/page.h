@@ -55,5 +55,7 @@ u32 page_withdraw(struct partition *from);
 bool page_give(u64 pfn, struct partition *to, u64 gfn);
 /* The page was unmapped from `from`: zeroed, the root's again. */
 bool page_return(u64 pfn, struct partition *from);
+/* Tells the trace port of the transitions since the last time. */
+void page_tell(void);
 
 #endif
