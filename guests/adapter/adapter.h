@@ -29,6 +29,8 @@ struct vp {
     bool wants_up, wants_down, wants_timer; /* asked by another VP; done when this one is kicked */
     u64 timer_at;
     u64 context[16]; /* vcpu_op initialise */
+    /* Xen's call that is being answered, as the trace port calls it, 0 none; what it was called for so far. */
+    u64 call, calls, made;
 };
 #define VP_MAX 16
 extern struct vp vps[VP_MAX];
@@ -64,6 +66,9 @@ void hv_take_events(u32 sint, u32 *words, u32 count);
 bool hv_receive(struct adapter_message *m); /* false: none waits */
 void hv_yield(void);
 void hv_timer(u64 at); /* reference time; 0: off */
+/* Of VTL 0's call `number`, with its first argument: what is made from here on is for it, until hv_answered. */
+void hv_answers(u64 number, u64 command);
+void hv_answered(void);
 u64 hv_time(void);     /* 100 ns */
 u64 hv_runtime(void);
 

@@ -8,6 +8,7 @@
 #include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
 #include "guests/adapter/vmbus.h"
+#include "hv/core/trace_port.h"
 
 #define ADAPTER_OS_ID 0x8300000000000000ull /* open source, Xen's type */
 #define TIMER_VECTOR 0x40u
@@ -24,9 +25,56 @@ static u8 pages[VP_MAX][4][4096] __attribute__((aligned(4096)));
 static u8 event_page[4096] __attribute__((aligned(4096))); /* VP 0's */
 static u8 stacks[VP_MAX][STACK_BYTES] __attribute__((aligned(16)));
 
+/* ---- what the trace port is told (abi/trace_port.def) ---- */
+
+#define CALL_MSR 0x10000u
+#define LIE_EVERY 100u
+
+void hv_answers(u64 number, u64 command)
+{
+    struct vp *vp = self();
+    vp->call = (++vp->calls * VP_MAX + vp->index) * (trace_port_present ? 1 : 0);
+    vp->made = 0;
+    trace_claim(CLAIM_translation_begun, vp->call, number, command & 0xffffffff);
+}
+
+void hv_answered(void)
+{
+    struct vp *vp = self();
+    if (vp->call != 0) {
+        trace_claim(CLAIM_translation_ended, vp->call, vp->gpr[GPR_AX], vp->made);
+        vp->call = 0;
+    }
+}
+
+static void announce(u64 what)
+{
+    struct vp *vp = self();
+    if (vp->call == 0) {
+        return;
+    }
+    vp->made += what < CALL_MSR ? 1 : 0;
+#ifdef ADAPTER_INJECT_LIE /* adapter_lie.elf, which shows that claims are compared, not believed */
+    static u32 told;
+    if (++told % LIE_EVERY == 0) {
+        what = what == HV_CALL_PostMessage ? HV_CALL_SignalEvent : HV_CALL_PostMessage;
+    }
+#endif
+    trace_claim(CLAIM_translation_child, vp->call, what);
+}
+
+static void write_msr(u32 msr, u64 value)
+{
+    announce(CALL_MSR + (msr & 0xffff));
+    wrmsr(msr, value);
+}
+
+/* ---- calls ---- */
+
 static u16 call(enum hv_call_code code, u64 reps)
 {
     u64 result;
+    announce(code);
     u64 control = (u64)code | reps << HV_CONTROL_REPS_SHIFT;
     register u64 out __asm__("r8") = address_of(self()->output);
     u64 in = address_of(self()->input);
@@ -41,6 +89,7 @@ static u16 call(enum hv_call_code code, u64 reps)
 static u16 call_fast(enum hv_call_code code, u64 low, u64 high)
 {
     u64 result;
+    announce(code);
     u64 control = (u64)code | HV_CONTROL_FAST;
     register u64 second __asm__("r8") = high;
     void *page = hypercall_page;
@@ -141,7 +190,7 @@ static bool take_message(u32 sint, u32 type, void *payload, u32 *size)
     memcpy(payload, slot->payload, HV_MESSAGE_PAYLOAD);
     __atomic_store_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
     if ((__atomic_load_n(&slot->flags, __ATOMIC_SEQ_CST) & HV_MESSAGE_FLAG_PENDING) != 0) {
-        wrmsr(HV_MSR_EOM, 0);
+        write_msr(HV_MSR_EOM, 0);
     }
     return true;
 }
@@ -168,11 +217,11 @@ u64 hv_runtime(void) { return rdmsr(HV_MSR_VP_RUNTIME); }
 
 void hv_timer(u64 at)
 {
-    wrmsr(HV_MSR_STIMER0_CONFIG, 0);
+    write_msr(HV_MSR_STIMER0_CONFIG, 0);
     if (at != 0) {
-        wrmsr(HV_MSR_STIMER0_CONFIG + 1, at);
-        wrmsr(HV_MSR_STIMER0_CONFIG,
-              HV_STIMER_ENABLE | HV_STIMER_DIRECT | (u64)TIMER_VECTOR << HV_STIMER_VECTOR_SHIFT);
+        write_msr(HV_MSR_STIMER0_CONFIG + 1, at);
+        write_msr(HV_MSR_STIMER0_CONFIG,
+                  HV_STIMER_ENABLE | HV_STIMER_DIRECT | (u64)TIMER_VECTOR << HV_STIMER_VECTOR_SHIFT);
     }
 }
 

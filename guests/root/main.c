@@ -4,10 +4,12 @@
 #include "guests/root/net/link.h"
 #include "guests/root/pci/pci.h"
 #include "guests/root/root.h"
+#include "hv/core/trace_port.h"
 
 void guest_main(u32 magic, u32 info)
 {
     serial_init();
+    trace_port_probe();
     interrupt_init();
     boot_parse(magic, info);
     hypercall_init();

@@ -154,6 +154,7 @@ struct cpu_jit {
     u64 tmp;
     u32 exit;  /* the exit that was taken */
     u32 fp_on; /* the host's MXCSR is the guest's: its flags are newer than arch.mxcsr */
+    u32 x87_on; /* the host's x87 is the guest's: newer than arch.fpu but for FCW and the pointers */
     i64 mark;  /* `left` up to which ist_count has been brought */
 };
 

@@ -213,7 +213,7 @@ static u64 rip_of(const struct translation *t, const struct insn *in)
 static bool is_nothing(const struct translation *t, const struct insn *in)
 {
     bool endbr = in->exec == exec_endbr64 && (t->b->mode & MODE_CET) == 0;
-    return in->exec == exec_nop || in->exec == exec_fence || endbr;
+    return in->exec == exec_nop || in->exec == exec_fence || in->exec == exec_fwait || endbr;
 }
 
 static u32 reads_of(const struct class_row *row, unsigned kind)
@@ -246,7 +246,7 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
         *f = (struct op_facts){.kind = OP_NOTHING};
         return;
     }
-    if (find_vec_facts(t, in, f)) {
+    if (find_vec_facts(t, in, f) || find_x87_facts(t, in, f)) {
         return;
     }
     if (is_high_form(in, row)) {

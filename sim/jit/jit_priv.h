@@ -73,7 +73,7 @@ struct jit_block {
 };
 
 struct jit_thunks {
-    const u8 *enter, *op, *fp_on, *out, *link, *indirect;
+    const u8 *enter, *op, *fp_on, *x87_on, *out, *link, *indirect;
     const u8 *begin, *end, *store, *stop; /* lockstep */
 };
 
@@ -123,13 +123,17 @@ void jit_link(struct jit *j, u32 exit, u32 target);
 void jit_evict_region(struct jit *j, unsigned region);
 
 /* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
-unsigned jit_op(struct cpu *cpu, u64 where, u32 unused);
+/* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
+unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
 /* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the
  * interpreter goes on at op `where` & 31. */
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused);
-/* Around C code: the host gets its MXCSR back, the guest its flags; was it the guest's? */
-bool jit_fp_suspend(struct cpu *cpu);
-void jit_fp_resume(struct cpu *cpu, bool was_on);
+/* The same for the host's x87. */
+unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused);
+/* Around C code: the host gets its MXCSR and x87 back, the guest its flags and registers; which were the guest's? */
+enum { FP_MXCSR = 1, FP_X87 = 2 };
+unsigned jit_fp_suspend(struct cpu *cpu);
+void jit_fp_resume(struct cpu *cpu, unsigned were_on);
 typedef unsigned jit_enter_fn(struct cpu *cpu, const u8 *code);
 jit_enter_fn *jit_enter_of(const struct jit *j);
 

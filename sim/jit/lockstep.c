@@ -32,6 +32,7 @@ struct regs {
     u64 gpr[16], rip, flags;
     u8 vec[16][32];
     u32 mxcsr;
+    struct fpu_state fpu;
 };
 
 struct lockstep {
@@ -66,6 +67,7 @@ static void take_regs(const struct cpu *cpu, struct regs *r)
     r->flags = jit_pack_flags(cpu);
     memcpy(r->vec, cpu->arch.vec, sizeof r->vec);
     r->mxcsr = cpu->arch.mxcsr;
+    r->fpu = cpu->arch.fpu;
 }
 
 static void put_regs(struct cpu *cpu, const struct regs *r)
@@ -75,6 +77,7 @@ static void put_regs(struct cpu *cpu, const struct regs *r)
     jit_unpack_flags(cpu, r->flags);
     memcpy(cpu->arch.vec, r->vec, sizeof r->vec);
     cpu->arch.mxcsr = r->mxcsr;
+    cpu->arch.fpu = r->fpu;
 }
 
 bool lockstep_is_searching(const struct lockstep *l)
@@ -134,6 +137,29 @@ static void describe_vec(unsigned g, const u8 *got, const u8 *want, char *text, 
                    (unsigned long long)load_le(got + i, 8), (unsigned long long)load_le(want + i, 8));
 }
 
+static bool describe_fpu(const struct fpu_state *got, const struct fpu_state *want, char *text, size_t size)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        if (got->r[i].mant != want->r[i].mant || got->r[i].se != want->r[i].se) {
+            (void)snprintf(text, size, "x87 R%u is %04x:%016llx, should be %04x:%016llx", i, got->r[i].se,
+                           (unsigned long long)got->r[i].mant, want->r[i].se, (unsigned long long)want->r[i].mant);
+            return true;
+        }
+    }
+    if (got->fcw != want->fcw || got->fsw != want->fsw || got->tags != want->tags || got->fop != want->fop) {
+        (void)snprintf(text, size, "FCW FSW tags FOP are %04x %04x %02x %03x, should be %04x %04x %02x %03x", got->fcw,
+                       got->fsw, got->tags, got->fop, want->fcw, want->fsw, want->tags, want->fop);
+        return true;
+    }
+    if (got->fip != want->fip || got->fdp != want->fdp || got->fcs != want->fcs || got->fds != want->fds) {
+        (void)snprintf(text, size, "FIP, FDP are %x:%llx %x:%llx, should be %x:%llx %x:%llx", got->fcs,
+                       (unsigned long long)got->fip, got->fds, (unsigned long long)got->fdp, want->fcs,
+                       (unsigned long long)want->fip, want->fds, (unsigned long long)want->fdp);
+        return true;
+    }
+    return false;
+}
+
 /* What `got` (translated) and the processor's state (interpreted) differ in, as text; false: nothing. */
 static bool describe(struct lockstep *l, const struct cpu *cpu, const struct regs *got, char *text, size_t size)
 {
@@ -161,6 +187,9 @@ static bool describe(struct lockstep *l, const struct cpu *cpu, const struct reg
     }
     if (want.mxcsr != got->mxcsr) {
         (void)snprintf(text, size, "MXCSR is %x, should be %x", got->mxcsr, want.mxcsr);
+        return true;
+    }
+    if (describe_fpu(&got->fpu, &want.fpu, text, size)) {
         return true;
     }
     if (want.rip != got->rip) {
@@ -249,7 +278,7 @@ bool lockstep_end(struct cpu *cpu, unsigned to)
 unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused)
 {
     UNUSED(unused);
-    bool fp_on = jit_fp_suspend(cpu);
+    unsigned fp_on = jit_fp_suspend(cpu);
     jit_unpack_flags(cpu, cpu->d.jit.flags);
     lockstep_begin(cpu, (u32)block, 0);
     jit_fp_resume(cpu, fp_on);
@@ -259,7 +288,7 @@ unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused)
 unsigned lockstep_leave_block(struct cpu *cpu, u64 to, u32 unused)
 {
     UNUSED(unused);
-    bool fp_on = jit_fp_suspend(cpu);
+    unsigned fp_on = jit_fp_suspend(cpu);
     if (!lockstep_end(cpu, (unsigned)to)) {
         return JIT_DIFFERS;
     }

@@ -577,6 +577,7 @@ void emit_native(struct translation *t)
     case OP_BSWAP: emit_bswap(t); break;
     case OP_WIDEN: emit_widen(t); break;
     case OP_VEC: emit_vec(t); break;
+    case OP_X87: emit_x87(t); break;
     case OP_HANDLER:
     case OP_NOTHING:
     case OP_PUSH:

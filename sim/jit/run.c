@@ -10,8 +10,9 @@
 
 #include "base/assert.h"
 #include "cpu/decode/decode.h"
-#include "abi/x86/fpu.h"
+#include "cpu/exec/x87.h"
 #include "cpu/flags.h"
+#include "cpu/model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,11 +54,57 @@ static unsigned end_block(struct cpu *cpu, unsigned done, enum jit_reason reason
     return reason;
 }
 
-bool jit_fp_suspend(struct cpu *cpu)
+/* What FNSAVE writes. [SDM1 "Protected Mode x87 FPU State Image in Memory, 32-Bit Format"] */
+struct x87_image {
+    u32 fcw, fsw, ftw, pointers[4];
+    u8 st[8][10];
+};
+
+static void save_x87(struct cpu *cpu)
 {
-    bool on = cpu->d.jit.fp_on != 0;
 #if defined(__x86_64__)
-    if (on) {
+    struct fpu_state *f = &cpu->arch.fpu;
+    struct x87_image image;
+    __asm__ volatile("fnsave %0" : "=m"(image)); /* and FNINIT, which is what C wants */
+    f->fsw = (u16)image.fsw;
+    f->tags = 0;
+    for (unsigned i = 0; i < 8; i++) {
+        struct f80 *r = x87_st(f, i);
+        memcpy(&r->mant, image.st[i], sizeof r->mant);
+        memcpy(&r->se, image.st[i] + 8, sizeof r->se);
+        f->tags |= (u8)((image.ftw >> (2 * i) & 3) != 3 ? 1u << i : 0u);
+    }
+#endif
+    cpu->d.jit.x87_on = 0;
+}
+
+/* Only with everything masked, so that no exception is ever pending. FCS is what the handlers would make it. */
+static void load_x87(struct cpu *cpu)
+{
+#if defined(__x86_64__)
+    const struct fpu_state *f = &cpu->arch.fpu;
+    if ((~f->fcw & FP_ALL) != 0 || (f->fsw & FSW_ES) != 0 || (cpu_is_intel(cpu) && f->fcs != 0)) {
+        return;
+    }
+    struct x87_image image = {.fcw = f->fcw, .fsw = f->fsw};
+    for (unsigned i = 0; i < 8; i++) {
+        const struct f80 *r = x87_st_const(f, i);
+        memcpy(image.st[i], &r->mant, sizeof r->mant);
+        memcpy(image.st[i] + 8, &r->se, sizeof r->se);
+        image.ftw |= (f->tags >> i & 1) != 0 ? 0 : 3u << (2 * i); /* the host looks at what is not empty itself */
+    }
+    __asm__ volatile("frstor %0" : : "m"(image));
+    cpu->d.jit.x87_on = 1;
+#else
+    UNUSED(cpu);
+#endif
+}
+
+unsigned jit_fp_suspend(struct cpu *cpu)
+{
+    unsigned on = cpu->d.jit.fp_on != 0 ? FP_MXCSR : 0;
+#if defined(__x86_64__)
+    if (on != 0) {
         u32 csr, host = MXCSR_MASKS;
         __asm__ volatile("stmxcsr %0" : "=m"(csr));
         cpu->arch.mxcsr |= csr & FP_ALL;
@@ -66,14 +113,18 @@ bool jit_fp_suspend(struct cpu *cpu)
             __asm__ volatile("ldmxcsr %0" : : "m"(host));
         }
     }
+    if (UNLIKELY(cpu->d.jit.x87_on != 0)) {
+        save_x87(cpu);
+        on |= FP_X87;
+    }
 #endif
     return on;
 }
 
-void jit_fp_resume(struct cpu *cpu, bool was_on)
+void jit_fp_resume(struct cpu *cpu, unsigned were_on)
 {
 #if defined(__x86_64__)
-    if (was_on && (~cpu->arch.mxcsr & MXCSR_MASKS) == 0) {
+    if ((were_on & FP_MXCSR) != 0 && (~cpu->arch.mxcsr & MXCSR_MASKS) == 0) {
         u32 csr, want = cpu->arch.mxcsr & 0xffff; /* not AMD's MM: the host may lack it, and we check alignment */
         __asm__ volatile("stmxcsr %0" : "=m"(csr));
         if (csr != want) {
@@ -81,28 +132,39 @@ void jit_fp_resume(struct cpu *cpu, bool was_on)
         }
         cpu->d.jit.fp_on = 1;
     }
+    if (UNLIKELY((were_on & FP_X87) != 0)) {
+        load_x87(cpu);
+    }
 #else
     UNUSED(cpu);
-    UNUSED(was_on);
+    UNUSED(were_on);
 #endif
+}
+
+/* The host cannot be made what op `where` & 31 needs: the interpreter goes on there. */
+static unsigned leave_before(struct cpu *cpu, u64 where)
+{
+    unsigned i = where & 31;
+    begin_handler(cpu, &cpu->engine.jit->blocks[where >> 5], i);
+    return end_block(cpu, i, JIT_OUT);
 }
 
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused)
 {
     UNUSED(unused);
-    struct jit *j = cpu->engine.jit;
-    jit_fp_resume(cpu, true);
-    if (LIKELY(cpu->d.jit.fp_on != 0)) {
-        return JIT_GO_ON;
-    }
-    unsigned i = where & 31;
-    begin_handler(cpu, &j->blocks[where >> 5], i);
-    return end_block(cpu, i, JIT_OUT);
+    jit_fp_resume(cpu, FP_MXCSR);
+    return LIKELY(cpu->d.jit.fp_on != 0) ? JIT_GO_ON : leave_before(cpu, where);
 }
 
-unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
+unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused)
 {
     UNUSED(unused);
+    load_x87(cpu);
+    return LIKELY(cpu->d.jit.x87_on != 0) ? JIT_GO_ON : leave_before(cpu, where);
+}
+
+unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
+{
     struct jit *j = cpu->engine.jit;
     struct cpu_derived *d = &cpu->d;
     struct jit_block *jb = &j->blocks[where >> 5];
@@ -112,7 +174,7 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 unused)
     bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
     j->helped_by[insn_id(in)]++;
-    bool fp_on = jit_fp_suspend(cpu);
+    unsigned fp_on = jit_fp_suspend(cpu) & (between != 0 ? (unsigned)FP_MXCSR : ~0u);
     if (UNLIKELY(j->lockstep != NULL)) {
         cpu->arch.rip = b->lin + jb->offset[i];
         if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, i)) {

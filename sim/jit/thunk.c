@@ -145,6 +145,8 @@ void jit_make_thunks(struct jit *j)
     make_call(&e, jit_op);
     j->thunk.fp_on = begin(j, &e);
     make_call(&e, jit_fp_on);
+    j->thunk.x87_on = begin(j, &e);
+    make_call(&e, jit_x87_on);
     j->thunk.out = begin(j, &e); /* r14: the block's address */
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     make_exit(&e, JIT_OUT);

@@ -151,7 +151,7 @@ static struct slow_path *slow_path(struct translation *t)
     struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
     if (s == NULL || s->op != t->i) {
         s = &t->slow[t->slow_count++];
-        *s = (struct slow_path){.op = t->i, .before = t->vec};
+        *s = (struct slow_path){.op = t->i, .before = t->vec, .x87 = t->x87};
     }
     return s;
 }
@@ -274,7 +274,9 @@ static void emit_handler(struct translation *t)
 {
     flags_settle(t);
     vec_flush(t);
+    x87_flush(t);
     t->vec = (struct vec_state){0};
+    emit_mov_const(&t->e, H_TMP, 1);
     call_handler(t, t->i);
     t->flags = IN_RAX;
     if (insn_moves_rip(t->in)) {
@@ -292,6 +294,8 @@ static void emit_slow_paths(struct translation *t)
             emit_patch(s->from[n], t->e.at);
         }
         vec_store(t, &s->before);
+        x87_store_pointers(t, &s->x87);
+        emit_mov_const(&t->e, H_TMP, 0);
         call_handler(t, s->op);
         if (s->back == NULL) {
             emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
@@ -322,23 +326,42 @@ static void find_liveness(struct translation *t, unsigned from, unsigned to)
     }
 }
 
-/* Where a run of ops without a handler between them begins, flags in rax: if one of them needs it, the host's
- * MXCSR is made the guest's. Nothing but handlers changes its masks. */
-static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
+static void emit_host_check(struct translation *t, struct host_rm on, const u8 *thunk, unsigned op)
 {
     struct emit *e = &t->e;
-    bool fp = false;
+    emit_alu_imm(e, HA_CMP, 4, on, 0);
+    u8 *is_on = emit_jcc(e, 5);
+    emit_mov_const(e, H_ADDR, (u64)t->number << 5 | op);
+    call_thunk(t, thunk);
+    if (!e->full) {
+        emit_patch(is_on, e->at);
+    }
+}
+
+static bool begins_run(const struct translation *t, unsigned i, unsigned from)
+{
+    return t->facts[i].kind != OP_HANDLER &&
+           (i == from || t->facts[i - 1].kind == OP_HANDLER || t->facts[i - 1].ends_run);
+}
+
+/* Where a run of ops without a handler between them begins, flags in rax: if one of them needs it, the host's
+ * MXCSR is made the guest's, and the host's x87. Nothing within a run changes what forbids that. */
+static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
+{
+    bool fp = false, x87 = false;
     for (unsigned i = from; i < to && t->facts[i].kind != OP_HANDLER; i++) {
         fp = fp || t->facts[i].fp;
+        x87 = x87 || t->facts[i].x87;
+        if (t->facts[i].ends_run) {
+            break;
+        }
     }
     if (fp) {
-        emit_alu_imm(e, HA_CMP, 4, CPU_AT(d.jit.fp_on), 0);
-        u8 *on = emit_jcc(e, 5);
-        emit_mov_const(e, H_ADDR, (u64)t->number << 5 | from);
-        call_thunk(t, t->j->thunk.fp_on);
-        if (!e->full) {
-            emit_patch(on, e->at);
-        }
+        emit_host_check(t, CPU_AT(d.jit.fp_on), t->j->thunk.fp_on, from);
+    }
+    if (x87) {
+        x87_flush(t); /* leaving for the interpreter */
+        emit_host_check(t, CPU_AT(d.jit.x87_on), t->j->thunk.x87_on, from);
     }
 }
 
@@ -351,11 +374,12 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         t->in = &t->b->ops[i];
         jb->offset[i] = (u16)(t->rip - t->b->lin);
         unsigned kind = t->facts[i].kind;
-        if (kind != OP_HANDLER && (i == from || t->facts[i - 1].kind == OP_HANDLER)) {
+        if (begins_run(t, i, from)) {
             emit_fp_check(t, i, to);
         }
         if (kind >= OP_JCC) {
             vec_flush(t);
+            x87_flush(t);
         }
         if (kind == OP_HANDLER) {
             emit_handler(t);
@@ -374,6 +398,7 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
     }
     if (!t->ended) {
         vec_flush(t);
+        x87_flush(t);
         t->i = to;
         leave_to(t, t->rip & size_mask(t->word));
     }

@@ -10,6 +10,13 @@
 /* Where the guest's flags are. Neither: nobody will look at them. */
 enum { IN_HOST = 1, /* in the host's flags */ IN_RAX = 2 /* saved in rax */ };
 
+/* The last x87 instruction so far, whose address FIP will show: stored when somebody may look. */
+struct x87_pointers {
+    u64 rip;
+    u16 fop;
+    bool waiting;
+};
+
 /* Out-of-line call of a handler: a memory access that no fast entry serves, a branch target that needs a
  * look. The handler executes the whole instruction, which has committed nothing. */
 struct slow_path {
@@ -19,6 +26,7 @@ struct slow_path {
     unsigned op;
     unsigned flags; /* where they are at `back` */
     struct vec_state before, behind;
+    struct x87_pointers x87; /* to be stored before the handler runs */
 };
 
 /* What an instruction means for the flags and for exits, decided before anything is emitted. */
@@ -26,6 +34,8 @@ struct op_facts {
     unsigned kind;   /* enum op_kind: which emitter; 0: its handler is called */
     unsigned number; /* condition code, enum host_alu, enum host_shift, opcode byte or extension */
     bool fp;         /* needs MXCSR in the host's */
+    bool x87;        /* needs the guest's x87 in the host's */
+    bool ends_run;   /* behind it the above is to be checked again */
     bool exits;      /* a fault or another way out is possible: all flags must be right before it */
     u32 reads;       /* flags it needs */
     u32 writes;      /* flags it defines (undefined ones included: they become 0) */
@@ -43,6 +53,7 @@ struct translation {
     unsigned word;    /* bytes of an address, a stack item and a branch target: 8, or 4 in flat 32-bit code */
     unsigned flags;   /* IN_HOST, IN_RAX */
     struct vec_state vec;
+    struct x87_pointers x87;
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
     u32 live[BLOCK_MAX + 1]; /* flags somebody needs before op i */
@@ -137,6 +148,7 @@ enum op_kind {
     OP_BSWAP,
     OP_WIDEN,  /* CBW .. CQO */
     OP_VEC,
+    OP_X87,
     OP_PUSH,
     OP_POP,
     OP_LEAVE,
@@ -150,5 +162,13 @@ bool memory_is_plain(const struct translation *t, const struct insn *in);
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
 void emit_native(struct translation *t);
 void emit_flow(struct translation *t); /* OP_PUSH and what follows it in the list */
+
+
+/* x87 (ops_x87.c). */
+bool find_x87_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
+void emit_x87(struct translation *t);
+/* FIP, and what else follows the last x87 instruction, into memory; r15 is lost. */
+void x87_store_pointers(struct translation *t, const struct x87_pointers *p);
+void x87_flush(struct translation *t);
 
 #endif

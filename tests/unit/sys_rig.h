@@ -91,13 +91,13 @@ static inline void rig_tables(void)
     put_desc(FRESH, 0x00cf92000000ffff);
 }
 
-static void rig_start(void)
+static inline void rig_start_model(const char *model)
 {
     struct error err = {0};
     memset(&R, 0, sizeof R);
     log_init(&R.log);
     clock_init(&R.clock, 1000000000u, 2000000000u);
-    ck_assert(cpu_model_parse(&R.model, "max", &err));
+    ck_assert(cpu_model_parse(&R.model, model, &err));
     ck_assert(phys_init(&R.phys, &R.log, MIB(4)));
     phys_add_ram(&R.phys, REGION_RAM, SPA(0), MIB(4), 0, 0, "ram");
     ck_assert(use_pool_init(&R.uses));
@@ -118,6 +118,11 @@ static void rig_start(void)
     apic_reset(R.cpu.apic, false);
     cpu_reset(CPU, CPU_RESET_POWER);
     rig_tables();
+}
+
+static inline void rig_start(void)
+{
+    rig_start_model("max");
 }
 
 static void rig_stop(void)
