@@ -5,6 +5,7 @@
 #include "abi/hyperv/vsm.h"
 #include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
+#include "guests/adapter/vmbus.h"
 #include "hv/core/trace_port.h"
 #include "hv/decode/mmio.h"
 
@@ -208,6 +209,7 @@ void guest_main(u32 magic, u32 block)
     hyperv_init();
     domain_init();
     hyperv_start_others(other_main);
+    vmbus_init();
     vps[0].gpr[GPR_BX] = boot->start_info;
     for (u32 i = GPR_R8; i < 16; i++) { /* free at the PVH entry: by these an observer sees that VTL 0 got VTL 2's registers */
         vps[0].gpr[i] = LEVEL_MARK + i;

@@ -48,7 +48,7 @@ void cmd_disk_add(char **words, u32 count)
     struct vm *vm = named(words, count);
     struct block *b = vm != NULL && count > 3 ? block_find(words[3]) : NULL;
     if (vm != NULL && b == NULL) {
-        say(words, "no such backing; disk list shows what there is");
+        say(words, "no such backing; block list shows what there is");
     } else if (vm != NULL) {
         u32 controller = (u32)number_after(words, count, "--controller", 0);
         u32 lun = (u32)number_after(words, count, "--lun", 0);
@@ -68,9 +68,6 @@ void cmd_disk_list(char **words, u32 count)
 {
     (void)words;
     (void)count;
-    for (struct block *b = block_next(NULL); b != NULL; b = block_next(b)) {
-        print("  %-12s %lu KiB%s, %u use(s)\n", b->name, b->sectors * b->sector_size >> 10, b->read_only ? ", read-only" : "", b->users);
-    }
     for (u32 i = 0; i < VM_MAX; i++) {
         if (vms[i].state != VM_FREE) {
             storage_list(&vms[i]);

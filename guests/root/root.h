@@ -53,6 +53,8 @@ void message_init(void);
 bool message_poll(void);
 extern u8 event_page[4096]; /* 2048 flags for each SINT */
 #define VMBUS_ROOT_SINT 4u
+extern volatile u32 tick_count; /* 10 ms each */
+u64 reference_time(void);       /* 100 ns */
 
 /* vm.c */
 #define VM_MAX 4

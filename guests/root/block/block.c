@@ -2,6 +2,8 @@
 /* The list of disks, what they all check, and waiting. */
 #include "guests/root/block/block.h"
 
+#include "guests/root/block/driver.h"
+
 static struct block *first;
 
 struct block *block_next(struct block *after) { return after == NULL ? first : after->next; }
@@ -89,5 +91,19 @@ int block_wait(struct block *b, struct block_request *r)
     return w.status;
 }
 
-void block_init(void) {}
-bool block_poll(void) { return false; }
+void block_init(void)
+{
+    for (struct block *b = first; b != NULL; b = b->next) {
+        block_add_partitions(b);
+    }
+}
+
+/* Interrupts say when to look. Each tick it is done without: an interrupt that was lost costs 10 ms, and is counted. */
+bool block_poll(void)
+{
+    static u32 seen;
+    bool late = tick_count != seen;
+    seen = tick_count;
+    bool any = virtio_blk_poll(late);
+    return ahci_poll(late) || any;
+}

@@ -50,7 +50,7 @@ void block_init(void);
 /* Drivers' completions; false: nothing was done. */
 bool block_poll(void);
 
-/* A disk whose writes stay in memory, `bytes` of it at most (0: as many as the base has). NULL: said why. */
+/* A disk whose writes stay in memory, `bytes` of them at most (0: as many as there is memory for). NULL: said why. */
 struct block *block_overlay(struct block *base, const char *name, u64 bytes);
 /* Forgets what was written and gives the memory back. False: it has users, or is none. */
 bool block_overlay_drop(struct block *overlay);
@@ -62,8 +62,16 @@ void block_remove(struct block *b);
 bool block_accepts(struct block *b, struct block_request *r);
 /* Finds MBR and GPT partitions of a device and adds them: now, by waiting, which only the start may do. */
 void block_add_partitions(struct block *b);
+const char *block_status_name(int status);
 /* Waits for the end of a request, polling: at the start and for the console only. */
 int block_wait(struct block *b, struct block_request *r);
+
+/* command.c: for the console. */
+void cmd_block_list(char **words, u32 count);
+void cmd_block_read(char **words, u32 count);
+void cmd_block_write(char **words, u32 count);
+void cmd_block_load(char **words, u32 count);
+void cmd_block_overlay(char **words, u32 count);
 
 /* module.c */
 struct block *block_of_module(const char *name);

@@ -28,6 +28,9 @@ void net_init(void);
 /* What arrived; false: nothing. */
 bool net_poll(void);
 
+/* probe.c: for the console. */
+void cmd_net_probe(char **words, u32 count);
+
 /* For drivers. */
 void link_add(struct link *l);
 
