@@ -2,6 +2,7 @@
 /* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
 #include "abi/adapter_root.h"
 #include "guests/root/block/block.h"
+#include "guests/root/devices.h"
 #include "guests/root/net/link.h"
 #include "guests/root/pci/pci.h"
 #include "guests/root/root.h"
@@ -24,7 +25,7 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 18 /* with the end of the list */
+#define COMMANDS 26 /* with the end of the list, at least */
 static const struct command commands[COMMANDS];
 
 static void show_console(struct vm *vm);
@@ -204,6 +205,9 @@ static const struct command commands[COMMANDS] = {
     {"vm", "type", cmd_vm_type, "NAME WORDS: types them at its console"},
     {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
+    {"disk", "add", cmd_disk_add, "VM BACKING [--controller N] [--lun N] [--cd] [--read-only]"},
+    {"disk", "remove", cmd_disk_remove, "VM [--controller N] [--lun N]"},
+    {"disk", "list", cmd_disk_list, "disks of children"},
     {"memory", NULL, cmd_memory, "what is free"},
     {"pci", "list", cmd_pci_list, "the machine's functions"},
     {"block", "list", cmd_block_list, "what disks can be made of"},
