@@ -3,9 +3,11 @@
 """A stock kernel as a Xen child with disks: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
 the host made is read, written, and clean on the host afterwards, its files equal; raw writes are on the image byte by byte, what is read-only or
 an overlay's base has not changed.
-usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [RUN_ARGUMENT...]"""
+usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record]
+With "record" the run is recorded and replayed, and both must be equal."""
 import hashlib
 import os
+import platform
 import random
 import re
 import shutil
@@ -26,6 +28,7 @@ def written():
 
 def main():
     vitrine, cpu, vps, hv, root, adapter, vmlinux, initrd, *more = sys.argv[1:]
+    record = "record" in more
     for need in (vmlinux, initrd):
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing")
@@ -63,8 +66,9 @@ def main():
         command = [vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "512M", "--kernel", hv, "--nic", "user",
                    "--drive", f"file={path('ext4.img')},format=raw,if=virtio", "--drive", f"file={path('base.img')},format=raw,if=virtio",
                    "--drive", f"file={path('raw.img')},format=raw,if=ahci", "--cdrom", path("cd.iso"), "--max-instructions", "40000000000",
-                   *more, "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
+                   *(["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []), "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
+        recording = ["--hash", "--record", path("trace")] if record else []
+        done = subprocess.run(command + recording, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
         text = (done.stdout + done.stderr).decode("latin1").replace("\r", "")
         expected = ["Hypervisor detected: Xen HVM|@@ SHELL", "/mnt/data: OK", "@@ READ", "@@ WRITTEN", "@@ REFUSED", "^CD001", "^line 1 of what the child wrote",
                     "@@ DISKS .*xvda xvdb xvdc xvdd", "root: xen: powered off", r"virtio0: \d+ requests done, 0 without an interrupt",
@@ -95,6 +99,11 @@ def main():
                 if got != bytes(image):
                     at = next(i for i in range(len(image)) if got[i] != image[i])
                     problems.append(f"{name} differs from byte {at:x} on: {got[at:at + 32]!r}")
+        if record and not problems:
+            again = subprocess.run([vitrine, "replay", path("trace"), "--hash"], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
+                                   check=False)
+            if again.returncode != 0 or again.stdout != done.stdout:
+                problems.append("the replay differs: " + again.stderr.decode("latin1")[-400:])
     print(text[-6000:] if problems else text[-400:])
     for p in problems:
         print("FAIL:", p)
