@@ -2,6 +2,7 @@
 /* Console commands about devices of children. */
 #include "guests/root/devices.h"
 
+#include "guests/root/network/network.h"
 #include "guests/root/storage/storage.h"
 
 /* The child that the third word names. */
@@ -73,4 +74,39 @@ void cmd_disk_list(char **words, u32 count)
             storage_list(&vms[i]);
         }
     }
+}
+
+void cmd_nic_add(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL) {
+        say(words, network_add(vm, has_flag(words, count, "--isolated")));
+    }
+}
+
+void cmd_nic_remove(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    u64 number;
+    if (vm != NULL) {
+        say(words, count > 3 && text_number(words[3], &number) ? network_remove(vm, (u32)number) : "which one? nic list shows them");
+    }
+}
+
+void cmd_nic_list(char **words, u32 count)
+{
+    (void)words;
+    (void)count;
+    for (u32 i = 0; i < VM_MAX; i++) {
+        if (vms[i].state != VM_FREE) {
+            network_list(&vms[i]);
+        }
+    }
+}
+
+void cmd_switch_show(char **words, u32 count)
+{
+    (void)words;
+    (void)count;
+    switch_show();
 }

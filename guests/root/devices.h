@@ -8,5 +8,9 @@
 void cmd_disk_add(char **words, u32 count);
 void cmd_disk_remove(char **words, u32 count);
 void cmd_disk_list(char **words, u32 count);
+void cmd_nic_add(char **words, u32 count);
+void cmd_nic_remove(char **words, u32 count);
+void cmd_nic_list(char **words, u32 count);
+void cmd_switch_show(char **words, u32 count);
 
 #endif

@@ -2,6 +2,7 @@
 /* Children: created with the TLFS's calls, from memory of the root; every page comes back when they end. */
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
+#include "guests/root/network/network.h"
 #include "guests/root/storage/storage.h"
 #include "hv/core/trace_port.h"
 
@@ -173,7 +174,7 @@ static bool devices_start(struct vm *vm)
     if (vm->test_devices) {
         return true;
     }
-    if (!bus_start(vm) || !storage_start(vm)) {
+    if (!bus_start(vm) || !storage_start(vm) || !network_start(vm)) {
         print("root: %s: no room for its devices\n", vm->name);
         return false;
     }
