@@ -122,7 +122,6 @@ u16 lend_open(struct partition *p, u64 gfn, u32 channel, enum slat_rights rights
     if (rights == 0) {
         return HV_SUCCESS;
     }
-    bool was_lent = page->next != 0;
     u32 n = find_or_make(p, page, channel);
     if (n == 0) {
         return HV_INSUFFICIENT_MEMORY;
@@ -139,9 +138,7 @@ u16 lend_open(struct partition *p, u64 gfn, u32 channel, enum slat_rights rights
         return HV_INSUFFICIENT_MEMORY;
     }
     p->lend.open++;
-    if (!was_lent) {
-        trace_claim(CLAIM_pages_lent, p->id, p->parent->id, *pfn << PAGE_SHIFT, 1, rights, channel);
-    }
+    trace_claim(CLAIM_pages_lent, p->id, p->parent->id, *pfn << PAGE_SHIFT, 1, rights == SLAT_R ? 1 : 3, channel);
     return HV_SUCCESS;
 }
 

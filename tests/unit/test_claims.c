@@ -279,32 +279,6 @@ START_TEST(claims__who)
 }
 END_TEST
 
-/* Pages that are said to change hands, while a stranger's tables reach one of them; and more pages than there are. */
-START_TEST(claims__pages)
-{
-    for (unsigned reached = 0; reached < 2; reached++) {
-        u64 gpr[16] = {0};
-        struct rig *r = rig();
-        const u64 at = 0x200000 + 3 * PAGE_SIZE;
-        (void)claim(r, CLAIM_vp_named, H, 1, 0, 0, ROOT, 0);
-        for (u64 level = 4; level > 1; level--) { /* the tables that ROOT is entered with */
-            phys_write_scalar(&r->phys, SPA(0x100000 + ROOT + (4 - level) * 0x10000), (0x100000 + ROOT + (5 - level) * 0x10000) | 7, 8);
-        }
-        phys_write_scalar(&r->phys, SPA(0x100000 + ROOT + 0x30000), reached != 0 ? at | 7 : 0, 8);
-        enter(r, ROOT, gpr);
-        leave(r, WATCH_CAUSE_OTHER, gpr);
-        enum watch_verdict wanted = reached != 0 ? WATCH_CLAIM_DIFFERS : WATCH_CLAIM_AGREES;
-        ck_assert_uint_eq(claim(r, CLAIM_pages, H, TRACE_PAGES_PRIVATE, 2, 0x200000, 8, 0), wanted);
-        ck_assert_uint_eq(claim(r, CLAIM_pages, H, TRACE_PAGES_DEPOSITED, 1, 0x200000, 8, 0), wanted);
-        ck_assert_uint_eq(claim(r, CLAIM_pages, H, TRACE_PAGES_ROOT, 1, 0x200000, 8, 0), WATCH_CLAIM_AGREES);
-        ck_assert_uint_eq(claim(r, CLAIM_pages, H, TRACE_PAGES_PRIVATE, 2, 0x200000, 3, 0), WATCH_CLAIM_AGREES);
-        ck_assert_uint_eq(claim(r, CLAIM_pages_lent, H, 2, 1, 0x200000, 8, 1), WATCH_CLAIM_AGREES);
-        ck_assert_uint_eq(claim(r, CLAIM_pages, H, TRACE_PAGES_PRIVATE, 2, 0x200000, ~0ull, 0), WATCH_CLAIM_DIFFERS);
-        rig_free(r);
-    }
-}
-END_TEST
-
 /* Names come with the virtual processor, whichever is said first; no number of them is too many. */
 START_TEST(claims__names)
 {
@@ -353,7 +327,6 @@ int main(void)
     tcase_add_test(tc, claims__answered);
     tcase_add_test(tc, claims__hypervisor);
     tcase_add_test(tc, claims__who);
-    tcase_add_test(tc, claims__pages);
     tcase_add_test(tc, claims__names);
     suite_add_tcase(s, tc);
     SRunner *sr = srunner_create(s);
