@@ -208,12 +208,25 @@ u32 watch_guest_of_tables(const struct watch *w, u64 table)
 
 /* ---- said to people ---- */
 
+/* Does whoever declared it have the page still? A guest that is gone takes nothing back. */
+static bool is_with_guest(const struct watch *w, const struct declared *d)
+{
+    u32 root;
+    for (u32 n = 0; (root = watch_owner_root(w, d->frame, n)) != 0; n++) {
+        if (is_meant(w, d->guest, watch_partition(w, w->roots[root].guest))) {
+            return true;
+        }
+    }
+    return d->guest == 0;
+}
+
 void watch_print_declared(struct watch *w, FILE *out)
 {
     for (enum watch_reason reason = WATCH_REASON_GPADL; reason < WATCH_REASONS; reason++) {
         u64 pages = 0;
         for (u32 n = 1; n < w->declared.count; n++) {
-            pages += declared_at(w, n)->live && declared_at(w, n)->reason == reason ? 1 : 0;
+            const struct declared *d = declared_at(w, n);
+            pages += d->live && d->reason == reason && is_with_guest(w, d) ? 1 : 0;
         }
         if (pages != 0 || w->share_declared[reason] != 0) {
             (void)fprintf(out, "declared sharing (%s): %llu pages, %llu of them within reach of both\n", watch_reason_name(reason),

@@ -297,6 +297,14 @@ START_TEST(gpadl__what_counts)
         ck_assert(says(r, "(VMBus): 3 pages"));
         post(r, false, kind == 0 ? contact : unload, kind == 0 ? 10 : 2, 0);
         ck_assert(says(r, "(VMBus): 3 pages"));
+        for (unsigned i = 0; i < 8; i++) { /* its memory is taken away: nothing is shared any more, and nothing has to be taken back */
+            map(r, B_TABLES, i, i < 4 ? CHILD_MEMORY + i * PAGE_SIZE : 0, i < 4 ? 7 : 0, 0);
+        }
+        ck_assert(!says(r, "VMBus"));
+        for (unsigned i = 4; i < 8; i++) {
+            map(r, B_TABLES, i, CHILD_MEMORY + i * PAGE_SIZE, 7, 0);
+        }
+        ck_assert(says(r, "(VMBus): 3 pages"));
         post(r, true, kind == 0 ? version : unloaded, kind == 0 ? 4 : 2, 0);
         ck_assert(!says(r, "VMBus"));
         rig_free(r);
