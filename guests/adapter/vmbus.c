@@ -77,11 +77,7 @@ static u16 contact(u32 version)
 /* A GPADL of whole pages. */
 static u32 create_gpadl(u32 relid, const void *start, u32 pages)
 {
-    struct {
-        u32 type, zero;
-        u32 word[4];
-        u64 pfn[PFNS_FIRST];
-    } head = {.type = GPADL_HEADER};
+    u8 head[28 + 8 * PFNS_FIRST] = {GPADL_HEADER}; /* the list begins at 28, which is not aligned for it */
     struct {
         u32 type, zero, number, gpadl;
         u64 pfn[PFNS_MORE];
@@ -90,19 +86,16 @@ static u32 create_gpadl(u32 relid, const void *start, u32 pages)
     u32 gpadl = next_gpadl++;
     u32 done = 0;
     u32 bytes = pages << PAGE_SHIFT;
-    u8 *raw = (u8 *)&head;
     const u16 lengths[2] = {(u16)(8 + 8 * pages), 1};
-    memcpy(raw + 8, &relid, 4);
-    memcpy(raw + 12, &gpadl, 4);
-    memcpy(raw + 16, lengths, 4);
-    memcpy(raw + 20, &bytes, 4);
-    memset(raw + 24, 0, 4);
-    /* The list begins at 28, which is not aligned for it. */
+    memcpy(head + 8, &relid, 4);
+    memcpy(head + 12, &gpadl, 4);
+    memcpy(head + 16, lengths, 4);
+    memcpy(head + 20, &bytes, 4);
     while (done < pages && done < PFNS_FIRST) {
         u64 p = pfn + done;
-        memcpy(raw + 28 + 8ull * done++, &p, 8);
+        memcpy(head + 28 + 8ull * done++, &p, 8);
     }
-    (void)post(raw, 28 + 8 * done);
+    (void)post(head, 28 + 8 * done);
     while (done < pages) {
         u32 n = 0;
         body.gpadl = gpadl;

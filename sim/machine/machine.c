@@ -36,7 +36,7 @@ void machine_config_init(struct machine_config *c)
     c->rtc_base = 1767225600; /* 2026-01-01 00:00:00 UTC */
     c->debugcon_port = 0xe9;
     c->debug_exit_port = 0xf4;
-    c->tlb_entries = 1024;
+    c->tlb_entries = TLB_ENTRIES_MAX;
     c->code_cache_bytes = MIB(64);
     c->jit_bytes = MIB(64);
     c->jit_threshold = 64;

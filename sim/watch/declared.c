@@ -117,6 +117,24 @@ void watch_end_declaration(struct watch *w, enum watch_reason reason, u32 guest,
     watch_end_declared(w, is_named, &key);
 }
 
+void watch_end_lent(struct watch *w, u64 frame, u32 guest, u32 with)
+{
+    u32 *link = &w->frames[frame].declared;
+    while (*link != 0) {
+        u32 n = *link;
+        struct declared *d = declared_at(w, n);
+        if (d->reason != WATCH_REASON_PORT || d->guest != guest || d->with != with) {
+            link = &d->next;
+            continue;
+        }
+        *link = d->next;
+        d->live = false;
+        pool_give(&w->declared, n);
+        w->declared_now--;
+    }
+    watch_shares_judged(w, frame);
+}
+
 /* ---- claims ---- */
 
 /* Who is not the guest, none of those that run it or that it runs, and not who is named besides. */
@@ -145,6 +163,10 @@ static bool is_reached(struct watch *w, const struct watch_page_claim *c, u64 sp
 void watch_compare(struct watch *w, const struct watch_page_claim *c, struct watch_page_verdict *out)
 {
     *out = (struct watch_page_verdict){0};
+    if (c->guest > w->guest_count || c->with > w->guest_count) {
+        return;
+    }
+    watch_settle(w);
     for (u64 at = align_down(c->spa, PAGE_SIZE), frame; at - c->spa + PAGE_SIZE < c->bytes + PAGE_SIZE; at += PAGE_SIZE) {
         u8 *host;
         bool writable;
