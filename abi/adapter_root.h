@@ -6,9 +6,9 @@
 
 #include <stdint.h>
 
-/* Guest-physical places: the adapter's 2 MiB end where Linux begins. */
-#define ADAPTER_AT 0xe00000
-#define ADAPTER_BYTES 0x200000
+/* Guest-physical places: the adapter's 4 MiB end where Linux begins. */
+#define ADAPTER_AT 0xc00000
+#define ADAPTER_BYTES 0x400000
 #define ADAPTER_BOOT_AT (ADAPTER_AT + ADAPTER_BYTES - 0x1000)
 /* Rings, in memory of VTL 0 that its memory map calls reserved. */
 #define ADAPTER_CONSOLE_AT 0xd8000

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vitrine run: boot a machine, show its consoles, report how it ended. */
 #include "debugger/cli.h"
+#include "machine/claims.h"
 #include "machine/watching.h"
 #include "traces/load.h"
 #include "traces/snapshot.h"
@@ -27,6 +28,9 @@ static int run_machine(struct run_options *o, struct machine *m)
     bool looked = o->debug != NULL && !o->watch; /* the debugger has told of them */
     if (status == EXIT_STATUS_OK && !looked && watching_violations(m) != 0) {
         status = EXIT_STATUS_VIOLATION;
+    }
+    if (status == EXIT_STATUS_OK && claims_differ(m) != 0) {
+        status = EXIT_STATUS_DIFFERS;
     }
     if (o->hash) {
         session_print_hash(m, &r);

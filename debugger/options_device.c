@@ -238,6 +238,12 @@ static bool add_hyperv_testdev(struct run_options *o, char *text, struct error *
     return no_properties(text, err);
 }
 
+static bool add_trace_port(struct run_options *o, char *text, struct error *err)
+{
+    o->machine.trace_port = true;
+    return no_properties(text, err);
+}
+
 static bool add_edu(struct run_options *o, char *text, struct error *err)
 {
     o->machine.edu = true;

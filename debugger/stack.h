@@ -21,6 +21,8 @@ struct stack {
     unsigned modules_count;
     char *script; /* typed at the console, beside the stack file; NULL none */
     bool watch;
+    char **devices; /* as --device takes them */
+    unsigned devices_count;
 };
 
 /* NULL with a line in *err. Freed with stack_free. */

@@ -115,6 +115,9 @@ static void to_arguments(const struct stack *s, const struct places *p, const ch
     if (s->watch) {
         add(a, "--watch");
     }
+    for (unsigned i = 0; i < s->devices_count; i++) {
+        add_option(a, "--device", s->devices[i]);
+    }
 }
 
 static int compare(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }

@@ -30,6 +30,8 @@ static const cyaml_schema_field_t machine_fields[] = {
     CYAML_FIELD_END,
 };
 
+static const cyaml_schema_value_t device_schema = {CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char, 1, 256)};
+
 static const cyaml_schema_field_t stack_fields[] = {
     CYAML_FIELD_STRING_PTR("name", CYAML_FLAG_POINTER, struct stack, name, 1, 64),
     CYAML_FIELD_STRING_PTR("description", CYAML_FLAG_POINTER, struct stack, description, 1, 256),
@@ -40,6 +42,7 @@ static const cyaml_schema_field_t stack_fields[] = {
     CYAML_FIELD_SEQUENCE("modules", CYAML_FLAG_POINTER, struct stack, modules, &module_schema, 1, 15),
     CYAML_FIELD_STRING_PTR("script", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct stack, script, 1, 4096),
     CYAML_FIELD_BOOL("watch", CYAML_FLAG_OPTIONAL, struct stack, watch),
+    CYAML_FIELD_SEQUENCE("devices", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, struct stack, devices, &device_schema, 0, 8),
     CYAML_FIELD_END,
 };
 

@@ -2,6 +2,7 @@
 #include "traces/render.h"
 
 #include "base/bytes.h"
+#include "devices/trace_port.h"
 #include "machine/evidence.h"
 #include "watch/watch.h"
 
@@ -80,48 +81,6 @@ static void put_registers(FILE *out, const struct trace_record *r, bool json)
     (void)fputc(json ? '}' : ')', out);
 }
 
-static void put_payload(FILE *out, const struct trace_record *r, const struct trace_field *f, bool json)
-{
-    bool text = trace_field_is(f, "text");
-    if (trace_field_is(f, "parts")) {
-        put_parts(out, r, json);
-        return;
-    }
-    if (trace_field_is(f, "regs")) {
-        put_registers(out, r, json);
-        return;
-    }
-    /* Bytes that are all readable are shown so. */
-    for (u32 i = 0; i < r->size && !text; i++) {
-        u8 c = r->payload[i];
-        if (!(c >= 0x20 && c < 0x7f) && c != '\n' && c != '\r' && c != '\t') {
-            (void)fputs(json ? "{\"hex\":\"" : "hex:", out);
-            for (u32 k = 0; k < r->size; k++) {
-                (void)fprintf(out, "%02x", r->payload[k]);
-            }
-            (void)fputs(json ? "\"}" : "", out);
-            return;
-        }
-    }
-    trace_put_quoted(out, r->payload, r->size);
-}
-
-static void put_fields(FILE *out, const struct trace_record *r, bool json)
-{
-    const char *schema = trace_event_info[r->event].schema;
-    struct trace_field f;
-    for (u32 i = 0; trace_field_next(&schema, &f); i++) {
-        (void)fprintf(out, json ? ",\"%.*s\":" : " %.*s=", (int)f.name_len, f.name);
-        if (i < r->argc) {
-            put_number(out, r, &f, r->args[i], json);
-        } else {
-            put_payload(out, r, &f, json);
-        }
-    }
-}
-
-/* ---- By meaning ---- */
-
 static unsigned number_of(struct trace_meaning *m, u64 vcpu)
 {
     for (unsigned i = 0; i < m->vcpus; i++) {
@@ -145,6 +104,85 @@ static bool has_meaning(const struct trace_meaning *m, const struct trace_record
              (trace_field_is(f, "addr") || trace_field_is(f, "regs")));
 }
 
+static void put_bytes(FILE *out, const u8 *bytes, u32 size, bool json, bool text)
+{
+    /* Bytes that are all readable are shown so. */
+    for (u32 i = 0; i < size && !text; i++) {
+        u8 c = bytes[i];
+        if (!(c >= 0x20 && c < 0x7f) && c != '\n' && c != '\r' && c != '\t') {
+            (void)fputs(json ? "{\"hex\":\"" : "hex:", out);
+            for (u32 k = 0; k < size; k++) {
+                (void)fprintf(out, "%02x", bytes[k]);
+            }
+            (void)fputs(json ? "\"}" : "", out);
+            return;
+        }
+    }
+    trace_put_quoted(out, bytes, size);
+}
+
+/* A record of the trace port in the words of its row. m NULL: all of it, else what has meaning. */
+static void put_claim(FILE *out, struct trace_meaning *m, const struct trace_record *r, bool json)
+{
+    const struct trace_port_row *row = trace_port_row((u32)r->args[0]);
+    const char *schema = row != NULL ? row->fields : "";
+    struct trace_field f;
+    u32 at = 0;
+    const char *between = "";
+    (void)fputc(json ? '{' : '(', out);
+    for (; trace_field_next(&schema, &f) && at + 8 <= r->size; at += 8) {
+        u64 value = load_le64(r->payload + at);
+        if (m != NULL && !has_meaning(m, r, &f)) {
+            continue;
+        }
+        (void)fprintf(out, json ? "%s\"%.*s\":" : "%s%.*s=", between, (int)f.name_len, f.name);
+        if (m != NULL && trace_field_is(&f, "vcpu")) {
+            (void)fprintf(out, "%u", number_of(m, value));
+        } else {
+            put_number(out, r, &f, value, json);
+        }
+        between = json ? "," : " ";
+    }
+    if (row != NULL && row->has_payload && at <= r->size) {
+        (void)fprintf(out, json ? "%s\"payload\":" : "%spayload=", between);
+        put_bytes(out, r->payload + at, r->size - at, json, false);
+    }
+    (void)fputc(json ? '}' : ')', out);
+}
+
+static void put_payload(FILE *out, struct trace_meaning *m, const struct trace_record *r, const struct trace_field *f, bool json)
+{
+    if (trace_field_is(f, "claim")) {
+        put_claim(out, m, r, json);
+        return;
+    }
+    if (trace_field_is(f, "parts")) {
+        put_parts(out, r, json);
+        return;
+    }
+    if (trace_field_is(f, "regs")) {
+        put_registers(out, r, json);
+        return;
+    }
+    put_bytes(out, r->payload, r->size, json, trace_field_is(f, "text"));
+}
+
+static void put_fields(FILE *out, const struct trace_record *r, bool json)
+{
+    const char *schema = trace_event_info[r->event].schema;
+    struct trace_field f;
+    for (u32 i = 0; trace_field_next(&schema, &f); i++) {
+        (void)fprintf(out, json ? ",\"%.*s\":" : " %.*s=", (int)f.name_len, f.name);
+        if (i < r->argc) {
+            put_number(out, r, &f, r->args[i], json);
+        } else {
+            put_payload(out, NULL, r, &f, json);
+        }
+    }
+}
+
+/* ---- By meaning ---- */
+
 bool trace_has_meaning(const struct trace_record *r)
 {
     return r->event != TRACE_EVENT_mark && r->event != TRACE_EVENT_disk_block && r->event != TRACE_EVENT_disk_after;
@@ -164,7 +202,7 @@ void trace_render_meaning(FILE *out, struct trace_meaning *m, const struct trace
         }
         (void)fprintf(out, " %.*s=", (int)f.name_len, f.name);
         if (i >= r->argc) {
-            put_payload(out, r, &f, false);
+            put_payload(out, m, r, &f, false);
         } else if (trace_field_is(&f, "vcpu")) {
             (void)fprintf(out, "%u", number_of(m, r->args[i]));
         } else if (trace_field_is(&f, "hypercall")) {

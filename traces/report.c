@@ -4,6 +4,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "traces/report.h"
 
+#include "devices/trace_port.h"
 #include "machine/machine.h"
 #include "traces/dump.h"
 #include "traces/report_priv.h"
@@ -91,9 +92,11 @@ static void put_timeline(FILE *out, const struct report *p)
     (void)fprintf(out, "\"modes\":[{\"name\":\"L0 host\",\"level\":0,\"ns\":%" PRIu64 "}", p->host_ns);
     for (unsigned i = 0; i < p->guest_count; i++) {
         const struct report_guest *g = &p->guests[i];
-        (void)fprintf(out, ",{\"name\":\"L%u guest %u\",\"level\":%u,\"entries\":%" PRIu64 ",\"root\":\"0x%" PRIx64
+        (void)fprintf(out, ",{\"name\":\"L%u guest %u\",\"called\":", g->level, i + 1);
+        put_text(out, g->name, strlen(g->name));
+        (void)fprintf(out, ",\"level\":%u,\"entries\":%" PRIu64 ",\"root\":\"0x%" PRIx64
                       "\",\"parent\":%u,\"first\":%" PRIu64 ",\"ns\":%" PRIu64 "}",
-                      g->level, i + 1, g->level, g->entries, g->root, g->parent, g->first_at, g->ns);
+                      g->level, g->entries, g->root, g->parent, g->first_at, g->ns);
     }
     (void)fprintf(out, "],\n\"buckets\":%u,\"at\":[", REPORT_BUCKETS);
     u64 position = 0;
@@ -184,8 +187,19 @@ static void put_tables(FILE *out, const struct report *p)
         put_call_name(out, &p->calls[c->child]);
         (void)fprintf(out, ",%" PRIu64 ",%" PRIu64 "]", c->count, c->first_at);
     }
-    (void)fputs("],\n\"latency\":[", out);
+    (void)fputs("],\n\"claims\":[", out);
     bool first = true;
+    for (u32 type = 0; type < REPORT_CLAIMS; type++) {
+        const struct trace_port_row *row = trace_port_row(type);
+        const u64 *n = p->claims[type];
+        if (row != NULL && (n[0] | n[1] | n[2] | n[3] | n[4]) != 0) {
+            (void)fprintf(out, "%s[\"%s\",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", first ? "" : ",", row->name,
+                          n[0], n[1], n[2], n[3], n[4]);
+            first = false;
+        }
+    }
+    (void)fputs("],\n\"latency\":[", out);
+    first = true;
     for (unsigned v = 0; v < 256; v++) {
         const struct report_latency *l = &p->latency[v];
         if (l->count > 0) {

@@ -4,10 +4,13 @@
  * that one. */
 #include "traces/report_priv.h"
 
+#include "abi/trace_port.h"
 #include "abi/x86/svm.h"
 #include "abi/x86/vmx.h"
+#include "base/bytes.h"
 #include "cpu/event.h"
 #include "mmu/phys.h"
+#include "watch/watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -451,6 +454,48 @@ unsigned report_guest_of(const struct report *p, u32 cpu)
     return c->mode != 0 ? c->mode : c->in_exit && p->vcpus[c->vcpu].entered ? p->vcpus[c->vcpu].guest + 1 : 0;
 }
 
+/* ---- The trace port ---- */
+
+static u64 field_of(const struct trace_record *r, unsigned n) { return r->size >= 8 * (n + 1) ? load_le64(r->payload + 8 * (size_t)n) : 0; }
+
+/* Names are taken from those only who may give them. */
+static void take_claim(struct report *p, const struct trace_record *r)
+{
+    u64 type = r->args[0], verdict = r->args[1];
+    if (type >= REPORT_CLAIMS || verdict >= REPORT_VERDICTS) {
+        p->left_out++;
+        return;
+    }
+    p->claims[type][verdict]++;
+    if (verdict == WATCH_CLAIM_REFUSED) {
+        return;
+    }
+    if (type == CLAIM_vp_named && p->named_count < REPORT_VCPUS) {
+        p->named[p->named_count++] =
+            (struct report_named){.partition = field_of(r, 0), .vtl = field_of(r, 2), .control = field_of(r, 3)};
+    } else if (type == CLAIM_partition_named && p->partition_count < REPORT_GUESTS && r->size >= 8) {
+        struct report_partition *n = &p->partitions[p->partition_count++];
+        n->partition = field_of(r, 0);
+        (void)snprintf(n->name, sizeof n->name, "%.*s", (int)(r->size - 8), (const char *)r->payload + 8);
+    }
+}
+
+/* The newest name of a virtual processor is that of the guest that it enters now. */
+static void name_guest(struct report *p, struct report_guest *g, u64 control)
+{
+    for (unsigned i = p->named_count; i-- > 0 && g->name[0] == '\0';) {
+        const struct report_named *n = &p->named[i];
+        const char *text = "";
+        for (unsigned k = 0; k < p->partition_count && n->control == control; k++) {
+            text = p->partitions[k].partition == n->partition ? p->partitions[k].name : text;
+        }
+        if (n->control == control) {
+            (void)snprintf(g->name, sizeof g->name, "%s%spartition %llu VTL %llu", text, text[0] != '\0' ? ", " : "",
+                           (unsigned long long)n->partition, (unsigned long long)n->vtl);
+        }
+    }
+}
+
 void report_take(struct report *p, const struct trace_record *r)
 {
     if (!p->begun) {
@@ -471,6 +516,14 @@ void report_take(struct report *p, const struct trace_record *r)
     report_follow(p, r);
     if (r->cpu >= REPORT_CPUS) {
         return;
+    }
+    if (r->event == TRACE_EVENT_claim) {
+        take_claim(p, r);
+    } else if (r->event == TRACE_EVENT_vm_entry && p->cpus[r->cpu].mode != 0) {
+        struct report_guest *g = &p->guests[p->cpus[r->cpu].mode - 1];
+        if (g->name[0] == '\0') {
+            name_guest(p, g, r->args[0]);
+        }
     }
     switch (r->event) {
     case TRACE_EVENT_vm_exit:

@@ -23,7 +23,19 @@ struct report_guest {
     unsigned level;
     unsigned parent; /* 1 + the guest that it runs under; 0: the host */
     u64 entries, first_at, ns;
+    char name[40]; /* by the trace port; empty: none */
 };
+
+/* What the trace port called a virtual processor, and a partition. */
+struct report_named {
+    u64 control, partition, vtl;
+};
+struct report_partition {
+    u64 partition;
+    char name[24];
+};
+#define REPORT_CLAIMS 32u /* kinds of records */
+#define REPORT_VERDICTS 5u
 
 struct report_vcpu {
     u64 vcpu;
@@ -113,6 +125,11 @@ struct report {
     u64 peak_at;
     u64 position_at[REPORT_BUCKETS]; /* the first that was seen in a column; 0: none */
     u64 host_ns;
+    struct report_named named[REPORT_VCPUS];
+    unsigned named_count;
+    struct report_partition partitions[REPORT_GUESTS];
+    unsigned partition_count;
+    u64 claims[REPORT_CLAIMS][REPORT_VERDICTS];
     u64 left_out;
     bool begun; /* the second pass has */
 };

@@ -27,14 +27,17 @@ bool snapshot_write(struct machine *m, int fd, const char *config, struct error 
 static bool read_pieces(struct snapshot *s, struct trace_reader *r, struct error *err)
 {
     const u8 *piece;
-    size_t n;
+    size_t n, room = 0;
     while (trace_reader_next_state(r, &piece, &n)) {
-        u8 *grown = realloc(s->state, s->size + n);
-        if (grown == NULL) {
-            return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+        if (n > room - s->size) {
+            room = 2 * room + n;
+            u8 *grown = realloc(s->state, room);
+            if (grown == NULL) {
+                return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
+            }
+            s->state = grown;
         }
-        memcpy(grown + s->size, piece, n);
-        s->state = grown;
+        memcpy(s->state + s->size, piece, n);
         s->size += n;
     }
     if (r->end.status != EXIT_STATUS_OK) {

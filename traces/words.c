@@ -4,6 +4,7 @@
 #include "abi/x86/svm.h"
 #include "abi/x86/vmx.h"
 #include "base/bytes.h"
+#include "devices/trace_port.h"
 #include "machine/machine.h"
 #include "trace/gate.h"
 
@@ -174,6 +175,8 @@ static const struct {
     {"device_route", {"nothing", "everything", "tables"}},
     {"stale", {"tables", "page", "page_gone", "interrupt"}},
     {"iommu_access", {"read", "write", "interrupt"}},
+    {"claim_verdict", {"unchecked", "taken", "agrees", "differs", "refused"}},
+    {"claim_pages", {"root", "deposited", "private"}},
 };
 
 const char *trace_word(const struct trace_record *r, const struct trace_field *f, u64 v)
@@ -194,6 +197,13 @@ const char *trace_word(const struct trace_record *r, const struct trace_field *f
     }
     if (trace_field_is(f, "hypercall")) {
         return trace_hypercall_name(r->args[0], v);
+    }
+    if (trace_field_is(f, "claim")) {
+        const struct trace_port_row *row = trace_port_row((u32)v);
+        return row != NULL && v <= UINT32_MAX ? row->name : NULL;
+    }
+    if (trace_field_is(f, "claim_call")) {
+        return trace_hypercall_name(TRACE_INTERFACE_HYPERV, v);
     }
     if (trace_field_is(f, "gate_source")) {
         return v < GATE_SOURCE_COUNT ? gate_source_name((enum gate_source)v) : NULL;

@@ -84,6 +84,16 @@ struct hv_map_input {
 #define HV_MAP_EXECUTE 0xcu /* kernel and user */
 #define HV_MAP_ALL (HV_MAP_READ | HV_MAP_WRITE | HV_MAP_EXECUTE)
 
+/* LendGpaPages, ReturnGpaPages, our own: numbers of a child's pages follow. The parent may touch them, in their places in its own address
+ * space (the answer: page numbers), until it gives them back. Rights 0: it only asks whether it could. */
+struct hv_lend_input {
+    uint64_t partition;
+    uint32_t channel; /* what for; the same word gives it back */
+    uint8_t rights, reserved[3];
+};
+#define HV_LEND_READ 1u
+#define HV_LEND_WRITE 2u /* never alone */
+
 struct hv_intercept_input {
     uint64_t partition;
     uint32_t access, type;

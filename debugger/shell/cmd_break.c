@@ -174,17 +174,31 @@ static void break_msr(struct shell *s, const char *what, const char *args, const
 
 static void break_cr(struct shell *s, const char *what, const char *args, const char *condition)
 {
+    static const struct {
+        char letter;
+        enum trace_event event;
+    } ways[] = {{'r', TRACE_EVENT_cr_read}, {'w', TRACE_EVENT_cr_write}};
     u64 number = 0;
-    bool given = args[0] != '\0';
-    const char *digits = strncasecmp(args, "cr", 2) == 0 ? args + 2 : args;
-    if (given && !expr_all(s, digits, &number)) {
+    char word[64] = "", way[8] = "w";
+    bool given = next_word(&args, word, sizeof word);
+    const char *digits = strncasecmp(word, "cr", 2) == 0 ? word + 2 : word;
+    if (given && strspn(word, "rw") == strlen(word)) { /* of any register */
+        (void)snprintf(way, sizeof way, "%.7s", word);
+        given = false;
+    } else if (given && (!expr_all(s, digits, &number) || (next_word(&args, way, sizeof way) && strspn(way, "rw") != strlen(way)))) {
+        refuse(s, "break cr [N] [r|w]");
         return;
     }
-    struct shell_point *p = event_point(s, what, TRACE_EVENT_cr_write, "", condition);
-    if (p != NULL) {
-        p->match[0] = number;
-        p->match_mask = given ? 1 : 0;
-        point_arm_and_say(s, p);
+    for (unsigned i = 0; i < ARRAY_LEN(ways); i++) {
+        if (strchr(way, ways[i].letter) == NULL) {
+            continue;
+        }
+        struct shell_point *p = event_point(s, what, ways[i].event, "", condition);
+        if (p != NULL) {
+            p->match[0] = number;
+            p->match_mask = given ? 1 : 0;
+            point_arm_and_say(s, p);
+        }
     }
 }
 

@@ -475,7 +475,7 @@ void cmd_levels(struct shell *s, const char *args)
 static bool is_next_of(const struct watch_share *a, u64 pages, const struct watch_share *b)
 {
     return b->spa == a->spa + pages * PAGE_SIZE && b->a.guest == a->a.guest && b->b.guest == a->b.guest &&
-           b->a.device == a->a.device && b->b.device == a->b.device && b->declared == a->declared &&
+           b->a.device == a->a.device && b->b.device == a->b.device && b->reason == a->reason &&
            b->since.position == a->since.position;
 }
 
@@ -483,9 +483,10 @@ static void say_share(struct shell *s, const struct watch_share *share, u64 page
 {
     char where[160];
     describe_address(s, share->since.rip, where, sizeof where);
-    say(s, "%" PRIx64 "-%" PRIx64 " (%" PRIu64 " page%s%s): guest %u%s and guest %u%s, since %" PRIu64 " by %#" PRIx64
+    say(s, "%" PRIx64 "-%" PRIx64 " (%" PRIu64 " page%s%s%s): guest %u%s and guest %u%s, since %" PRIu64 " by %#" PRIx64
            "%s%s%s\n",
-        share->spa, share->spa + pages * PAGE_SIZE - 1, pages, pages == 1 ? "" : "s", share->declared ? ", granted" : "",
+        share->spa, share->spa + pages * PAGE_SIZE - 1, pages, pages == 1 ? "" : "s",
+        share->declared ? ", " : "", share->declared ? watch_reason_name(share->reason) : "",
         share->a.guest, share->a.device ? " (a device)" : "", share->b.guest, share->b.device ? " (a device)" : "",
         share->since.position, share->since.rip, where[0] != '\0' ? " <" : "", where, where[0] != '\0' ? ">" : "");
 }

@@ -29,6 +29,8 @@ struct vp {
     bool wants_up, wants_down, wants_timer; /* asked by another VP; done when this one is kicked */
     u64 timer_at;
     u64 context[16]; /* vcpu_op initialise */
+    /* Xen's call that is being answered, as the trace port calls it, 0 none; what it was called for so far. */
+    u64 call, calls, made;
 };
 #define VP_MAX 16
 extern struct vp vps[VP_MAX];
@@ -57,9 +59,16 @@ u16 hv_protect(u64 gfn, u64 count, u32 rights); /* of VTL 0 */
 u16 hv_interrupt(u32 vp, u32 type, u8 vector);  /* in VTL 0 */
 u16 hv_kick(u32 vp);                            /* VTL 2 there looks at what is wanted of it */
 u16 hv_post(const struct adapter_message *m);
+u16 hv_post_to(u32 connection, u32 type, const void *data, u32 size);
+u16 hv_signal(u32 connection);
+bool hv_receive_from(u32 sint, u8 message[240], u32 *size); /* VP 0's; false: none waits */
+void hv_take_events(u32 sint, u32 *words, u32 count);
 bool hv_receive(struct adapter_message *m); /* false: none waits */
 void hv_yield(void);
 void hv_timer(u64 at); /* reference time; 0: off */
+/* Of VTL 0's call `number`, with its first argument: what is made from here on is for it, until hv_answered. */
+void hv_answers(u64 number, u64 command);
+void hv_answered(void);
 u64 hv_time(void);     /* 100 ns */
 u64 hv_runtime(void);
 
@@ -78,6 +87,9 @@ void *guest_frame(u64 gfn); /* NULL: not RAM of VTL 0, or its very first page */
 bool guest_add_frame(u64 gfn); /* false: no room */
 void guest_mask(u64 gfn, bool masked); /* a frame that the guest gave up, or has again */
 bool guest_is_masked(u64 gfn);
+bool guest_pin(u64 gfn); /* not to be given up; false: too many */
+void guest_unpin(u64 gfn);
+bool guest_is_pinned(u64 gfn);
 u8 *guest_at(u64 gva); /* for writing; NULL: a fault */
 bool guest_get(u64 gva, void *to, u64 size);
 bool guest_put(u64 gva, const void *from, u64 size);
@@ -122,6 +134,10 @@ void event_set_vector(struct vp *vp, u8 vector);
 void event_interrupt(struct vp *vp);
 bool event_is_pending(u32 port);
 bool event_any(const struct vp *vp); /* an upcall waits */
+/* A backend takes the other end of an unbound port, and is told when the guest notifies it. */
+bool event_bind(u32 port, void (*notify)(void *owner), void *owner);
+void event_unbind(u32 port, const void *owner);
+void event_notify(u32 port, const void *owner);
 #define EVENT_STORE 1u
 #define EVENT_CONSOLE 2u
 
@@ -132,6 +148,11 @@ void store_notify(void);
 void store_init(void);
 void store_set(const char *path, const char *value);
 void store_shutdown(const char *how); /* to control/shutdown */
+const char *store_get(const char *path); /* NULL: none */
+void store_delete(const char *path);
+
+/* xenbus.c: looks at what frontends have written */
+void xenbus_work(void);
 
 i64 xen_set_timer(u64 a, u64 b);
 #define XEN_CALL(number, sub, handler, made) i64 handler(u64 a, u64 b);

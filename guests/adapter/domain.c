@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The domain: version, memory, grant table, parameters. [Xen public/version.h, memory.h, hvm/params.h]
- * Left out: grant version 2, ballooning beyond what the guest had at first. */
+/* The domain: version, memory, parameters. [Xen public/version.h, memory.h, hvm/params.h]
+ * Left out: ballooning beyond what the guest had at first. */
 #include "abi/hyperv/hypercall.h"
 #include "guests/adapter/adapter.h"
+#include "guests/adapter/grant.h"
 
 #define FEATURES 0x2305u /* writable page tables, translated, callback vector, safe clock, memory nodes */
-#define GRANT_FRAMES 4u
 #define PARAMS 64u
 #define PARAM_STORE_PFN 1
 #define PARAM_STORE_EVENT 2
@@ -191,7 +191,7 @@ static bool change_page(u64 gfn, bool give_up)
         return false;
     }
     if (give_up) {
-        if (!guest_is_ram(gfn) || guest_frame(gfn) == shared_info || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
+        if (!guest_is_ram(gfn) || guest_frame(gfn) == shared_info || guest_is_pinned(gfn) || hv_protect(gfn, 1, 0) != HV_SUCCESS) {
             return false;
         }
         guest_mask(gfn, true);
@@ -270,8 +270,6 @@ i64 xen_remove_from_physmap(u64 a, u64 b)
     return in.domain != DOMID_SELF ? -XEN_EPERM : (change_page(in.gfn, true) ? 0 : -XEN_EINVAL);
 }
 
-static void *grant_frames[GRANT_FRAMES];
-
 /* The frame where the guest wants the page; a hole is filled by the root. */
 static u8 *take_frame(u64 gfn)
 {
@@ -308,12 +306,7 @@ i64 xen_add_to_physmap(u64 a, u64 b)
         return -XEN_ENOMEM;
     }
     if (in.space == SPACE_GRANT) {
-        if (grant_frames[in.index] != NULL) {
-            memcpy(frame, grant_frames[in.index], PAGE_SIZE);
-        } else {
-            memset(frame, 0, PAGE_SIZE);
-        }
-        grant_frames[in.index] = frame;
+        grant_place((u32)in.index, frame);
         return 0;
     }
     memcpy(frame, shared_info, PAGE_SIZE);
@@ -323,27 +316,6 @@ i64 xen_add_to_physmap(u64 a, u64 b)
     shared_info = frame;
     time_init();
     return 0;
-}
-
-/* grant_table_op */
-i64 xen_grant_query(u64 a, u64 b)
-{
-    u32 q[4];
-    (void)b;
-    if (!guest_get(a, q, sizeof q)) {
-        return -XEN_EFAULT;
-    }
-    q[1] = GRANT_FRAMES;
-    q[2] = GRANT_FRAMES;
-    q[3] = 0;
-    return put(a, q, sizeof q);
-}
-
-i64 xen_grant_version(u64 a, u64 b)
-{
-    u32 v[2] = {DOMID_SELF, 1};
-    (void)b;
-    return put(a, v, sizeof v);
 }
 
 i64 xen_assist_enable(u64 a, u64 b)

@@ -11,6 +11,9 @@ enum kind { CLOSED, UNBOUND, INTERDOMAIN, PIRQ, VIRQ, IPI };
 static struct {
     u8 kind, vcpu;
     u32 virq;
+    u16 remote;                    /* of an unbound port: who may bind it */
+    void (*notify)(void *owner); /* the other end, of a backend */
+    void *owner;
 } ports[PORTS];
 
 #define VIRQ_TIMER 0u
@@ -88,6 +91,7 @@ static u32 new_port(enum kind kind, const struct vp *vp)
             ports[i].kind = (u8)kind;
             ports[i].vcpu = (u8)vp->index;
             ports[i].virq = 0;
+            ports[i].notify = NULL;
             (void)__atomic_fetch_and(word(PENDING, i), ~(1ull << (i % 64)), __ATOMIC_SEQ_CST);
             return i;
         }
@@ -149,13 +153,47 @@ i64 xen_alloc_unbound(u64 a, u64 b)
         return -XEN_EFAULT;
     }
     in[1] = new_port(UNBOUND, &vps[0]);
+    ports[in[1]].remote = (u16)(in[0] >> 16);
     return in[1] == 0 ? -XEN_ENOSPC : (guest_put(a, in, sizeof in) ? 0 : -XEN_EFAULT);
+}
+
+/* A backend of the adapter's takes the other end. */
+bool event_bind(u32 port, void (*notify)(void *owner), void *owner)
+{
+    if (port == 0 || port >= PORTS || ports[port].kind != UNBOUND || ports[port].remote != 0) {
+        return false;
+    }
+    ports[port].kind = INTERDOMAIN;
+    ports[port].notify = notify;
+    ports[port].owner = owner;
+    return true;
+}
+
+static bool is_bound(u32 port, const void *owner)
+{
+    return port < PORTS && ports[port].kind == INTERDOMAIN && ports[port].notify != NULL && ports[port].owner == owner;
+}
+
+void event_unbind(u32 port, const void *owner)
+{
+    if (is_bound(port, owner)) {
+        ports[port].kind = UNBOUND;
+        ports[port].notify = NULL;
+    }
+}
+
+void event_notify(u32 port, const void *owner)
+{
+    if (is_bound(port, owner)) {
+        event_raise(port);
+    }
 }
 
 static void close(u32 port)
 {
     if (port > EVENT_CONSOLE) {
         ports[port].kind = CLOSED;
+        ports[port].notify = NULL;
     }
     for (u32 i = 0; i < boot->vps; i++) {
         vps[i].timer_port = vps[i].timer_port == port ? 0 : vps[i].timer_port;
@@ -194,7 +232,7 @@ i64 xen_event_reset(u64 a, u64 b)
     return 0;
 }
 
-/* Backends of this domain are the adapter, which offers no port of its own; other children are not reached. */
+/* Backends of this domain are the adapter, which offers no port of its own but binds the guest's; other children are not reached. */
 i64 xen_bind_interdomain(u64 a, u64 b)
 {
     u32 in[3];
@@ -213,6 +251,8 @@ i64 xen_event_send(u64 a, u64 b)
         console_notify();
     } else if (port == EVENT_STORE) {
         store_notify();
+    } else if (ports[port].notify != NULL && ports[port].kind == INTERDOMAIN) {
+        ports[port].notify(ports[port].owner);
     } else if (ports[port].kind == IPI) {
         event_raise(port);
     } else if (ports[port].kind != UNBOUND) {

@@ -7,11 +7,14 @@
 #include "abi/hyperv/vsm.h"
 #include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
+#include "guests/adapter/vmbus.h"
+#include "hv/core/trace_port.h"
 
 #define ADAPTER_OS_ID 0x8300000000000000ull /* open source, Xen's type */
 #define TIMER_VECTOR 0x40u
 #define MESSAGE_VECTOR 0x41u
 #define KICK_VECTOR 0x42u
+#define VMBUS_VECTOR 0x43u
 #define PROTECT_LIST ((4096 - sizeof(struct hv_protection_input)) / 8)
 #define TO_VTL0 HV_INPUT_VTL_USE
 #define TO_VTL2 (HV_INPUT_VTL_USE | 2)
@@ -19,11 +22,59 @@
 
 static u8 hypercall_page[4096] __attribute__((aligned(4096)));
 static u8 pages[VP_MAX][4][4096] __attribute__((aligned(4096)));
+static u8 event_page[4096] __attribute__((aligned(4096))); /* VP 0's */
 static u8 stacks[VP_MAX][STACK_BYTES] __attribute__((aligned(16)));
+
+/* ---- what the trace port is told (abi/trace_port.def) ---- */
+
+#define CALL_MSR 0x10000u
+#define LIE_EVERY 100u
+
+void hv_answers(u64 number, u64 command)
+{
+    struct vp *vp = self();
+    vp->call = (++vp->calls * VP_MAX + vp->index) * (trace_port_present ? 1 : 0);
+    vp->made = 0;
+    trace_claim(CLAIM_translation_begun, vp->call, number, command & 0xffffffff);
+}
+
+void hv_answered(void)
+{
+    struct vp *vp = self();
+    if (vp->call != 0) {
+        trace_claim(CLAIM_translation_ended, vp->call, vp->gpr[GPR_AX], vp->made);
+        vp->call = 0;
+    }
+}
+
+static void announce(u64 what)
+{
+    struct vp *vp = self();
+    if (vp->call == 0) {
+        return;
+    }
+    vp->made += what < CALL_MSR ? 1 : 0;
+#ifdef ADAPTER_INJECT_LIE /* adapter_lie.elf, which shows that claims are compared, not believed */
+    static u32 told;
+    if (++told % LIE_EVERY == 0) {
+        what = what == HV_CALL_PostMessage ? HV_CALL_SignalEvent : HV_CALL_PostMessage;
+    }
+#endif
+    trace_claim(CLAIM_translation_child, vp->call, what);
+}
+
+static void write_msr(u32 msr, u64 value)
+{
+    announce(CALL_MSR + (msr & 0xffff));
+    wrmsr(msr, value);
+}
+
+/* ---- calls ---- */
 
 static u16 call(enum hv_call_code code, u64 reps)
 {
     u64 result;
+    announce(code);
     u64 control = (u64)code | reps << HV_CONTROL_REPS_SHIFT;
     register u64 out __asm__("r8") = address_of(self()->output);
     u64 in = address_of(self()->input);
@@ -38,6 +89,7 @@ static u16 call(enum hv_call_code code, u64 reps)
 static u16 call_fast(enum hv_call_code code, u64 low, u64 high)
 {
     u64 result;
+    announce(code);
     u64 control = (u64)code | HV_CONTROL_FAST;
     register u64 second __asm__("r8") = high;
     void *page = hypercall_page;
@@ -118,18 +170,45 @@ u16 hv_post(const struct adapter_message *m)
     return call(HV_CALL_PostMessage, 0);
 }
 
-bool hv_receive(struct adapter_message *m)
+u16 hv_post_to(u32 connection, u32 type, const void *data, u32 size)
 {
-    struct hv_message *slot = (struct hv_message *)(void *)self()->messages + ADAPTER_OWN_SINT;
-    if (__atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) != ADAPTER_MESSAGE) {
+    struct hv_post_input *in = (void *)self()->input;
+    *in = (struct hv_post_input){.connection = connection, .type = type, .size = size};
+    memcpy(in->payload, data, size);
+    return call(HV_CALL_PostMessage, 0);
+}
+
+u16 hv_signal(u32 connection) { return call_fast(HV_CALL_SignalEvent, connection, 0); }
+
+static bool take_message(u32 sint, u32 type, void *payload, u32 *size)
+{
+    struct hv_message *slot = (struct hv_message *)(void *)vps[0].messages + sint;
+    if (__atomic_load_n(&slot->type, __ATOMIC_SEQ_CST) != type) {
         return false;
     }
-    memcpy(m, slot->payload, sizeof *m);
+    *size = slot->size;
+    memcpy(payload, slot->payload, HV_MESSAGE_PAYLOAD);
     __atomic_store_n(&slot->type, HV_MESSAGE_NONE, __ATOMIC_SEQ_CST);
     if ((__atomic_load_n(&slot->flags, __ATOMIC_SEQ_CST) & HV_MESSAGE_FLAG_PENDING) != 0) {
-        wrmsr(HV_MSR_EOM, 0);
+        write_msr(HV_MSR_EOM, 0);
     }
     return true;
+}
+
+bool hv_receive(struct adapter_message *m)
+{
+    u32 size;
+    return take_message(ADAPTER_OWN_SINT, ADAPTER_MESSAGE, m, &size);
+}
+
+bool hv_receive_from(u32 sint, u8 message[240], u32 *size) { return take_message(sint, 1, message, size); }
+
+void hv_take_events(u32 sint, u32 *words, u32 count)
+{
+    u32 *from = (u32 *)(void *)(event_page + 256 * sint);
+    for (u32 i = 0; i < count; i++) {
+        words[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED) != 0 ? __atomic_exchange_n(&from[i], 0, __ATOMIC_SEQ_CST) : 0;
+    }
 }
 
 void hv_yield(void) { (void)call_fast(HV_CALL_NotifyLongSpinWait, 0, 0); }
@@ -138,11 +217,11 @@ u64 hv_runtime(void) { return rdmsr(HV_MSR_VP_RUNTIME); }
 
 void hv_timer(u64 at)
 {
-    wrmsr(HV_MSR_STIMER0_CONFIG, 0);
+    write_msr(HV_MSR_STIMER0_CONFIG, 0);
     if (at != 0) {
-        wrmsr(HV_MSR_STIMER0_CONFIG + 1, at);
-        wrmsr(HV_MSR_STIMER0_CONFIG,
-              HV_STIMER_ENABLE | HV_STIMER_DIRECT | (u64)TIMER_VECTOR << HV_STIMER_VECTOR_SHIFT);
+        write_msr(HV_MSR_STIMER0_CONFIG + 1, at);
+        write_msr(HV_MSR_STIMER0_CONFIG,
+                  HV_STIMER_ENABLE | HV_STIMER_DIRECT | (u64)TIMER_VECTOR << HV_STIMER_VECTOR_SHIFT);
     }
 }
 
@@ -165,6 +244,13 @@ static void on_kick(void)
 {
     lock();
     vcpu_wanted();
+    unlock();
+}
+
+static void on_vmbus(void)
+{
+    lock();
+    vmbus_poll();
     unlock();
 }
 
@@ -205,7 +291,10 @@ void hyperv_init(void)
     interrupt_set(TIMER_VECTOR, on_timer);
     interrupt_set(MESSAGE_VECTOR, on_message);
     interrupt_set(KICK_VECTOR, on_kick);
+    interrupt_set(VMBUS_VECTOR, on_vmbus);
     hyperv_vp_init();
+    wrmsr(HV_MSR_SIEFP, address_of(event_page) | HV_PAGE_MSR_ENABLE);
+    wrmsr(HV_MSR_SINT0 + VMBUS_SINT, VMBUS_VECTOR);
     must("configuration", set(TO_VTL2, HV_REG_VSM_PARTITION_CONFIG, (union hv_register_value){.words = {config, 0}}));
     must("MSR intercept", hv_install_intercept(HV_INTERCEPT_MSR, HV_INTERCEPT_READ | HV_INTERCEPT_WRITE));
     must("hypercall intercept", hv_install_intercept(HV_INTERCEPT_HYPERCALL, HV_INTERCEPT_EXECUTE));

@@ -5,6 +5,8 @@
 #include "abi/hyperv/vsm.h"
 #include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
+#include "guests/adapter/vmbus.h"
+#include "hv/core/trace_port.h"
 #include "hv/decode/mmio.h"
 
 #define EVENT_GP (1ull | 13ull << 16 | 1ull << 8)
@@ -145,16 +147,30 @@ static void intercept(void)
     }
 }
 
+/* Before the lock, for which it may have to yield. */
+static void tell_of_call(void)
+{
+    const struct hv_message *m = (const void *)(self()->assist + HV_ASSIST_MESSAGE);
+    const struct hv_hypercall_message *h = (const void *)m->payload;
+    const u64 *g = self()->gpr;
+    if (m->type == HV_MESSAGE_HYPERCALL) {
+        bool wide = is_long(&h->header);
+        hv_answers(wide ? g[GPR_AX] : (u32)g[GPR_AX], wide ? g[GPR_DI] : g[GPR_BX]);
+    }
+}
+
 static _Noreturn void run_guest(void)
 {
     struct vp *vp = self();
     for (;;) {
+        hv_answered();
         memcpy(vp->assist + HV_ASSIST_RETURN_RAX, &vp->gpr[GPR_AX], 8);
         memcpy(vp->assist + HV_ASSIST_RETURN_RCX, &vp->gpr[GPR_CX], 8);
         vtl_run();
         u32 reason;
         memcpy(&reason, vp->assist + HV_ASSIST_ENTRY_REASON, sizeof reason);
         if (reason == HV_VTL_ENTRY_INTERCEPT) {
+            tell_of_call();
             lock();
             intercept();
             unlock();
@@ -180,6 +196,7 @@ static void other_main(void)
 void guest_main(u32 magic, u32 block)
 {
     boot = at_address(block);
+    trace_port_probe();
     if (magic != ADAPTER_MAGIC || boot->magic != ADAPTER_MAGIC || boot->version != ADAPTER_VERSION || boot->vps > VP_MAX) {
         die("adapter: no boot block of its version");
     }
@@ -192,6 +209,7 @@ void guest_main(u32 magic, u32 block)
     hyperv_init();
     domain_init();
     hyperv_start_others(other_main);
+    vmbus_init();
     vps[0].gpr[GPR_BX] = boot->start_info;
     for (u32 i = GPR_R8; i < 16; i++) { /* free at the PVH entry: by these an observer sees that VTL 0 got VTL 2's registers */
         vps[0].gpr[i] = LEVEL_MARK + i;

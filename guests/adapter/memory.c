@@ -6,6 +6,7 @@
 #include "guests/adapter/adapter.h"
 
 #define ADDED_MAX 64
+#define PINS 64u
 #define HIGH_TABLES 4
 #define MAPPED (4ull << 30)
 #define ADDRESS 0x000ffffffffff000ull
@@ -15,6 +16,7 @@
 
 static u64 masked[(1u << 20) / 64]; /* the guest has given these up; bit by frame of the first 4 GiB */
 static u64 added[ADDED_MAX];
+static u64 pins[PINS]; /* frames of rings, plus one; 0 free */
 static u32 added_count;
 static u64 high_tables[HIGH_TABLES][512] __attribute__((aligned(4096)));
 static u32 high_count;
@@ -65,6 +67,36 @@ bool guest_is_ram(u64 gfn)
         known = added[i] == gfn;
     }
     return known;
+}
+
+bool guest_is_pinned(u64 gfn)
+{
+    bool found = false;
+    for (u32 i = 0; i < PINS; i++) {
+        found = found || pins[i] == gfn + 1;
+    }
+    return found;
+}
+
+bool guest_pin(u64 gfn)
+{
+    for (u32 i = 0; i < PINS; i++) {
+        if (pins[i] == 0) {
+            pins[i] = gfn + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+void guest_unpin(u64 gfn)
+{
+    for (u32 i = 0; i < PINS; i++) {
+        if (pins[i] == gfn + 1) {
+            pins[i] = 0;
+            return;
+        }
+    }
 }
 
 void *guest_frame(u64 gfn) { return guest_is_ram(gfn) ? at_address(gfn << PAGE_SHIFT) : NULL; }

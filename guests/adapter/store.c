@@ -13,7 +13,7 @@
 #define OUT_RESERVE 8192u /* for one answer and its events */
 #define WATCHES 64
 #define SHUTDOWN STORE_HOME "/control/shutdown"
-#define TRANSACTIONS 8
+#define TRANSACTIONS 4
 
 enum type {
     XS_DIRECTORY = 1,
@@ -399,6 +399,7 @@ void store_notify(void)
     any = flush() || any;
     if (any) {
         event_raise(EVENT_STORE);
+        xenbus_work();
     }
 }
 
@@ -408,6 +409,22 @@ void store_set(const char *path, const char *value)
     fire(path, false);
     if (flush()) {
         event_raise(EVENT_STORE);
+    }
+}
+
+const char *store_get(const char *path)
+{
+    const struct store_node *node = store_find(MAIN, path);
+    return node != NULL ? node->value : NULL;
+}
+
+void store_delete(const char *path)
+{
+    if (store_remove(MAIN, path) == NULL) {
+        fire(path, true);
+        if (flush()) {
+            event_raise(EVENT_STORE);
+        }
     }
 }
 

@@ -9,7 +9,7 @@
 #define STORE_PAYLOAD 4096u
 #define STORE_PATH 128u
 #define STORE_VALUE 128u
-#define STORE_NODES 128u
+#define STORE_NODES 384u
 #define STORE_ERROR 2072u /* in the ring's page */
 
 struct store_node {

@@ -7,6 +7,7 @@
 #include "abi/hyperv/partition.h"
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
+#include "abi/trace_port.h"
 #include "guests/hostile/hostile.h"
 
 #define STATUSES 0x90u
@@ -199,8 +200,26 @@ static void attack_msr(void)
     }
 }
 
+/* What only the hypervisor, the root and a paravisor may claim, in whole records and torn ones. */
+static void attack_trace_port(void)
+{
+    u32 type = (u32)any(16);
+    u32 fields = type == 4 || type == 8 ? 4 : type == 5 || type == 9 ? 5 : type == 10 || type == 12 ? 3 : (u32)any(4);
+    u32 words = any(4) != 0 ? 2 + 2 * fields : (u32)any(256);
+    out32(TRACE_PORT_ID, 0);
+    out32(TRACE_PORT_DATA, type | words << 8 | TRACE_PORT_MARK << 16);
+    out32(TRACE_PORT_DATA, any(8) == 0 ? (u32)any(0) : 0);
+    for (u32 i = 0; i < 2 * fields; i++) {
+        out32(TRACE_PORT_DATA, i % 2 == 0 ? (u32)any(8) : 0);
+    }
+}
+
 static void attack_port(void)
 {
+    if (any(8) == 0) {
+        attack_trace_port();
+        return;
+    }
     u16 port = (u16)any(0x10000);
     u8 v = (u8)any(0x100);
     bool ends = (port >= COM1 && port < COM1 + 8) || port == 0x604 || port == 0xcf9;

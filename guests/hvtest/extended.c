@@ -350,5 +350,6 @@ void test_extended(void)
     test_old_layouts();
     test_privileges();
     test_apic_window();
+    test_lend();
     test_pages();
 }

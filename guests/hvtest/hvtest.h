@@ -53,6 +53,9 @@ u64 child_calls(u64 control, u64 rdx, u64 r8);
 #define CONNECTION_EVENTS 60u
 /* extended.c: after these */
 void test_extended(void);
+/* lend.c */
+void test_lend(void);
+void test_lend_levels(void); /* of a child with VTL 2 */
 /* pages.c */
 void test_pages(void);
 

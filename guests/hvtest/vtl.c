@@ -74,4 +74,5 @@ void test_vtl(void)
     check("CPUID 1 is not VTL 2's, and says hypervisor", read_gpa(VTL0_RESULTS + 40) >> 31 & 1, 1);
     check("messages in order", read_gpa(VTL2_LOG), 20ull | (u64)HV_MESSAGE_CPUID << 32);
     check("messages in order", read_gpa(VTL2_LOG + 8), HV_MESSAGE_MSR | (u64)HV_MESSAGE_HYPERCALL << 32);
+    test_lend_levels();
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
 #include "abi/adapter_root.h"
+#include "guests/root/block/block.h"
+#include "guests/root/net/link.h"
+#include "guests/root/pci/pci.h"
 #include "guests/root/root.h"
 
 #define LINE 512
@@ -21,7 +24,7 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 11 /* with the end of the list */
+#define COMMANDS 18 /* with the end of the list */
 static const struct command commands[COMMANDS];
 
 static void show_console(struct vm *vm);
@@ -202,6 +205,13 @@ static const struct command commands[COMMANDS] = {
     {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
     {"memory", NULL, cmd_memory, "what is free"},
+    {"pci", "list", cmd_pci_list, "the machine's functions"},
+    {"block", "list", cmd_block_list, "what disks can be made of"},
+    {"block", "read", cmd_block_read, "NAME SECTOR [COUNT]: a sum of them, and what the first begins with"},
+    {"block", "write", cmd_block_write, "NAME SECTOR WORDS: one sector, zeros behind them"},
+    {"block", "load", cmd_block_load, "NAME MIB [read|write]: how fast"},
+    {"block", "overlay", cmd_block_overlay, "NAME BASE [BYTES]: a disk whose writes stay in memory; without BASE it goes"},
+    {"net", "probe", cmd_net_probe, "[LINK]: an address by DHCP, and the router's by ARP"},
     {"poweroff", NULL, cmd_poweroff, "the whole machine"},
     {NULL, NULL, NULL, NULL},
 };

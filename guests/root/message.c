@@ -9,6 +9,10 @@
 #define TICK 100000u /* 10 ms */
 
 static u8 message_page[4096] __attribute__((aligned(4096)));
+volatile u32 tick_count;
+
+static void tick(void) { tick_count++; }
+u64 reference_time(void) { return rdmsr(HV_MSR_TIME_REF_COUNT); }
 
 void message_init(void)
 {
@@ -18,6 +22,7 @@ void message_init(void)
     wrmsr(HV_MSR_SINT0 + TEST_SINT, SINT_VECTOR);
     test_device_init();
     wrmsr(HV_MSR_SCONTROL, 1);
+    interrupt_set(TICK_VECTOR, tick);
     wrmsr(HV_MSR_STIMER0_CONFIG, HV_STIMER_ENABLE | HV_STIMER_PERIODIC | HV_STIMER_DIRECT |
                                      (u64)TICK_VECTOR << HV_STIMER_VECTOR_SHIFT);
     wrmsr(HV_MSR_STIMER0_CONFIG + 1, TICK);

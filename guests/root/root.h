@@ -51,6 +51,8 @@ u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value
 void message_init(void);
 /* Handles what waits; false: nothing did. */
 bool message_poll(void);
+extern volatile u32 tick_count; /* 10 ms each */
+u64 reference_time(void);       /* 100 ns */
 
 /* vm.c */
 #define VM_MAX 4

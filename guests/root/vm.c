@@ -3,6 +3,7 @@
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
 #include "guests/root/root.h"
+#include "hv/core/trace_port.h"
 
 #define MAP_LIST ((4096 - sizeof(struct hv_map_input)) / 8)
 #define DEPOSIT_LIST ((4096 - sizeof(struct hv_partition_input)) / 8)
@@ -138,6 +139,7 @@ static bool create_partition(struct vm *vm)
         return false;
     }
     vm->partition = *(u64 *)(void *)hypercall_output;
+    trace_claim_with(CLAIM_partition_named, vm->name, (u32)strlen(vm->name), vm->partition);
     if (!deposit(vm, (vm->adapter != NULL ? 2 : 1) * (64 + 8ull * vm->vps + (vm->page_count >> 8))) ||
         failed(vm, "initialize", hypercall_partition(HV_CALL_InitializePartition, vm->partition))) {
         return false;

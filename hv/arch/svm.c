@@ -8,6 +8,7 @@
 #include "hv/core/console.h"
 #include "hv/core/insn.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/vp.h"
@@ -34,6 +35,7 @@ void svm_run(u64 vmcb, u64 *gpr, u64 host_vmcb);
 /* Permission maps: 1 intercepts. One for children (all ports), one for the root (none). */
 static u8 io_all[3 * 4096] __attribute__((aligned(4096)));
 static u8 io_none[3 * 4096] __attribute__((aligned(4096)));
+static u8 io_trace[3 * 4096] __attribute__((aligned(4096))); /* all but the trace port */
 static u8 msr_map[2 * 4096] __attribute__((aligned(4096)));
 static bool has_nrip;
 static bool has_rdtscp;
@@ -67,6 +69,10 @@ static void init_maps(void)
                                     MSR_IA32_KERNEL_GS_BASE, MSR_IA32_SYSENTER_CS, MSR_IA32_SYSENTER_ESP,
                                     MSR_IA32_SYSENTER_EIP};
     memset(io_all, 0xff, sizeof io_all);
+    memset(io_trace, 0xff, sizeof io_trace);
+    for (u32 port = TRACE_PORT_ID; port < TRACE_PORT_ID + TRACE_PORT_PORTS; port++) {
+        io_trace[port / 8] &= (u8)~(1u << port % 8);
+    }
     memset(msr_map, 0xff, sizeof msr_map);
     for (unsigned i = 0; i < ARRAY_LEN(free_msrs); i++) {
         let_msr(free_msrs[i], true, true);
@@ -117,7 +123,7 @@ static bool svm_vp_init(struct vp *vp)
     for (unsigned i = 0; i < ARRAY_LEN(intercepts); i++) {
         set_intercept(vp, intercepts[i], true);
     }
-    set64(vp, VMCB_iopm_base_pa, ptr_to_spa(root ? io_none : io_all));
+    set64(vp, VMCB_iopm_base_pa, ptr_to_spa(root ? io_none : vp_has_trace_port(vp) ? io_trace : io_all));
     set64(vp, VMCB_msrpm_base_pa, ptr_to_spa(msr_map));
     set32(vp, VMCB_guest_asid, CLEAR_ASID_FIRST);
     set64(vp, VMCB_nested_ctl, NESTED_CTL_NP);

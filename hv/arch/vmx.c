@@ -8,6 +8,7 @@
 #include "hv/arch/vmx_insn.h"
 #include "hv/core/insn.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/vtl.h"
@@ -22,6 +23,7 @@ u64 vmx_run(u64 *gpr, u64 launched);
 extern const u8 vmx_exit[];
 
 static u8 msr_bitmaps[4096] __attribute__((aligned(4096)));
+static u8 io_bitmaps[2 * 4096] __attribute__((aligned(4096))); /* of who has the trace port: all others exit */
 static bool has_rdtscp;
 
 /* MSRs that guests use directly. They stay in the processor until another VP comes. */
@@ -68,6 +70,10 @@ static void init_msr_bitmaps(void)
     let_msr(MSR_IA32_SYSENTER_ESP, true, true);
     let_msr(MSR_IA32_SYSENTER_EIP, true, true);
     let_msr(MSR_IA32_TSC, true, false);
+    memset(io_bitmaps, 0xff, sizeof io_bitmaps);
+    for (u32 port = TRACE_PORT_ID; port < TRACE_PORT_ID + TRACE_PORT_PORTS; port++) {
+        io_bitmaps[port / 8] &= (u8)~(1u << port % 8);
+    }
 }
 
 static u32 revision(void) { return (u32)insn_rdmsr(MSR_IA32_VMX_BASIC) & 0x7fffffff; }
@@ -112,8 +118,9 @@ static void write_controls(const struct vp *vp)
     bool root = vp->partition == root_partition;
     vmwrite(VMCS_PIN_CONTROLS, controls(MSR_IA32_VMX_PINBASED_CTLS, MSR_IA32_VMX_TRUE_PINBASED_CTLS,
                                         PIN_EXT_INT | PIN_NMI, 0, "pin-based controls"));
+    u32 ports = root ? 0 : vp_has_trace_port(vp) ? PROC_IO_BITMAPS : PROC_UNCOND_IO;
     u32 needed = PROC_HLT | PROC_RDPMC | PROC_MWAIT | PROC_MONITOR | PROC_CR8_LOAD | PROC_CR8_STORE |
-                 PROC_MSR_BITMAPS | PROC_SECONDARY | (root ? 0 : PROC_UNCOND_IO);
+                 PROC_MSR_BITMAPS | PROC_SECONDARY | ports;
     vmwrite(VMCS_PRIMARY_CONTROLS, controls(MSR_IA32_VMX_PROCBASED_CTLS, MSR_IA32_VMX_TRUE_PROCBASED_CTLS, needed,
                                             0, "processor-based controls"));
     vmwrite(VMCS_SECONDARY_CONTROLS,
@@ -134,6 +141,8 @@ static void write_controls(const struct vp *vp)
     vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
     vmwrite(VMCS_ENTRY_INTERRUPTION_INFO, 0);
     vmwrite(VMCS_MSR_BITMAPS, ptr_to_spa(msr_bitmaps));
+    vmwrite(VMCS_IO_BITMAP_A, ptr_to_spa(io_bitmaps));
+    vmwrite(VMCS_IO_BITMAP_B, ptr_to_spa(io_bitmaps + 4096));
     vmwrite(VMCS_CR0_MASK, CR0_HIDDEN);
     vmwrite(VMCS_CR4_MASK, CR4_HIDDEN);
     if ((vmread(VMCS_SECONDARY_CONTROLS) & PROC2_VPID) != 0) { /* ids of partitions do not come back */

@@ -7,6 +7,7 @@
 #include "hv/core/console.h"
 #include "hv/core/cpu.h"
 #include "hv/core/insn.h"
+#include "hv/core/trace_port.h"
 #include "hv/core/trap.h"
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
@@ -32,6 +33,7 @@ void hv_main(u32 magic, u32 info)
 {
     console_init();
     trap_init();
+    trace_port_probe();
     cpu_init(&cpus[0]);
     boot_parse(magic, info);
     apic_init();

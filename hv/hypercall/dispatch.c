@@ -6,6 +6,7 @@
 #include "abi/x86/registers.h"
 #include "hv/core/console.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
 #include "hv/hypercall/hypercall.h"
 #include "hv/vcpu/intercept.h"
 #include "hv/vcpu/vtl.h"
@@ -199,7 +200,12 @@ void hypercall_exit(struct vp *vp, struct hv_exit *exit)
         vp_inject_exception(vp, 6, false, 0);
         return;
     }
+    struct partition *p = vp->partition;
+    u64 code = (is_wide(vp) ? vp->gpr[X86_RCX] : vp->gpr[X86_RAX]) & HV_CONTROL_CODE;
+    trace_claim(CLAIM_call_begun, p->id, vp->index, vp->vtl, code);
     u64 result = perform(vp);
+    page_tell();
+    trace_claim(CLAIM_call_ended, p->id, vp->index, vp->vtl, code, result);
     if (is_wide(vp)) {
         vp->gpr[X86_RAX] = result;
     } else {

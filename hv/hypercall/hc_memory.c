@@ -119,8 +119,8 @@ u16 hc_unmap_pages(const struct hypercall *c)
         return HV_SUCCESS;
     }
     const struct page *page = page_of(pfn);
-    if (page == NULL || page->state != PAGE_PRIVATE) {
-        return HV_OBJECT_IN_USE; /* an overlay */
+    if (page == NULL || page->state != PAGE_PRIVATE || lend_is_open(p, gfn)) {
+        return HV_OBJECT_IN_USE; /* an overlay, or it is lent */
     }
     if (!slat_unmap(p, gfn)) {
         return HV_INSUFFICIENT_MEMORY;
@@ -129,6 +129,36 @@ u16 hc_unmap_pages(const struct hypercall *c)
     (void)page_return(pfn, p);
     p->private_pages--;
     return HV_SUCCESS;
+}
+
+/* Who asks is the parent; for whom, it says: hv counts by that. */
+static u16 find_lender(const struct hypercall *c, struct partition **p, enum slat_rights *rights)
+{
+    const struct hv_lend_input *in = c->input;
+    u16 status = hc_find_active_child(c, in->partition, p);
+    bool known = in->rights == 0 || in->rights == HV_LEND_READ || in->rights == (HV_LEND_READ | HV_LEND_WRITE);
+    *rights = (enum slat_rights)((in->rights & HV_LEND_READ) | ((in->rights & HV_LEND_WRITE) != 0 ? SLAT_W : 0));
+    return status == HV_SUCCESS && (!known || *(const u64 *)c->element >= GFN_LIMIT) ? (u16)HV_INVALID_PARAMETER : status;
+}
+
+u16 hc_lend(const struct hypercall *c)
+{
+    struct partition *p;
+    enum slat_rights rights;
+    u16 status = find_lender(c, &p, &rights);
+    return status == HV_SUCCESS ? lend_open(p, *(const u64 *)c->element, ((const struct hv_lend_input *)c->input)->channel, rights, c->output)
+                                : status;
+}
+
+u16 hc_return(const struct hypercall *c)
+{
+    struct partition *p;
+    enum slat_rights rights;
+    u16 status = find_lender(c, &p, &rights);
+    if (status == HV_SUCCESS && rights == 0) {
+        status = HV_INVALID_PARAMETER;
+    }
+    return status == HV_SUCCESS ? lend_close(p, *(const u64 *)c->element, ((const struct hv_lend_input *)c->input)->channel, rights) : status;
 }
 
 u16 hc_read_gpa(const struct hypercall *c)

@@ -107,6 +107,9 @@ u16 hc_finalize_partition(const struct hypercall *c)
 {
     struct partition *p;
     u16 status = find_child_in(c, BIT(HV_PARTITION_UNINITIALIZED) | BIT(HV_PARTITION_ACTIVE), &p);
+    if (status == HV_SUCCESS && p->lend.open != 0) {
+        status = HV_OBJECT_IN_USE; /* the parent's devices may be in the middle of it */
+    }
     if (status == HV_SUCCESS) {
         partition_finalize(p);
     }

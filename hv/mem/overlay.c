@@ -70,6 +70,19 @@ bool overlay_write_msr(struct partition *p, struct overlay *o, u64 *msr, u64 val
     return ok;
 }
 
+bool overlay_set_under(struct partition *p, u64 gfn, u64 entry)
+{
+    u64 old;
+    bool covered = false;
+    for (struct overlay *o = p->overlays; o != NULL; o = o->next) {
+        if (o->gfn == gfn) {
+            o->covered = entry;
+            covered = true;
+        }
+    }
+    return covered || slat_exchange(p, gfn, entry, &old);
+}
+
 bool overlay_find_under(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights)
 {
     const struct overlay *o = newest_at(p, gfn);

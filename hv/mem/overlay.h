@@ -19,6 +19,8 @@ bool overlay_put(struct partition *p, struct overlay *o, u64 gfn, enum slat_righ
 void overlay_remove(struct partition *p, struct overlay *o);
 /* As an MSR says it: page number, bit 0. False: #GP. */
 bool overlay_write_msr(struct partition *p, struct overlay *o, u64 *msr, u64 value, enum slat_rights rights);
+/* This entry is the page's, 0 none, whether it can be seen or lies under overlays. False: the pool is empty. */
+bool overlay_set_under(struct partition *p, u64 gfn, u64 entry);
 /* What lies under overlays of this page, as slat_find. */
 bool overlay_find_under(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights);
 

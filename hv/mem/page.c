@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The ownership table, pools, and the transitions of a page. Each transition that takes the page from the root's address
- * space or gives it back changes the root's SLAT here, so that the two cannot disagree. Left out: lending for an
- * I/O, pages of VTL 2. */
+ * space or gives it back changes the root's SLAT here, so that the two cannot disagree. Lending for an I/O is lend.c's. */
 #include "hv/mem/page.h"
 
+#include "hv/arch/arch.h"
 #include "hv/boot/boot.h"
 #include "hv/core/console.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
+#include "hv/mem/overlay.h"
 #include "hv/mem/slat.h"
 #include "hv/partition/partition.h"
 
@@ -106,6 +108,44 @@ void page_init(u64 top)
     map_high_memory(end);
 }
 
+/* ---- what the trace port is told: neighbours in one record ---- */
+
+static struct {
+    enum trace_port_pages state;
+    u64 partition, first, count, gfn;
+} run;
+
+void page_tell(void)
+{
+    if (run.count != 0) {
+        trace_claim(CLAIM_pages, run.state, run.partition, run.first << PAGE_SHIFT, run.count, run.gfn);
+        run.count = 0;
+    }
+}
+
+static void changed(u64 pfn, enum trace_port_pages state, const struct partition *p, u64 gfn)
+{
+    bool same = run.count != 0 && run.state == state && run.partition == p->id;
+    bool placed = state == TRACE_PAGES_PRIVATE;
+    if (!trace_port_present) {
+        return;
+    }
+    if (same && pfn == run.first + run.count && (!placed || gfn == run.gfn + run.count)) {
+        run.count++;
+    } else if (same && pfn + 1 == run.first && (!placed || gfn + 1 == run.gfn)) {
+        run.first--;
+        run.gfn -= placed ? 1 : 0;
+        run.count++;
+    } else {
+        page_tell();
+        run.state = state;
+        run.partition = p->id;
+        run.first = pfn;
+        run.count = 1;
+        run.gfn = placed ? gfn : 0;
+    }
+}
+
 /* The root sees this page of its own, in its place, and not an overlay there. */
 static bool is_with_root(u64 pfn)
 {
@@ -123,6 +163,7 @@ bool page_deposit(u64 pfn, struct partition *to)
     }
     p->state = PAGE_DEPOSITED;
     p->owner = to->index;
+    changed(pfn, TRACE_PAGES_DEPOSITED, to, 0);
     pool_put(&to->pool, pfn);
     return true;
 }
@@ -133,7 +174,8 @@ static void to_root(u64 pfn)
     memset(spa_to_ptr(pfn << PAGE_SHIFT), 0, PAGE_SIZE);
     table[pfn].state = PAGE_ROOT;
     table[pfn].owner = root_partition->index;
-    if (!slat_map(root_partition, pfn, pfn, SLAT_RWX, SLAT_WB)) {
+    changed(pfn, TRACE_PAGES_ROOT, root_partition, 0);
+    if (!overlay_set_under(root_partition, pfn, arch->slat_leaf(pfn << PAGE_SHIFT, SLAT_RWX, SLAT_WB, false))) {
         panic("the root's tables cannot be extended"); /* they were there when the page left */
     }
 }
@@ -161,6 +203,8 @@ bool page_give(u64 pfn, struct partition *to, u64 gfn)
     p->state = PAGE_PRIVATE;
     p->owner = to->index;
     p->gfn = (u32)gfn;
+    changed(pfn, TRACE_PAGES_PRIVATE, to, gfn);
+    p->next = 0;
     return true;
 }
 

@@ -23,7 +23,7 @@ struct page {
     u8 reserved;
     u16 owner; /* partition's index */
     u32 gfn;   /* PAGE_PRIVATE: where the owner sees it */
-    u32 next;  /* free list of a pool */
+    u32 next;  /* free list of a pool; PAGE_PRIVATE: lendings, see lend.c, 0 none */
     u32 used;  /* PAGE_DEPOSITED, PAGE_HV: allocated */
 };
 
@@ -55,5 +55,7 @@ u32 page_withdraw(struct partition *from);
 bool page_give(u64 pfn, struct partition *to, u64 gfn);
 /* The page was unmapped from `from`: zeroed, the root's again. */
 bool page_return(u64 pfn, struct partition *from);
+/* Tells the trace port of the transitions since the last time. */
+void page_tell(void);
 
 #endif

@@ -131,9 +131,8 @@ bool slat_protect_low(struct partition *p, u64 gfn, enum slat_rights rights)
     return true;
 }
 
-bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights)
+static bool find_in(const u64 *table, u64 gfn, u64 *pfn, enum slat_rights *rights)
 {
-    const u64 *table = p->slat;
     if (table == NULL || gfn >> (9 * LEVELS) != 0) {
         return false;
     }
@@ -151,6 +150,18 @@ bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *r
         table = table_at(entry);
     }
     return false;
+}
+
+bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights)
+{
+    return find_in(p->slat, gfn, pfn, rights);
+}
+
+bool slat_low_sees(const struct partition *p, u64 gfn)
+{
+    u64 pfn;
+    enum slat_rights rights;
+    return find_in(p->slat_low, gfn, &pfn, &rights);
 }
 
 void slat_flush(struct partition *p)

@@ -23,6 +23,8 @@ bool slat_exchange(struct partition *p, u64 gfn, u64 entry, u64 *old);
 #define SLAT_ADDRESS 0x000ffffffffff000ull /* of an entry */
 /* What VTL 0 may do with a page of a partition that has VTL 2; no rights: it is as if unmapped. False: not mapped. */
 bool slat_protect_low(struct partition *p, u64 gfn, enum slat_rights rights);
+/* Has VTL 0 of a partition with VTL 2 any right to the page? */
+bool slat_low_sees(const struct partition *p, u64 gfn);
 /* Where a page is, and with which rights. False: not mapped. */
 bool slat_find(const struct partition *p, u64 gfn, u64 *pfn, enum slat_rights *rights);
 /* What was unmapped or weakened is gone from every processor when this returns. */

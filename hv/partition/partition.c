@@ -8,6 +8,7 @@
 #include "hv/core/apic.h"
 #include "hv/core/console.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
 #include "hv/vcpu/vp.h"
 #include "hv/vcpu/vtl.h"
 
@@ -80,6 +81,7 @@ void partition_make_root(void)
     root->state = HV_PARTITION_ACTIVE;
     root->privileges = HV_PRIVILEGES_ROOT;
     root->pool = hv_pool;
+    trace_claim(CLAIM_partition_created, root->id, 0);
     map_root(root);
     if (!partition_take_pages(root) || vp_create(root, 0) == NULL) {
         panic("hv's pool is too small for the root's VP");
@@ -93,6 +95,7 @@ struct partition *partition_create(struct partition *parent)
         p->parent = parent;
         p->state = HV_PARTITION_UNINITIALIZED;
         p->privileges = HV_PRIVILEGES_CHILD;
+        trace_claim(CLAIM_partition_created, p->id, parent->id);
     }
     return p;
 }
@@ -136,10 +139,15 @@ void partition_finalize(struct partition *p)
             p->private_pages--;
         }
     }
+    lend_forget(p);
     slat_free(p);
 }
 
-void partition_delete(struct partition *p) { p->used = false; }
+void partition_delete(struct partition *p)
+{
+    p->used = false;
+    trace_claim(CLAIM_partition_deleted, p->id);
+}
 
 bool partition_take_pages(struct partition *p)
 {

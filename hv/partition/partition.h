@@ -5,6 +5,7 @@
 
 #include "abi/hyperv/partition.h"
 #include "hv/core/spinlock.h"
+#include "hv/mem/lend.h"
 #include "hv/mem/overlay.h"
 #include "hv/mem/page.h"
 #include "hv/synic/port.h"
@@ -27,6 +28,7 @@ struct partition {
     bool slat_stale;     /* something was unmapped since the last slat_flush */
     u32 slat_generation; /* VPs that have seen another one flush before they enter */
     u64 private_pages;
+    struct lend_table lend; /* which of them the parent may touch now */
     struct vp *vp[VP_MAX]; /* VTL 0's; with a VTL 2, vp[n]->other is VTL 2's */
     bool has_vtl2;
     u64 vsm_config;

@@ -6,6 +6,7 @@
 #include "abi/hyperv/msr.h"
 #include "hv/core/apic.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
 #include "hv/partition/partition.h"
 #include "hv/vcpu/vp.h"
 
@@ -67,6 +68,8 @@ static void deliver(struct vp *vp, unsigned sint)
     memcpy(slot->payload, node->message.payload, node->message.size);
     __atomic_store_n(&slot->type, node->message.type, __ATOMIC_SEQ_CST);
     node->busy = false;
+    trace_claim_with(CLAIM_message_delivered, node->message.payload, node->message.size, vp->partition->id, vp->index, vp->vtl,
+                     sint, node->message.type, node->message.sender);
     raise(vp, sint);
 }
 

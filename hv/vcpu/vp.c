@@ -8,6 +8,7 @@
 #include "hv/core/apic.h"
 #include "hv/core/console.h"
 #include "hv/core/string.h"
+#include "hv/core/trace_port.h"
 #include "hv/partition/partition.h"
 
 _Static_assert(sizeof(struct vp) <= PAGE_SIZE, "a VP is one page of its partition's pool");
@@ -101,8 +102,18 @@ static bool take_overlays(struct vp *vp)
     return ok;
 }
 
+bool vp_has_trace_port(const struct vp *vp)
+{
+#ifdef HV_INJECT_OPEN_PORT /* hv_open.elf, which shows that the simulator refuses what others claim */
+    (void)vp;
+    return trace_port_present;
+#else
+    return trace_port_present && vp->vtl == 2;
+#endif
+}
+
 /* One trust level. `fpu`: the state that both share, NULL for the first one. */
-static struct vp *create_level(struct partition *p, u32 index, void *fpu)
+static struct vp *create_level(struct partition *p, u32 index, u8 vtl, void *fpu)
 {
     struct vp *vp = pool_alloc(&p->pool);
     bool shared = fpu != NULL;
@@ -116,6 +127,7 @@ static struct vp *create_level(struct partition *p, u32 index, void *fpu)
     }
     vp->partition = p;
     vp->index = index;
+    vp->vtl = vtl;
     vp->fpu = fpu;
     vp->cpu = &cpus[index % cpu_count];
     vp->suspend = VP_SUSPEND_EXPLICIT | (index != 0 ? (u32)VP_SUSPEND_STARTUP : 0);
@@ -137,6 +149,7 @@ static struct vp *create_level(struct partition *p, u32 index, void *fpu)
     vp->apic_mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
     vp_reset(vp);
     synic_reset(vp);
+    trace_claim(CLAIM_vp_named, p->id, index, vtl, ptr_to_spa(vp->control));
     vp->next_here = vp->cpu->first_vp;
     vp->cpu->first_vp = vp;
     return vp;
@@ -144,17 +157,16 @@ static struct vp *create_level(struct partition *p, u32 index, void *fpu)
 
 struct vp *vp_create(struct partition *p, u32 index)
 {
-    struct vp *vp = create_level(p, index, NULL);
+    struct vp *vp = create_level(p, index, 0, NULL);
     if (vp == NULL) {
         return NULL;
     }
     if (p->has_vtl2) {
-        struct vp *upper = create_level(p, index, vp->fpu);
+        struct vp *upper = create_level(p, index, 2, vp->fpu);
         if (upper == NULL) {
             vp_destroy(vp);
             return NULL;
         }
-        upper->vtl = 2;
         upper->other = vp;
         vp->other = upper;
         /* The highest that is enabled runs first; on all but the first VP VTL 2 enables itself. */

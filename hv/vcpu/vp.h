@@ -96,6 +96,8 @@ void vp_inject_exception(struct vp *vp, u8 vector, bool has_error, u32 error);
 void vp_wake(struct vp *vp);
 /* Exceptions that its parent wants to see, a bit each. */
 u32 vp_exceptions(const struct vp *vp);
+/* May it use the trace port without an exit? */
+bool vp_has_trace_port(const struct vp *vp);
 /* What this trust level may. */
 u64 vp_privileges(const struct vp *vp);
 /* Something for the guest waits, whether it may come now or not. */

@@ -202,5 +202,8 @@ u16 hc_protect(const struct hypercall *c)
         return HV_INVALID_PARAMETER;
     }
     enum slat_rights rights = (enum slat_rights)((in->flags & 3) | ((in->flags & HV_MAP_EXECUTE) != 0 ? SLAT_X : 0));
+    if (rights != 0 && lend_is_open(p, *(const u64 *)c->element)) {
+        return HV_OPERATION_DENIED; /* the parent uses it for VTL 2 */
+    }
     return slat_protect_low(p, *(const u64 *)c->element, rights) ? HV_SUCCESS : HV_INVALID_PARAMETER;
 }

@@ -20,6 +20,7 @@
 #include "devices/testdevs.h"
 #include "devices/uart16550.h"
 #include "devices/virtio/virtio.h"
+#include "machine/claims.h"
 #include "machine/drives.h"
 #include "machine/network.h"
 
@@ -355,6 +356,9 @@ static void build_extras(struct machine *m, struct isa_wires *isa)
     }
     if (m->config.hyperv_testdev) {
         hyperv_testdev_new(&m->env, "hyperv-testdev");
+    }
+    if (m->config.trace_port) {
+        claims_add_port(m);
     }
     if (m->config.pci_testdev) {
         pci_testdev_new(&m->env, m->pci, PCI_DEVFN(pci_bus_free_slot(m->pci, 1), 0), 0,

@@ -96,7 +96,7 @@ struct machine_config {
     u16 debugcon_port;
     bool debug_exit;
     u16 debug_exit_port;
-    bool pc_testdev, pci_testdev, hyperv_testdev, edu, virtio_rng, virtio_console;
+    bool pc_testdev, pci_testdev, hyperv_testdev, trace_port, edu, virtio_rng, virtio_console;
     struct console_config virtcon; /* behind virtio_console */
     bool hpet, pit; /* on unless switched off */
     enum iommu_kind iommu; /* with the options of its kind */

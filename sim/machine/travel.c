@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* On the way to a wanted position, checkpoints this far before it make the next steps back cheap. */
 static const u64 finer[] = {1000000, 50000, 2000};
@@ -27,6 +28,8 @@ struct travel {
     struct checkpoint **points; /* in order of position; at least one */
     unsigned count, cap;
     u64 next;                    /* where the next one is due */
+    u64 spacing;                 /* ... after the last one */
+    u64 spent;                   /* by the host, when the run from the last one began */
     u64 target;                  /* finer checkpoints before it; 0: none wanted */
     u64 front_position, front_time; /* how far the machine has been */
     bool in_past;
@@ -92,10 +95,40 @@ static void keep_within_memory(struct travel *t, u64 position)
     }
 }
 
+/* ---- How far apart ---- */
+
+static u64 host_spent(void *self)
+{
+    UNUSED(self);
+    struct timespec t = {0};
+    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (u64)t.tv_sec * NS_PER_SEC + (u64)t.tv_nsec;
+}
+
+static u64 spent_now(const struct travel *t)
+{
+    return t->options.spent(t->options.spent_self);
+}
+
+/* From the last checkpoint to a new one it went `counts`, which cost `run` ns, and `taking` for the new one. */
+static void adapt_spacing(struct travel *t, u64 counts, u64 run, u64 taking)
+{
+    if (t->options.spacing != 0 || counts < TRAVEL_SPACING_LEAST || run == 0) {
+        return; /* the user's choice; or too few to say anything */
+    }
+    u64 aim = 10 * taking > TRAVEL_REPLAY_NS ? 10 * taking : TRAVEL_REPLAY_NS;
+    double wanted = (double)counts * (double)aim / (double)run;
+    double low = (double)t->spacing / 2, high = (double)t->spacing * 2; /* one odd stretch does not decide */
+    wanted = wanted < low ? low : wanted > high ? high : wanted;
+    t->spacing = wanted < TRAVEL_SPACING_LEAST  ? TRAVEL_SPACING_LEAST
+                 : wanted > TRAVEL_SPACING_MOST ? TRAVEL_SPACING_MOST
+                                                : (u64)wanted;
+}
+
 /* Where the next one is due; never at a position that is past: its gate point does not come again. */
 static void find_next(struct travel *t, u64 now)
 {
-    u64 due = t->points[t->count - 1]->position + t->options.spacing;
+    u64 due = t->points[t->count - 1]->position + t->spacing;
     t->next = due > now ? due : now + 1;
     for (unsigned i = 0; i < ARRAY_LEN(finer); i++) {
         if (t->target > now + finer[i] && t->target - finer[i] < t->next) {
@@ -107,6 +140,7 @@ static void find_next(struct travel *t, u64 now)
 static void take_checkpoint(struct machine *m)
 {
     struct travel *t = m->travel;
+    u64 began = spent_now(t);
     if (t->count > 0) {
         page_log_pack(&t->points[t->count - 1]->pages);
     }
@@ -131,7 +165,11 @@ static void take_checkpoint(struct machine *m)
     c->size = io.len;
     t->points[t->count++] = c;
     m->phys.page_log = &c->pages;
+    u64 from = t->count > 1 ? t->points[t->count - 2]->position : c->position;
     keep_within_memory(t, c->position);
+    u64 now = spent_now(t);
+    adapt_spacing(t, c->position - from, began - t->spent, now - began);
+    t->spent = now;
     find_next(t, c->position);
 }
 
@@ -182,6 +220,7 @@ static void rewind_to(struct machine *m, unsigned i)
     m->log.strict_hit = false;
     m->quit = false;
     evidence_rewind(m);
+    t->spent = spent_now(t);
     find_next(t, c->position);
     stops_rearm(m);
 }
@@ -209,7 +248,8 @@ bool travel_start(struct machine *m, const struct travel_options *options, struc
     *o = options != NULL ? *options
                          : (struct travel_options){.spacing = m->config.travel_spacing,
                                                    .memory = m->config.travel_memory};
-    o->spacing = o->spacing != 0 ? o->spacing : TRAVEL_SPACING;
+    o->spent = o->spent != NULL ? o->spent : host_spent;
+    m->travel->spacing = o->spacing != 0 ? o->spacing : TRAVEL_SPACING;
     o->memory = o->memory != 0 ? o->memory : TRAVEL_MEMORY;
     gate_keep(&m->gate);
     note_front(m);
@@ -243,6 +283,7 @@ struct travel_figures travel_figures(const struct machine *m)
     return (struct travel_figures){.first = t->points[0]->position,
                                    .count = t->count,
                                    .bytes = total_bytes(t),
+                                   .spacing = t->spacing,
                                    .front = t->front_position};
 }
 

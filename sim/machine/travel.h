@@ -15,11 +15,20 @@
 #include "machine/machine.h"
 
 struct travel_options {
-    u64 spacing; /* counts between checkpoints; 0: TRAVEL_SPACING */
+    u64 spacing; /* counts between checkpoints; 0: as many as run again in TRAVEL_REPLAY_NS */
     u64 memory;  /* bytes that all checkpoints may take; 0: TRAVEL_MEMORY. Older ones are thinned out */
+    /* What the host spends, in ns: NULL is this thread's processor time. It moves checkpoints, nothing that can be
+     * seen. */
+    u64 (*spent)(void *self);
+    void *spent_self;
 };
 
-#define TRAVEL_SPACING 20000000u
+/* To run again from one checkpoint to the next should take so long: a guest that makes the simulator slow has them
+ * closer together. To take one may cost a tenth of that. */
+#define TRAVEL_REPLAY_NS 40000000u
+#define TRAVEL_SPACING 20000000u /* to begin with */
+#define TRAVEL_SPACING_LEAST 500000u
+#define TRAVEL_SPACING_MOST 400000000u
 #define TRAVEL_MEMORY GIB(1)
 
 /* From here on one can go back to here. options NULL: those of the machine's configuration. False with a line in
@@ -61,9 +70,9 @@ struct run_result travel_back_to_stop(struct machine *m);
 struct stop_hit;
 struct run_result travel_before_hit(struct machine *m, const struct stop_hit *hit);
 
-/* Position of the first checkpoint, how many there are, and the bytes they take. */
+/* Position of the first checkpoint, how many there are, the bytes they take, and how far apart new ones come. */
 struct travel_figures {
-    u64 first, count, bytes;
+    u64 first, count, bytes, spacing;
     u64 front; /* the furthest position reached */
 };
 struct travel_figures travel_figures(const struct machine *m);

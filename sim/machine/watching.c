@@ -240,7 +240,7 @@ static void routes_changed(void *self)
 static void seen_state(struct machine *m, struct state_io *io)
 {
     struct watching *g = m->watching;
-    state_section(io, "watching", 1);
+    state_section(io, "watching", 2);
     state_u64(io, "violations", &g->violations);
     for (unsigned i = 0; i < m->set.count; i++) {
         state_enum(io, "guest", &g->cpu[i].guest);

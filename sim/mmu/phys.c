@@ -436,6 +436,13 @@ void phys_start_epoch(struct phys *phys)
     phys->dirty_count = 0;
 }
 
+/* Without a look at memory that the host need not have yet. */
+static bool is_known_zero(const struct phys *phys, u64 frame)
+{
+    const struct page_desc *page = &phys->pages[frame];
+    return (page->flags & PAGE_DIRTY) == 0 && page->hash == 0;
+}
+
 static void ram_state(struct phys *phys, struct state_io *io)
 {
     if (io->mode == STATE_HASH || io->mode == STATE_PRINT) {
@@ -449,9 +456,10 @@ static void ram_state(struct phys *phys, struct state_io *io)
     }
     for (u64 f = 0; f < phys->page_count; f++) {
         u8 *host = phys_frame_host(phys, f);
-        bool present = io->mode == STATE_SAVE && !page_is_zero(host);
+        bool was_zero = is_known_zero(phys, f) || page_is_zero(host);
+        bool present = io->mode == STATE_SAVE && !was_zero;
         state_bool(io, "present", &present);
-        bool changes = state_is_load(io) && (present || !page_is_zero(host));
+        bool changes = state_is_load(io) && (present || !was_zero);
         if (changes) { /* else it stays untouched memory of the host's */
             phys_note_write(phys, f);
         }

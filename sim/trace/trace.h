@@ -18,7 +18,7 @@
     X(CONSOLE, "console", "lines that the guest prints")                                           \
     X(CPU, "cpu", "resets and starts of processors")                                               \
     X(INT, "int", "exceptions and interrupts, raised, injected, delivered")                        \
-    X(CR, "cr", "writes of control registers")                                                     \
+    X(CR, "cr", "reads and writes of control registers")                                                     \
     X(MSR, "msr", "accesses to model-specific registers")                                          \
     X(IO, "io", "ports and memory-mapped devices (many)")                                          \
     X(VIRT, "virt", "VM entries, exits and what was refused, with the rule that decided")          \

@@ -97,10 +97,10 @@ static void arguments(enum watch_abi abi, const struct watch_exit *x, u64 arg[3]
 
 /* Does a call of this processor's running guest belong to an open one? Another level of the same guest: if it is the same
  * virtual processor. Another guest: if one runs the other. */
-static bool belongs(const struct watch *w, const struct open_call *call, const struct cpu_watch *c)
+bool watch_call_belongs(const struct watch *w, const struct open_call *call, const struct cpu_watch *c)
 {
     const struct control *of = &w->controls[call->control];
-    if (call->is_cpuid) {
+    if (call->is_cpuid || call->answered) {
         return false;
     }
     if (watch_partition(w, of->guest) == watch_partition(w, c->guest)) {
@@ -112,9 +112,10 @@ static bool belongs(const struct watch *w, const struct open_call *call, const s
 static void add_child(struct watch *w, unsigned cpu, u32 key)
 {
     struct cpu_watch *c = &w->cpu[cpu];
+    watch_claims_child(w, cpu, key);
     for (unsigned i = 0; i < c->depth; i++) {
         struct open_call *call = &c->calls[i];
-        if (!belongs(w, call, c)) {
+        if (!watch_call_belongs(w, call, c)) {
             continue;
         }
         call->children += key < CALL_MSR ? 1 : 0;
@@ -173,14 +174,20 @@ static void log_call(struct watch *w, unsigned cpu, const struct watch_exit *x, 
 #define XEN_GRANT_TABLE_OP 20u
 #define XEN_MAP_GRANT_REF 0u
 
-/* Xen looks at the grant itself before it maps anything: what it maps in answer to such a call was declared by its owner. */
+/* Xen looks at the grant itself before it maps anything: what it maps in answer to such a call was declared by its owner. Our own
+ * hypervisor's LendGpaPages opens a page of a child's to its parent for an I/O, and ReturnGpaPages closes it. */
+static bool is_grant(const struct open_call *call)
+{
+    return (call->abi == WATCH_ABI_XEN && call->number == XEN_GRANT_TABLE_OP && call->command == XEN_MAP_GRANT_REF) ||
+           (call->abi == WATCH_ABI_HYPERV && (call->number == HV_CALL_LendGpaPages || call->number == HV_CALL_ReturnGpaPages));
+}
+
 bool watch_maps_grant(const struct watch *w, u32 cpu)
 {
     const struct cpu_watch *c = cpu < WATCH_CPUS ? &w->cpu[cpu] : NULL;
     for (unsigned i = 0; c != NULL && c->guest == 0 && i < c->depth; i++) {
         const struct open_call *call = &c->calls[i];
-        if (!call->is_cpuid && call->control == c->left_control && call->abi == WATCH_ABI_XEN &&
-            call->number == XEN_GRANT_TABLE_OP && call->command == XEN_MAP_GRANT_REF) {
+        if (!call->is_cpuid && call->control == c->left_control && is_grant(call)) {
             return true;
         }
     }
@@ -219,6 +226,10 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     if (!is_cpuid && abi_of_call(g, x) == WATCH_ABI_HYPERV &&
         (number_of(WATCH_ABI_HYPERV, x) == HV_CALL_VTL_RETURN || number_of(WATCH_ABI_HYPERV, x) == HV_CALL_VTL_CALL)) {
         g->hypercalls++; /* the other level runs: it is no call that comes back */
+        watch_claims_back(w, cpu);
+        for (unsigned i = 0; i < c->depth; i++) {
+            c->calls[i].answered |= c->calls[i].control == w->controls[c->control].peer;
+        }
         trace_guest_call(w->trace, cpu, c->guest | (u64)WATCH_ABI_HYPERV << 32 | (u64)x->cpl << 40,
                          number_of(WATCH_ABI_HYPERV, x), x->gpr[GPR_AX], 0, x->rip);
         log_call(w, cpu, x, WATCH_ABI_HYPERV, number_of(WATCH_ABI_HYPERV, x), 0);
@@ -233,7 +244,9 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
                                .is_cpuid = is_cpuid,
                                .control = c->control,
                                .position = m.position,
-                               .leaf = (u32)x->gpr[GPR_AX]};
+                               .leaf = (u32)x->gpr[GPR_AX],
+                               .rip = x->rip,
+                               .code64 = x->code64};
     if (is_cpuid) {
         return;
     }
@@ -243,6 +256,9 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     arguments(call->abi, x, arg);
     g->hypercalls++;
     call->command = (u32)arg[0];
+    if (call->abi == WATCH_ABI_HYPERV) {
+        watch_gpadl_call(w, cpu, x, call);
+    }
     c->depth--; /* not its own child */
     add_child(w, cpu, call->abi == WATCH_ABI_HYPERV ? (u32)call->number : 0);
     c->depth++;
@@ -251,7 +267,9 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x)
     log_call(w, cpu, x, call->abi, call->number, arg[0]);
 }
 
-void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
+#define LONGEST_INSTRUCTION 15u
+
+void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr, u64 rip)
 {
     struct cpu_watch *c = &w->cpu[cpu];
     for (unsigned i = c->depth; i-- > 0;) {
@@ -274,9 +292,17 @@ void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr)
             w->guests[c->guest].abis |= abi != WATCH_ABI_NONE ? 1u << abi : 0;
             return;
         }
+        if ((gpr[GPR_AX] & 0xffff) != HV_SUCCESS) {
+            watch_gpadl_refused(w, &call);
+        }
         struct watch_moment m;
         w->host.now(w->host.self, &m);
         count_kind(w, &call, m.position - call.position);
+        if (call.has_result && rip - call.rip <= LONGEST_INSTRUCTION) { /* and was not sent elsewhere by whoever may */
+            bool pair = !call.code64 && call.abi == WATCH_ABI_HYPERV; /* EDX:EAX */
+            u64 result = pair ? gpr[GPR_DX] << 32 | (u32)gpr[GPR_AX] : gpr[GPR_AX];
+            watch_claims_result(w, cpu, &call, call.code64 || pair ? result : (u32)result);
+        }
         log_line(w->log, LOG_WATCH, "cpu%u guest %u returns %llx after %llu counts, %u calls made for it", cpu, c->guest,
                  (unsigned long long)gpr[GPR_AX], (unsigned long long)(m.position - call.position), call.children);
         trace_guest_call_done(w->trace, cpu, c->guest, call.number, gpr[GPR_AX], m.position - call.position,

@@ -40,6 +40,7 @@ struct watch *watch_new(struct phys *phys, struct log *log, struct trace *trace,
     pool_init(&w->nodes, sizeof(struct node));
     pool_init(&w->owners, sizeof(struct owner));
     pool_init(&w->shares, sizeof(struct share));
+    pool_init(&w->declared, sizeof(struct declared));
     w->routes_stale = true;
     return w;
 }
@@ -58,6 +59,7 @@ static void drop_everything(struct watch *w)
     pool_release(&w->nodes);
     pool_release(&w->owners);
     pool_release(&w->shares);
+    pool_release(&w->declared);
     free(w->roots);
     free(w->controls);
     free(w->guests);
@@ -74,8 +76,14 @@ static void forget_figures(struct watch *w)
     w->device_count = 0;
     w->kind_count = 0;
     w->handovers = 0;
+    w->named_vp_count = w->named_partition_count = 0;
+    w->claims = (struct watch_claims){0};
     w->serial = 0;
-    w->share_open = w->share_confirmed = w->share_declared = w->reported = 0;
+    w->share_open = w->share_confirmed = w->reported = 0;
+    memset(w->share_declared, 0, sizeof w->share_declared);
+    memset(w->gpadls, 0, sizeof w->gpadls);
+    w->declared_now = w->leave_count = 0;
+    w->link_count = w->gpadl_next = 0;
     w->routes_stale = true;
 }
 
@@ -174,10 +182,11 @@ u32 watch_partition(const struct watch *w, u32 guest)
 #define GPR_CX 1u
 #define GPR_SP 4u
 #define DISTINCT_ENOUGH 4u
+#define DISTINCT_WITHIN 2u /* of two guests that are known to be levels of one */
 
 /* Were a guest's registers handed over to this entry? All but those that the switch itself needs; and enough of them that
  * it is no accident of fresh ones. */
-static bool is_handed_over(const u64 *left, const u64 *entered)
+static bool is_handed_over(const u64 *left, const u64 *entered, unsigned enough)
 {
     unsigned distinct = 0;
     for (unsigned i = 0; i < 16; i++) {
@@ -193,7 +202,7 @@ static bool is_handed_over(const u64 *left, const u64 *entered)
         }
         distinct += seen ? 0 : 1;
     }
-    return distinct >= DISTINCT_ENOUGH;
+    return distinct >= enough;
 }
 
 /* Does a virtual processor go on where it left? Then it is no other one in a page that was used again, even though its
@@ -226,7 +235,7 @@ static u32 find_upper_level(const struct watch *w, const struct watch_entry *e)
 {
     for (u32 i = 1; e->gpr != NULL && i <= w->control_count; i++) {
         const struct control *c = &w->controls[i];
-        if (c->left_by_call && c->guest != 0 && is_handed_over(c->left, e->gpr)) {
+        if (c->left_by_call && c->guest != 0 && is_handed_over(c->left, e->gpr, DISTINCT_ENOUGH)) {
             return i;
         }
     }
@@ -302,7 +311,7 @@ static void link_levels(struct watch *w, unsigned cpu, u32 control, const struct
     u32 last = w->cpu[cpu].left_control;
     const struct control *from = &w->controls[last];
     if (last == 0 || last == control || e->gpr == NULL || from->guest == to->guest ||
-        watch_partition(w, from->guest) != watch_partition(w, to->guest) || !is_handed_over(from->left, e->gpr)) {
+        watch_partition(w, from->guest) != watch_partition(w, to->guest) || !is_handed_over(from->left, e->gpr, DISTINCT_WITHIN)) {
         return;
     }
     w->handovers++;
@@ -333,6 +342,7 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
         !goes_on(k, e)) {
         k->guest = 0; /* its guest has lost its memory: the page is used again */
         k->peer = 0;
+        k->child_due = false;
     }
     u32 upper = k->guest == 0 ? find_upper_level(w, e) : 0;
     place_control(w, control, root, e, parent, m.position);
@@ -363,8 +373,11 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
                     e->nested ? e->tables.table : 0);
         c->last_guest = c->guest;
     }
+    if (!w->guests[c->guest].claimed && w->named_vp_count != 0) {
+        watch_claims_name(w, c->guest, e->control);
+    }
     if (e->gpr != NULL) {
-        watch_call_returns(w, cpu, e->gpr);
+        watch_call_returns(w, cpu, e->gpr, e->rip);
     }
 }
 
@@ -520,6 +533,11 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
             (void)fprintf(out, ", %s", watch_abi_name(abi));
         }
     }
+    if (g->claimed) {
+        (void)fprintf(out, ", by its own name partition %llu%s%s%s VTL %llu", (unsigned long long)g->partition,
+                      g->partition_name[0] != '\0' ? " \"" : "", g->partition_name, g->partition_name[0] != '\0' ? "\"" : "",
+                      (unsigned long long)g->vtl);
+    }
     (void)fprintf(out, g->name[0] != '\0' ? " (%s)\n" : "%s\n", g->name);
     for (u32 i = 1; i <= w->root_count; i++) {
         const struct root *r = &w->roots[i];
@@ -533,21 +551,6 @@ static void print_guest(struct watch *w, FILE *out, const struct watch_guest *g,
         if (w->guests[i].parent == g->id) {
             print_guest(w, out, &w->guests[i], depth + 1);
         }
-    }
-}
-
-#define SHARES_PRINTED 64u
-
-static void print_shares(struct watch *w, FILE *out)
-{
-    struct watch_share s;
-    for (u64 n = 0; n < SHARES_PRINTED && watch_share_get(w, n, &s); n++) {
-        char a[40], b[40];
-        watch_name_owner(&s.a, a, sizeof a);
-        watch_name_owner(&s.b, b, sizeof b);
-        (void)fprintf(out, "%s page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
-                      s.declared ? "granted" : "shared", (unsigned long long)s.spa, a, b,
-                      (unsigned long long)s.since.position, (unsigned long long)s.since.rip);
     }
 }
 
@@ -574,11 +577,13 @@ void watch_print(struct watch *w, FILE *out)
         }
     }
     watch_print_calls(w, out);
-    print_shares(w, out);
+    watch_claims_print(w, out);
+    watch_print_shares(w, out);
     (void)fprintf(out, "pages shared by strangers: %llu, and %llu that not both have used",
                   (unsigned long long)w->share_confirmed, (unsigned long long)w->share_open);
-    if (w->share_declared != 0) {
-        (void)fprintf(out, "; granted: %llu", (unsigned long long)w->share_declared);
+    if (w->share_declared[WATCH_REASON_GRANT] != 0) {
+        (void)fprintf(out, "; granted: %llu", (unsigned long long)w->share_declared[WATCH_REASON_GRANT]);
     }
     (void)fprintf(out, "\n");
+    watch_print_declared(w, out);
 }

@@ -96,7 +96,8 @@ static void describe(const struct watch *w, const struct share *s, struct watch_
     *out = (struct watch_share){.spa = phys_spa_of_frame(w->phys, s->frame),
                                 .since = s->since,
                                 .confirmed = s->confirmed,
-                                .declared = s->declared};
+                                .declared = s->reason != WATCH_REASON_NONE,
+                                .reason = s->reason};
     watch_describe_owner(w, s->frame, s->a, &out->a);
     watch_describe_owner(w, s->frame, s->b, &out->b);
 }
@@ -120,8 +121,8 @@ static void confirm(struct watch *w, struct share *s)
     char a[40], b[40];
     s->confirmed = true;
     w->share_open--;
-    if (s->declared) {
-        w->share_declared++;
+    if (s->reason != WATCH_REASON_NONE) {
+        w->share_declared[s->reason]++;
         return;
     }
     w->share_confirmed++;
@@ -152,6 +153,35 @@ static void await_use(struct watch *w, u32 root, u32 share)
     r->open[r->open_count++] = share;
 }
 
+static enum watch_reason judge(const struct watch *w, u64 frame, u32 a, u32 b)
+{
+    const struct owner *oa = find_owner(w, frame, a), *ob = find_owner(w, frame, b);
+    bool granted = (oa != NULL && oa->since.granted) || (ob != NULL && ob->since.granted);
+    return granted ? WATCH_REASON_GRANT : watch_reason_of(w, frame, a, b);
+}
+
+static u64 *count_of(struct watch *w, const struct share *s)
+{
+    return !s->confirmed ? &w->share_open : s->reason == WATCH_REASON_NONE ? &w->share_confirmed : &w->share_declared[s->reason];
+}
+
+/* Of a share that counts from now on: it is confirmed when both sides were used. */
+static void await_both(struct watch *w, u32 n)
+{
+    struct share *s = share_at(w, n);
+    w->share_open++;
+    if (s->used_a && s->used_b) {
+        confirm(w, s);
+        return;
+    }
+    if (!s->used_a) {
+        await_use(w, s->a, n);
+    }
+    if (!s->used_b) {
+        await_use(w, s->b, n);
+    }
+}
+
 static void begin_share(struct watch *w, u64 frame, u32 a, u32 b, const struct watch_moment *m)
 {
     for (u32 n = w->frames[frame].shares; n != 0; n = share_at(w, n)->next) {
@@ -169,19 +199,33 @@ static void begin_share(struct watch *w, u64 frame, u32 a, u32 b, const struct w
                         .b = b,
                         .used_a = w->roots[a].in_use != 0,
                         .used_b = w->roots[b].in_use != 0,
-                        .declared = find_owner(w, frame, a)->since.granted || find_owner(w, frame, b)->since.granted,
+                        .reason = judge(w, frame, a, b),
                         .since = *m};
     w->frames[frame].shares = n;
-    w->share_open++;
-    if (s->used_a && s->used_b) {
-        confirm(w, s);
-        return;
-    }
-    if (!s->used_a) {
-        await_use(w, a, n);
-    }
-    if (!s->used_b) {
-        await_use(w, b, n);
+    await_both(w, n);
+}
+
+void watch_shares_judged(struct watch *w, u64 frame)
+{
+    for (u32 n = w->frames[frame].shares; n != 0; n = share_at(w, n)->next) {
+        struct share *s = share_at(w, n);
+        enum watch_reason reason = judge(w, frame, s->a, s->b);
+        if (reason == s->reason) {
+            continue;
+        }
+        if (s->confirmed) {
+            *count_of(w, s) -= 1;
+        }
+        s->reason = reason;
+        if (s->confirmed && reason != WATCH_REASON_NONE) {
+            *count_of(w, s) += 1;
+        } else if (s->confirmed) { /* undeclared from now on */
+            w->host.now(w->host.self, &s->since);
+            s->confirmed = false;
+            s->used_a = w->roots[s->a].in_use != 0;
+            s->used_b = w->roots[s->b].in_use != 0;
+            await_both(w, n);
+        }
     }
 }
 
@@ -214,13 +258,7 @@ static void end_shares(struct watch *w, u64 frame, u32 root)
             continue;
         }
         *link = s->next;
-        if (s->confirmed && s->declared) {
-            w->share_declared--;
-        } else if (s->confirmed) {
-            w->share_confirmed--;
-        } else {
-            w->share_open--;
-        }
+        *count_of(w, s) -= 1;
         s->serial = 0;
         pool_give(&w->shares, n);
     }
@@ -229,9 +267,6 @@ static void end_shares(struct watch *w, u64 frame, u32 root)
 /* The rights of one root to a frame grew: is it shared now? */
 static void look_for_shares(struct watch *w, u64 frame, u32 root, const struct watch_moment *m)
 {
-    if (w->frames[frame].declared) {
-        return;
-    }
     u8 mine = rights_of(find_owner(w, frame, root));
     for (u32 n = w->frames[frame].owners; n != 0; n = owner_at(w, n)->next) {
         u32 other = owner_at(w, n)->root;
@@ -440,14 +475,33 @@ bool watch_share_get(struct watch *w, u64 n, struct watch_share *out)
     return false;
 }
 
-void watch_declare_shared(struct watch *w, u64 spa, u64 bytes)
+/* ---- said to people ---- */
+
+#define SHARES_PRINTED 64u
+
+static void print_shares(struct watch *w, FILE *out, bool declared)
 {
-    for (u64 at = align_down(spa, PAGE_SIZE), frame; at < spa + bytes; at += PAGE_SIZE) {
-        if (ram_frame(w, at, &frame)) {
-            w->frames[frame].declared = true;
-            for (u32 n = w->frames[frame].owners; n != 0; n = owner_at(w, n)->next) {
-                end_shares(w, frame, owner_at(w, n)->root);
+    unsigned left = SHARES_PRINTED;
+    for (u64 frame = 0; frame < w->phys->page_count && left > 0; frame++) {
+        for (u32 n = w->frames[frame].shares; n != 0 && left > 0; n = share_at(w, n)->next) {
+            struct watch_share s;
+            char a[40], b[40];
+            if (!share_at(w, n)->confirmed || (share_at(w, n)->reason != WATCH_REASON_NONE) != declared) {
+                continue;
             }
+            describe(w, share_at(w, n), &s);
+            watch_name_owner(&s.a, a, sizeof a);
+            watch_name_owner(&s.b, b, sizeof b);
+            (void)fprintf(out, "%s page %#llx: %s and %s, since position %llu, by the instruction at %#llx\n",
+                          watch_reason_name(s.reason), (unsigned long long)s.spa, a, b, (unsigned long long)s.since.position,
+                          (unsigned long long)s.since.rip);
+            left--;
         }
     }
+}
+
+void watch_print_shares(struct watch *w, FILE *out)
+{
+    print_shares(w, out, false);
+    print_shares(w, out, true);
 }

@@ -105,8 +105,23 @@ static void share_state(void *record, struct state_io *io)
     state_bool(io, "used_a", &s->used_a);
     state_bool(io, "used_b", &s->used_b);
     state_bool(io, "confirmed", &s->confirmed);
-    state_bool(io, "declared", &s->declared);
+    state_enum(io, "reason", &s->reason);
     moment_state(&s->since, io);
+}
+
+static void declared_state(void *record, struct state_io *io)
+{
+    struct declared *d = record;
+    state_u32(io, "next", &d->next);
+    state_u32(io, "guest", &d->guest);
+    state_u32(io, "with", &d->with);
+    state_enum(io, "reason", &d->reason);
+    state_u64(io, "id", &d->id);
+    state_u64(io, "frame", &d->frame);
+    state_u32(io, "call", &d->call);
+    state_u64(io, "leaving", &d->leaving);
+    state_bool(io, "all", &d->all);
+    state_bool(io, "live", &d->live);
 }
 
 static void pool_state(struct pool *p, struct state_io *io, void (*one)(void *record, struct state_io *io))
@@ -177,6 +192,9 @@ static void control_state(struct control *c, struct state_io *io)
     state_u64(io, "left_rip", &c->left_rip);
     state_bool(io, "has_left", &c->has_left);
     state_bool(io, "left_by_call", &c->left_by_call);
+    state_bool(io, "child_due", &c->child_due);
+    state_u64(io, "child_of", &c->child_of);
+    state_u32(io, "child_key", &c->child_key);
 }
 
 static void guest_state(struct watch_guest *g, struct state_io *io)
@@ -194,6 +212,11 @@ static void guest_state(struct watch_guest *g, struct state_io *io)
     state_u32(io, "abis", &g->abis);
     state_bytes(io, "name", g->name, sizeof g->name);
     g->name[sizeof g->name - 1] = '\0';
+    state_bool(io, "claimed", &g->claimed);
+    state_u64(io, "partition", &g->partition);
+    state_u64(io, "vtl", &g->vtl);
+    state_bytes(io, "partition_name", g->partition_name, sizeof g->partition_name);
+    g->partition_name[sizeof g->partition_name - 1] = '\0';
 }
 
 static void call_state(struct open_call *c, struct state_io *io)
@@ -209,6 +232,52 @@ static void call_state(struct open_call *c, struct state_io *io)
     state_u32(io, "command", &c->command);
     state_u32_array(io, "made", c->made, CALL_MADE);
     state_u32(io, "made_count", &c->made_count);
+    state_bool(io, "answered", &c->answered);
+    state_u64(io, "rip", &c->rip);
+    state_bool(io, "code64", &c->code64);
+    state_u64(io, "claimed", &c->claimed);
+    state_bool(io, "has_result", &c->has_result);
+    state_u64(io, "result", &c->result);
+    state_u32(io, "said", &c->said);
+    state_u32(io, "said_pages", &c->said_pages);
+    state_u32(io, "said_gpadl", &c->said_gpadl);
+    state_bool(io, "said_first", &c->said_first);
+}
+
+static void claims_state(struct watch *w, struct state_io *io)
+{
+    state_u64(io, "taken", &w->claims.taken);
+    state_u64(io, "compared", &w->claims.compared);
+    state_u64(io, "differ", &w->claims.differ);
+    state_u64(io, "refused", &w->claims.refused);
+    for (u32 i = 0; i < WATCH_DIFFERENCES && i < w->claims.differ; i++) {
+        struct claim_difference *d = &w->differences[i];
+        state_u32(io, "type", &d->type);
+        state_u32(io, "guest", &d->guest);
+        state_u64(io, "id", &d->id);
+        state_u64(io, "claimed", &d->claimed);
+        state_u64(io, "derived", &d->derived);
+        state_u64(io, "position", &d->position);
+    }
+    state_u32(io, "named_vps", &w->named_vp_count);
+    state_u32(io, "named_partitions", &w->named_partition_count);
+    if (w->named_vp_count > WATCH_NAMED_VPS || w->named_partition_count > WATCH_NAMED_PARTITIONS) {
+        w->named_vp_count = w->named_partition_count = 0;
+        io->failed = true;
+    }
+    for (u32 i = 0; i < w->named_vp_count; i++) {
+        struct named_vp *n = &w->named_vps[i];
+        state_u64(io, "control", &n->control);
+        state_u64(io, "partition", &n->partition);
+        state_u64(io, "vp", &n->vp);
+        state_u64(io, "vtl", &n->vtl);
+    }
+    for (u32 i = 0; i < w->named_partition_count; i++) {
+        struct named_partition *n = &w->named_partitions[i];
+        state_u64(io, "partition", &n->partition);
+        state_bytes(io, "name", n->name, sizeof n->name);
+        n->name[sizeof n->name - 1] = '\0';
+    }
 }
 
 static void cpu_watch_state(struct cpu_watch *c, struct state_io *io)
@@ -249,7 +318,7 @@ static void frames_state(struct watch *w, struct state_io *io)
     u64 count = 0;
     for (u64 f = 0; !state_is_load(io) && f < w->phys->page_count; f++) {
         const struct frame_info *i = &w->frames[f];
-        count += (i->owners | i->shares | i->page) != 0 || i->routes || i->declared ? 1 : 0;
+        count += (i->owners | i->shares | i->page | i->declared) != 0 || i->routes ? 1 : 0;
     }
     state_u64(io, "count", &count);
     u64 at = 0;
@@ -257,7 +326,7 @@ static void frames_state(struct watch *w, struct state_io *io)
         struct frame_info *i;
         while (!state_is_load(io) && at < w->phys->page_count) {
             i = &w->frames[at];
-            if ((i->owners | i->shares | i->page) != 0 || i->routes || i->declared) {
+            if ((i->owners | i->shares | i->page | i->declared) != 0 || i->routes) {
                 break;
             }
             at++;
@@ -272,7 +341,7 @@ static void frames_state(struct watch *w, struct state_io *io)
         state_u32(io, "shares", &i->shares);
         state_u32(io, "page", &i->page);
         state_bool(io, "routes", &i->routes);
-        state_bool(io, "declared", &i->declared);
+        state_u32(io, "declared", &i->declared);
     }
 }
 
@@ -300,6 +369,38 @@ static bool free_list_fits(const struct pool *p, u8 *seen)
     return true;
 }
 
+/* Those on lists are live, and all that are live are on one. */
+static bool declared_fit(const struct watch *w, u8 *seen)
+{
+    u64 listed = 0;
+    for (u64 f = 0; f < w->phys->page_count; f++) {
+        for (u32 n = w->frames[f].declared; n != 0; n = ((struct declared *)pool_at(&w->declared, n))->next) {
+            const struct declared *d = pool_at(&w->declared, n < w->declared.count ? n : 0);
+            if (!see(seen, &w->declared, n) || !d->live || d->frame != f || d->guest > w->guest_count || d->with > w->guest_count ||
+                (unsigned)d->reason >= WATCH_REASONS) {
+                return false;
+            }
+            listed++;
+        }
+    }
+    for (u32 n = 1; n < w->declared.count; n++) {
+        if (((struct declared *)pool_at(&w->declared, n))->live != (seen[n] != 0)) {
+            return false;
+        }
+    }
+    for (u32 i = 0; i < WATCH_GPADLS; i++) {
+        if (w->gpadls[i].guest > w->guest_count || w->gpadls[i].with > w->guest_count) {
+            return false;
+        }
+    }
+    for (u32 i = 0; i < w->link_count; i++) {
+        if (w->links[i].guest == 0 || w->links[i].guest > w->guest_count) {
+            return false;
+        }
+    }
+    return listed == w->declared_now;
+}
+
 static bool frame_lists_fit(const struct watch *w, u8 *owners, u8 *shares, u8 *pages)
 {
     for (u64 f = 0; f < w->phys->page_count; f++) {
@@ -313,7 +414,7 @@ static bool frame_lists_fit(const struct watch *w, u8 *owners, u8 *shares, u8 *p
         for (u32 n = i->shares; n != 0; n = ((struct share *)pool_at(&w->shares, n))->next) {
             const struct share *s = pool_at(&w->shares, n < w->shares.count ? n : 0);
             if (!see(shares, &w->shares, n) || s->frame != f || s->serial == 0 || s->a == 0 || s->a > w->root_count ||
-                s->b == 0 || s->b > w->root_count) {
+                s->b == 0 || s->b > w->root_count || (unsigned)s->reason >= WATCH_REASONS) {
                 return false;
             }
         }
@@ -413,6 +514,7 @@ static bool guests_fit(const struct watch *w)
         for (unsigned k = 0; k < c->depth; k++) {
             const struct open_call *call = &c->calls[k];
             ok = ok && call->control <= w->control_count && call->made_count <= CALL_MADE &&
+                 call->said_gpadl <= WATCH_GPADLS && (call->said == 0 || call->said_gpadl != 0) &&
                  (unsigned)call->abi <= WATCH_ABI_OTHER;
         }
         if (!ok) {
@@ -434,11 +536,13 @@ static bool guests_fit(const struct watch *w)
 
 static bool fits(const struct watch *w)
 {
-    u8 *seen[4] = {calloc(w->owners.count, 1), calloc(w->shares.count, 1), calloc(w->pages.count, 1), calloc(w->nodes.count, 1)};
-    sim_assert(seen[0] != NULL && seen[1] != NULL && seen[2] != NULL && seen[3] != NULL);
+    u8 *seen[5] = {calloc(w->owners.count, 1), calloc(w->shares.count, 1), calloc(w->pages.count, 1), calloc(w->nodes.count, 1),
+                   calloc(w->declared.count, 1)};
+    sim_assert(seen[0] != NULL && seen[1] != NULL && seen[2] != NULL && seen[3] != NULL && seen[4] != NULL);
     bool ok = roots_fit(w) && guests_fit(w) && frame_lists_fit(w, seen[0], seen[1], seen[2]) &&
               nodes_fit(w, seen[3], seen[2]) && free_list_fits(&w->owners, seen[0]) && free_list_fits(&w->shares, seen[1]) &&
-              free_list_fits(&w->pages, seen[2]) && free_list_fits(&w->nodes, seen[3]);
+              free_list_fits(&w->pages, seen[2]) && free_list_fits(&w->nodes, seen[3]) && declared_fit(w, seen[4]) &&
+              free_list_fits(&w->declared, seen[4]);
     for (unsigned i = 0; i < ARRAY_LEN(seen); i++) {
         free(seen[i]);
     }
@@ -499,6 +603,7 @@ static void lists_state(struct watch *w, struct state_io *io)
     for (unsigned i = 0; i < WATCH_CPUS; i++) {
         cpu_watch_state(&w->cpu[i], io);
     }
+    claims_state(w, io);
     state_u32(io, "kinds", &w->kind_count);
     w->kind_count = w->kind_count <= WATCH_KINDS ? w->kind_count : 0;
     for (u32 i = 0; i < w->kind_count; i++) {
@@ -509,7 +614,22 @@ static void lists_state(struct watch *w, struct state_io *io)
     state_bool(io, "routes_stale", &w->routes_stale);
     state_u64(io, "share_open", &w->share_open);
     state_u64(io, "share_confirmed", &w->share_confirmed);
-    state_u64(io, "share_declared", &w->share_declared);
+    state_u64_array(io, "share_declared", w->share_declared, WATCH_REASONS);
+    state_u64(io, "declared_now", &w->declared_now);
+    state_u64(io, "leave_count", &w->leave_count);
+    state_u32(io, "links", &w->link_count);
+    w->link_count = w->link_count <= WATCH_LINKS ? w->link_count : 0;
+    for (u32 i = 0; i < w->link_count; i++) {
+        state_u32(io, "guest", &w->links[i].guest);
+        state_u32(io, "connection", &w->links[i].connection);
+    }
+    for (u32 i = 0; i < WATCH_GPADLS; i++) {
+        state_u32(io, "guest", &w->gpadls[i].guest);
+        state_u32(io, "with", &w->gpadls[i].with);
+        state_u32(io, "id", &w->gpadls[i].id);
+        state_u32(io, "left", &w->gpadls[i].left);
+    }
+    state_u32(io, "gpadl_next", &w->gpadl_next);
     state_u64(io, "reported", &w->reported);
 }
 
@@ -525,6 +645,7 @@ void watch_state(struct watch *w, struct state_io *io)
     pool_state(&w->nodes, io, node_state);
     pool_state(&w->owners, io, owner_state);
     pool_state(&w->shares, io, share_state);
+    pool_state(&w->declared, io, declared_state);
     arrays_state(w, io);
     lists_state(w, io);
     frames_state(w, io);

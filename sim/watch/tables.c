@@ -407,6 +407,33 @@ void watch_end_work(struct watch *w)
 
 /* ---- roots ---- */
 
+bool watch_translate(const struct watch *w, u32 root, u64 address, u64 *spa)
+{
+    struct watch_tables t = w->roots[root].tables;
+    unsigned size = entry_size(t.format), level = t.levels;
+    u64 at = t.table;
+    while (level > 0) {
+        unsigned shift = watch_entry_shift(t.format, level);
+        u64 frame, index = (address >> shift) & (t.format == WATCH_X86_32 ? 0x3ff : t.format == WATCH_PAE && level == 3 ? 3 : 0x1ff);
+        u8 *host;
+        bool writable;
+        if (!phys_page(w->phys, SPA(at + index * size), &frame, &host, &writable)) {
+            return false;
+        }
+        struct decoded d = watch_decode(t.format, level, load_le(host + ((at + index * size) & PAGE_MASK), size));
+        if (d.kind == DECODED_LEAF) {
+            *spa = d.address + (address & (BIT(d.shift) - 1));
+            return true;
+        }
+        if (d.kind == DECODED_NONE || d.next_level >= level) {
+            return false;
+        }
+        at = d.address;
+        level = d.next_level;
+    }
+    return false;
+}
+
 void watch_root_build(struct watch *w, u32 root, const struct watch_moment *m)
 {
     struct watch_tables t = w->roots[root].tables;

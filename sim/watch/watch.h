@@ -110,8 +110,68 @@ void watch_left(struct watch *w, unsigned cpu, const struct watch_exit *x);
 void watch_before_write(struct watch *w, u64 frame, u64 offset, u64 size);
 void watch_routes_changed(struct watch *w); /* IOMMU registers, bus mastering */
 void watch_device(struct watch *w, u16 requester, const struct watch_route *route);
+
+/* ---- Declared sharing: declared.c ---- */
+
+/* Who says so. The tracker sees grants and GPADLs itself. */
+enum watch_reason {
+    WATCH_REASON_NONE,
+    WATCH_REASON_GRANT,   /* Xen's */
+    WATCH_REASON_GPADL,   /* the VMBus' */
+    WATCH_REASON_PORT,    /* a hypervisor, by the trace port */
+    WATCH_REASON_LIBRARY, /* whoever uses this library */
+    WATCH_REASONS,
+};
+const char *watch_reason_name(enum watch_reason reason);
+
+/* Pages of `guest` (0: of anybody) that `with` (0: anybody) may reach too, until it is ended by its name. */
+struct watch_declaration {
+    enum watch_reason reason;
+    u32 guest, with;
+    u64 spa, bytes;
+    u64 id;
+};
+/* False: no such guest, or more than is followed. */
+bool watch_declare(struct watch *w, const struct watch_declaration *d);
+void watch_end_declaration(struct watch *w, enum watch_reason reason, u32 guest, u64 id);
 /* From here on nobody minds that this memory is shared. */
 void watch_declare_shared(struct watch *w, u64 spa, u64 bytes);
+
+/* A record of the trace port (abi/trace_port.def), of the processor that wrote it. It adds names and intentions; what it says is
+ * compared with what was derived, where there is something to compare, and believed nowhere. */
+struct watch_claim {
+    u32 type;    /* enum trace_port_type */
+    u32 writers; /* who may say so */
+    const u64 *field; /* as many as its row has */
+    const u8 *payload;
+    u32 size;
+};
+enum watch_verdict {
+    WATCH_CLAIM_UNCHECKED, /* nobody watches */
+    WATCH_CLAIM_TAKEN,     /* from one who may say so; nothing to compare, or not yet */
+    WATCH_CLAIM_AGREES,
+    WATCH_CLAIM_DIFFERS,
+    WATCH_CLAIM_REFUSED,   /* the writer is none of those who may say so */
+};
+enum watch_verdict watch_claim(struct watch *w, unsigned cpu, const struct watch_claim *claim);
+
+/* What somebody says of pages: that `guest` (0: nobody) reaches them, and no stranger but `with` (0: none). */
+struct watch_page_claim {
+    u64 spa, bytes;
+    u32 guest, with;
+};
+struct watch_page_verdict {
+    u64 pages;     /* of RAM, that were looked at */
+    u64 unreached; /* that `guest` does not reach */
+    u64 foreign;   /* that somebody else reaches */
+    bool differs;
+    u64 first;     /* the first page that is not as claimed, */
+    u32 stranger;  /* and who reaches it; 0: nobody who should not */
+};
+void watch_compare(struct watch *w, const struct watch_page_claim *c, struct watch_page_verdict *out);
+/* Guests by what their hypervisor knows of them: a VMCS or VMCB, second-level tables in use. 0: none seen. */
+u32 watch_guest_of_control(const struct watch *w, u64 control);
+u32 watch_guest_of_tables(const struct watch *w, u64 table);
 
 /* ---- What comes out ---- */
 
@@ -128,7 +188,16 @@ struct watch_guest {
     u64 most; /* pages that it ever reached at a time */
     u32 abis; /* bit per watch_abi that the hypervisor told it of by CPUID */
     char name[24]; /* that its hypervisor gave it, as it told it by CPUID; empty: none */
+    bool claimed;  /* the trace port names its partition: */
+    u64 partition, vtl;
+    char partition_name[24];
 };
+
+/* What was said on the trace port, and how it compares. */
+struct watch_claims {
+    u64 taken, compared, differ, refused;
+};
+const struct watch_claims *watch_claims(const struct watch *w);
 
 /* Guests are numbered from 1 in the order of their first entry. NULL: there is none of this number. */
 const struct watch_guest *watch_guest(const struct watch *w, u32 id);
@@ -155,7 +224,8 @@ struct watch_share {
     struct watch_owner a, b;   /* b came second */
     struct watch_moment since; /* what made it so */
     bool confirmed; /* both sides ran (or can do DMA) since */
-    bool declared;  /* one side has it by a grant: no violation */
+    bool declared;  /* no violation */
+    enum watch_reason reason; /* declared: by what */
 };
 u64 watch_share_count(struct watch *w, bool confirmed); /* without the declared ones */
 /* Those that are confirmed, the declared ones too, in order; false: no such one. */

@@ -34,7 +34,7 @@ struct frame_info {
     u32 shares; /* list of struct share */
     u32 page;   /* struct page: it is a table */
     bool routes;   /* an IOMMU finds devices' tables through it */
-    bool declared; /* sharing is no violation */
+    u32 declared;  /* list of struct declared */
 };
 
 /* A table page of one or more roots. */
@@ -94,9 +94,35 @@ struct share {
     u32 serial;
     u64 frame;
     u32 a, b; /* roots */
-    bool used_a, used_b, confirmed, declared;
+    bool used_a, used_b, confirmed;
+    enum watch_reason reason; /* declared by */
     struct watch_moment since;
 };
+
+/* A page that a guest may share. */
+struct declared {
+    u32 next;        /* on the frame's list */
+    u32 guest, with; /* 0: anybody */
+    enum watch_reason reason;
+    u64 id, frame;
+    u32 call;    /* a GPADL: open_call.said of the call that named this page */
+    u64 leaving; /* which request to end it waits for the host's word; 0: none */
+    bool all;    /* that request was for all of the guest's */
+    bool live;
+};
+
+/* A guest's connection to a port, and the guest that made it. */
+struct port_link {
+    u32 guest, connection;
+};
+#define WATCH_LINKS 128u
+
+/* A GPADL some of whose pages have still to be named. */
+struct gpadl {
+    u32 guest, with, id;
+    u32 left; /* 0: complete, or none */
+};
+#define WATCH_GPADLS 64u
 
 struct control {
     enum watch_kind kind;
@@ -107,6 +133,9 @@ struct control {
     u64 left_rip;
     bool has_left;
     bool left_by_call; /* which was a hypercall, and it has not been entered since */
+    bool child_due;    /* the trace port says: the next call is a child of call `child_of`, of this kind */
+    u64 child_of;
+    u32 child_key;
 };
 
 #define CALL_MADE 16u
@@ -123,7 +152,33 @@ struct open_call {
     u32 command; /* Xen: its first argument */
     u32 made[CALL_MADE]; /* the kinds of its children, CALL_KEY */
     u32 made_count;
+    bool answered; /* by the upper trust level, which has returned to this one; what it does from there on is not for this call */
+    u64 rip;
+    bool code64;
+    u64 claimed; /* the trace port's name of it, 0 none */
+    bool has_result;
+    u64 result; /* that the trace port says it has */
+    u32 said, said_pages; /* VMBus: a number for what it declared, pages that it named */
+    u32 said_gpadl;       /* the entry of `gpadls` + 1 */
+    bool said_first;      /* which it began */
 };
+
+/* A virtual processor's trust level, and a partition, as the trace port names them. */
+struct named_vp {
+    u64 control, partition, vp, vtl;
+};
+struct named_partition {
+    u64 partition;
+    char name[24];
+};
+/* What was said, and what is so. */
+struct claim_difference {
+    u32 type, guest;
+    u64 id, claimed, derived, position;
+};
+#define WATCH_DIFFERENCES 8u
+#define WATCH_NAMED_VPS 2048u
+#define WATCH_NAMED_PARTITIONS 256u
 
 /* What calls of a kind became, over the run. */
 struct call_kind {
@@ -170,7 +225,7 @@ struct watch {
     struct trace *trace;
     struct watch_host host;
     struct frame_info *frames;
-    struct pool pages, nodes, owners, shares;
+    struct pool pages, nodes, owners, shares, declared;
     struct root *roots; /* 1.. */
     u32 root_count, root_cap;
     struct control *controls; /* 1.. */
@@ -183,13 +238,25 @@ struct watch {
     struct call_kind kinds[WATCH_KINDS];
     u32 kind_count;
     u64 handovers; /* of registers, between trust levels */
+    struct named_vp named_vps[WATCH_NAMED_VPS]; /* the oldest makes room */
+    u32 named_vp_count;
+    struct named_partition named_partitions[WATCH_NAMED_PARTITIONS];
+    u32 named_partition_count;
+    struct watch_claims claims;
+    struct claim_difference differences[WATCH_DIFFERENCES]; /* the first ones */
     u32 serial;
     bool routes_stale, in_routes;
     /* The last write, not yet accounted for: the bytes change after we are told. */
     bool written;
     u64 written_frame, written_offset, written_size;
     struct watch_moment written_at;
-    u64 share_open, share_confirmed, share_declared, reported; /* confirmed: without the declared ones */
+    u64 share_open, share_confirmed, reported; /* confirmed: without the declared ones */
+    u64 share_declared[WATCH_REASONS];         /* confirmed too */
+    u64 declared_now, leave_count;
+    struct port_link links[WATCH_LINKS];
+    u32 link_count;
+    struct gpadl gpadls[WATCH_GPADLS];
+    u32 gpadl_next;
     u64 work; /* left for the running event */
     bool working;
     struct watch_moment at; /* working: what made the event so */
@@ -221,6 +288,8 @@ void watch_end_work(struct watch *w);
 /* False: too much for this event; the root will be given up. */
 bool watch_spend(struct watch *w, u32 root, u64 work);
 void watch_mark_page(struct watch *w, u64 frame);
+/* Where a root's tables lead a guest's address to now. */
+bool watch_translate(const struct watch *w, u32 root, u64 address, u64 *spa);
 
 /* ---- owners.c ---- */
 
@@ -228,6 +297,10 @@ void watch_add_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights,
                      const struct watch_moment *m);
 void watch_remove_pages(struct watch *w, u32 root, u64 spa, u64 bytes, u8 rights);
 void watch_open_shares_used(struct watch *w, u32 root);
+/* The first ones, those that nobody declared before the others. */
+void watch_print_shares(struct watch *w, FILE *out);
+/* What is declared of this page has changed. */
+void watch_shares_judged(struct watch *w, u64 frame);
 /* Write down what the trace has not been told of reach. */
 void watch_tell_reach(struct watch *w);
 /* "guest 2" or "device 00:03.0". */
@@ -236,6 +309,21 @@ void watch_name_root(const struct watch *w, u32 root, char *text, size_t size);
 void watch_disown(struct watch *w, u32 root);
 void watch_name_owner(const struct watch_owner *o, char *text, size_t size); /* "guest 1 (write)" */
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
+
+/* ---- declared.c ---- */
+
+/* By what may these two share the page? */
+enum watch_reason watch_reason_of(const struct watch *w, u64 frame, u32 root_a, u32 root_b);
+/* False: there are too many. */
+bool watch_declare_frame(struct watch *w, u64 frame, const struct declared *what);
+void watch_end_declared(struct watch *w, bool (*ends)(const struct declared *d, const void *key), const void *key);
+void watch_print_declared(struct watch *w, FILE *out);
+
+/* ---- gpadl.c ---- */
+
+/* A Hyper-V call begins; what it declared is taken back when it is refused. */
+void watch_gpadl_call(struct watch *w, unsigned cpu, const struct watch_exit *x, struct open_call *call);
+void watch_gpadl_refused(struct watch *w, const struct open_call *call);
 
 /* ---- levels.c ---- */
 
@@ -263,6 +351,20 @@ void watch_call_made(struct watch *w, unsigned cpu, const struct watch_exit *x);
 bool watch_maps_grant(const struct watch *w, u32 cpu);
 /* Into `kinds`: calls that have not come back, such as a shutdown. */
 void watch_count_open(struct watch *w);
-void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr);
+void watch_call_returns(struct watch *w, unsigned cpu, const u64 *gpr, u64 rip);
+/* Does a call of this processor's running guest belong to an open one? */
+bool watch_call_belongs(const struct watch *w, const struct open_call *call, const struct cpu_watch *c);
+
+/* ---- claims.c ---- */
+
+/* The running guest makes a call, or writes a synthetic MSR (key as in open_call.made): was it said to be a child, and of which? */
+void watch_claims_child(struct watch *w, unsigned cpu, u32 key);
+/* It goes back to its lower trust level: nothing may be due. */
+void watch_claims_back(struct watch *w, unsigned cpu);
+/* A call returns with this: is it what was said? */
+void watch_claims_result(struct watch *w, unsigned cpu, const struct open_call *call, u64 result);
+/* A guest is entered: what the trace port calls it. */
+void watch_claims_name(struct watch *w, u32 guest, u64 control);
+void watch_claims_print(struct watch *w, FILE *out);
 
 #endif

@@ -2,19 +2,11 @@
 /* What going back costs: run a machine to a position, then step back from there, and print the processor time
  * of the first step, of those that follow, of steps on from a place reached by `goto`, and of a last write.
  *
- * usage: bench_travel POSITION STEPS OPTIONS OF vitrine run ...      (tests/bench/travel.py gives good ones) */
-#include "debugger/cli.h"
+ * usage: bench_travel [FROM-]POSITION STEPS OPTIONS OF vitrine run ...       FROM: where history begins */
+#include "harness/option_machine.h"
 #include "machine/travel.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-
-/* The options' own needs. */
-void cli_print_version(bool as_qemu)
-{
-    UNUSED(as_qemu);
-}
 
 static double seconds(clockid_t which)
 {
@@ -36,11 +28,6 @@ static struct lap since(struct lap start)
 {
     struct lap now = lap();
     return (struct lap){now.wall - start.wall, now.cpu - start.cpu};
-}
-
-static u64 position_of(const struct machine *m)
-{
-    return clock_position(&m->clock).n;
 }
 
 static int by_value(const void *a, const void *b)
@@ -90,14 +77,13 @@ static void measure(struct machine *m, u64 position, unsigned count)
         (void)fprintf(stderr, "bench: %s\n", err.text);
         exit(1);
     }
-    m->stop_at = position;
-    must(machine_run(m), "the run");
-    m->stop_at = ~(u64)0;
+    run_machine_to(m, position);
     t = since(t);
     struct travel_figures f = travel_figures(m);
-    (void)printf("forward to %llu: %.1f s of processor, %.1f wall; %llu checkpoints, %llu MiB\n",
-                 (unsigned long long)position_of(m), t.cpu, t.wall, (unsigned long long)f.count,
-                 (unsigned long long)f.bytes >> 20);
+    (void)printf("%llu to %llu: %.1f s of processor, %.1f wall; %llu checkpoints, %llu MiB, %llu counts apart at the end%s\n",
+                 (unsigned long long)f.first, (unsigned long long)position_of(m), t.cpu, t.wall, (unsigned long long)f.count,
+                 (unsigned long long)f.bytes >> 20, (unsigned long long)f.spacing,
+                 m->cpus[0].arch.guest != GUEST_NONE ? ", in a guest" : "");
     (void)fflush(stdout);
     u64 hash = machine_hash(m);
     u64 end = position_of(m);
@@ -123,32 +109,22 @@ static void measure(struct machine *m, u64 position, unsigned count)
     }
 }
 
-static int fail(const struct error *err)
-{
-    (void)fprintf(stderr, "bench: %s\n", err->text);
-    return (int)err->status;
-}
-
 int main(int argc, char **argv)
 {
-    struct error err = {0};
     struct run_options o;
     if (argc < 4) {
-        (void)fprintf(stderr, "usage: bench_travel POSITION STEPS OPTIONS\n");
+        (void)fprintf(stderr, "usage: bench_travel [FROM-]POSITION STEPS OPTIONS\n");
         return EXIT_STATUS_USAGE;
     }
-    options_init(&o, false);
-    if (!options_parse(&o, argc - 3, argv + 3, &err)) {
-        return fail(&err);
+    take_options(&o, argc - 3, argv + 3);
+    struct machine *m = machine_of_options(&o);
+    char *end;
+    u64 first = strtoull(argv[1], &end, 0);
+    if (*end == '-') {
+        run_machine_to(m, first);
+        first = strtoull(end + 1, &end, 0);
     }
-    for (unsigned i = 0; i < o.machine.serial_count; i++) {
-        o.machine.serial[i].kind = CONSOLE_NONE;
-    }
-    struct machine *m = machine_new(&o.machine, &err);
-    if (m == NULL) {
-        return fail(&err);
-    }
-    measure(m, strtoull(argv[1], NULL, 0), (unsigned)atoi(argv[2]));
+    measure(m, first, (unsigned)atoi(argv[2]));
     machine_free(m);
     options_free(&o);
     return 0;

@@ -21,6 +21,34 @@ def problem(what, detail):
     print(f"FAIL: {what}: {detail}")
 
 
+def want(what, text, pattern):
+    """One check: the regular expression, its dot any character, is somewhere in the text. Returns the match."""
+    global _count
+    _count += 1
+    found = re.search(pattern, text, re.S)
+    if not found:
+        problem(what, f"no {pattern!r} in: {text[-6000:]}")
+    return found
+
+
+def same(what, seen, wanted):
+    global _count
+    _count += 1
+    if seen != wanted:
+        problem(what, f"{seen!r} is not {wanted!r}")
+
+
+def count():
+    """Checks made so far."""
+    return _count
+
+
+def counted():
+    """A check that the caller makes by itself."""
+    global _count
+    _count += 1
+
+
 def call(arguments, program=None, seconds=120, **options):
     options.setdefault("stdin", subprocess.DEVNULL)
     return subprocess.run([program or VITRINE, *arguments], capture_output=True, timeout=seconds, **options)

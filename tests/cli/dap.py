@@ -14,6 +14,7 @@ import sys
 import time
 
 from case import VITRINE, case, problem, run, tiny
+from stock_gdb import free_port
 
 ROOT, BUILD = sys.argv[4:6]
 SOURCE = os.path.join(ROOT, "tests/guests/tiny/moments.S")
@@ -358,10 +359,7 @@ def main(folder):
     recorded(folder)
     dropped()
     session(None)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    session(port)
+    session(free_port())
     pausing()
     guests()
     nonsense()

@@ -4,20 +4,13 @@
 usage: gdb.py VITRINE TINY_GUESTS INPUTS"""
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 
-from case import VITRINE, call, case, judge, problem, run, tiny
+from case import call, case, problem, run, tiny, want
+from stock_gdb import session
 
 ROUNDS, AP_COUNT = 0x504, 0x510  # counters of tests/guests/tiny/moments.S
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def symbol(name):
@@ -26,29 +19,7 @@ def symbol(name):
 
 
 def debug(commands, options=()):
-    """What gdb prints; the machine is killed or has ended after it."""
-    port = free_port()
-    machine = subprocess.Popen([VITRINE, "run", "--kernel", tiny("moments"), "--smp", "2", "--gdb",
-                                f"127.0.0.1:{port}", "-S", "--hash", *options],
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.5)
-    arguments = ["gdb", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off",
-                 "-ex", f"target remote 127.0.0.1:{port}"]
-    for c in commands:
-        arguments += ["-ex", f"echo [{c}]\\n", "-ex", c]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
-    try:
-        machine_out, machine_err = machine.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        machine.kill()
-        machine_out, machine_err = machine.communicate()
-        problem("gdb", "the machine did not end after gdb left")
-    return done.stdout + done.stderr, machine_out.decode("latin1"), machine_err.decode("latin1")
-
-
-def want(what, text, pattern):
-    if not re.search(pattern, text, re.S):
-        problem(what, f"no {pattern!r} in: {text[-3000:]}")
+    return session(commands, ["--kernel", tiny("moments"), "--smp", "2", "--hash", *options], seconds=60)
 
 
 def break_step_watch_and_back():

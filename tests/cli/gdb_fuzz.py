@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 
-from case import VITRINE, problem, run, tiny
+from case import count, counted, problem, run, tiny
+from stock_gdb import free_port, start
 
 ROUNDS = int(sys.argv[3]) if len(sys.argv) > 3 and sys.argv[3].isdigit() else 12
 
@@ -75,16 +76,12 @@ def connect(port):
 
 
 def main(_folder):
-    import case as counter
     r = random.Random(7)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    server = subprocess.Popen([VITRINE, "run", "--kernel", tiny("spin"), "--serial", "none", "--hash", "--gdb", str(port),
-                               "-S"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    port = free_port()
+    server = start(["--kernel", tiny("spin"), "--serial", "none", "--hash"], port)
     try:
         for round_ in range(ROUNDS):
-            counter._count += 1
+            counted()
             s = connect(port)
             for _ in range(60):
                 try:
@@ -120,7 +117,7 @@ def main(_folder):
         server.kill()
         out, err = server.communicate()
         problem("gdb fuzz", "the machine does not end")
-    if server.returncode != 0 or err or counter._count < ROUNDS:
+    if server.returncode != 0 or err or count() < ROUNDS:
         problem("gdb fuzz", f"status {server.returncode}: {err[-1500:]} {out[-200:]}")
 
 

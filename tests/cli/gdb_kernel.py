@@ -5,30 +5,20 @@ backtrace, step, watch a variable and back to the write, with and without KASLR;
 functions. With L2: a stock kernel that KVM runs, moved by KASLR. Skipped without the symbols.
 usage: gdb_kernel.py VITRINE TINY_GUESTS INPUTS SYMBOLS MEDIA [L2]"""
 import os
-import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 
-from case import INPUTS, VITRINE, problem, run
+from case import INPUTS, VITRINE, problem, run, want
+from stock_gdb import session
 
 SYMBOLS, MEDIA = sys.argv[4:6]
 KERNEL = os.path.join(INPUTS, "vmlinuz-cloud")
 VMLINUX, KVM_INTEL, KVM = (os.path.join(SYMBOLS, name) for name in ("vmlinux-cloud", "kvm-intel.ko", "kvm.ko"))
 L2 = sys.argv[6:] == ["L2"]
+SECONDS = 2500 if L2 else 500
 SHELL, SHARE = os.path.join(MEDIA, "shell.cpio.gz"), os.path.join(MEDIA, "share.cpio")
 NESTED = os.path.join(MEDIA, "nested-cloud.cpio")
-
-
-def want(what, text, pattern):
-    import case as counter
-    counter._count += 1
-    found = re.search(pattern, text, re.S)
-    if not found:
-        problem(what, f"no {pattern!r} in: {text[-6000:]}")
-    return found
 
 
 def machine(initrd, smp, append, *options):
@@ -36,25 +26,8 @@ def machine(initrd, smp, append, *options):
             "--smp", str(smp), *options]
 
 
-def gdb(commands, arguments, before=()):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    server = subprocess.Popen([VITRINE, "run", *arguments, "--gdb", str(port), "-S"], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(1)
-    words = ["gdb", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off", *before, "-ex",
-             f"target remote 127.0.0.1:{port}"]
-    for c in commands:
-        words += ["-ex", f"echo [{c}]\\n", "-ex", c]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=2500 if L2 else 500, stdin=subprocess.DEVNULL)
-    try:
-        server.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.communicate()
-        problem("gdb", "the machine did not end after gdb left")
-    return done.stdout + done.stderr
+def gdb(commands, arguments, file=()):
+    return session(commands, arguments, [f"file {name}" for name in file], SECONDS)[0]
 
 
 def shell(lines, arguments):
@@ -62,7 +35,7 @@ def shell(lines, arguments):
     for line in lines:
         words += ["-ex", f"echo [{line}]", "-ex", line]
     done = subprocess.run([VITRINE, "debug", *arguments, "-nx", "-batch", *words], capture_output=True, stdin=subprocess.DEVNULL,
-                          timeout=2500 if L2 else 500)
+                          timeout=SECONDS)
     return done.stdout.decode("latin1") + done.stderr.decode("latin1")
 
 

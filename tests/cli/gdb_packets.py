@@ -10,7 +10,8 @@ import subprocess
 import time
 import xml.etree.ElementTree as ElementTree
 
-from case import VITRINE, case, problem, run, tiny
+from case import VITRINE, case, problem, run, same, tiny, want
+from stock_gdb import free_port, start
 
 GENERAL = "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags cs ss ds es fs gs".split()
 X87 = [f"st{i}" for i in range(8)] + "fctrl fstat ftag fiseg fioff foseg fooff fop".split()
@@ -22,11 +23,8 @@ class Stub:
     """A machine, and a line to its stub."""
 
     def __init__(self, arguments, more="", command="run"):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.server = subprocess.Popen([VITRINE, command, *arguments, "--gdb", f"{self.port}{more}", "-S"],
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.port = free_port()
+        self.server = start(arguments, f"{self.port}{more}", command)
         self.connect()
 
     def connect(self):
@@ -113,20 +111,6 @@ class Stub:
         if self.server.returncode != 0 or err:
             problem("the end", f"status {self.server.returncode}: {err[-500:]}")
         return out
-
-
-def want(what, seen, pattern):
-    import case as counter
-    counter._count += 1
-    if not re.search(pattern, seen, re.S):
-        problem(what, f"{seen[:600]!r} does not show {pattern!r}")
-
-
-def same(what, seen, wanted):
-    import case as counter
-    counter._count += 1
-    if seen != wanted:
-        problem(what, f"{seen!r} is not {wanted!r}")
 
 
 def symbol(guest, name):

@@ -3,14 +3,12 @@
 """A stock gdb, and our shell, at a hypervisor on two processors with its guest: C functions by their symbols, at both
 levels, with either engine. usage: gdb_stack.py VITRINE TINY_GUESTS INPUTS BUILD"""
 import os
-import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
 
-from case import VITRINE, problem, run
+from case import VITRINE, run, want
+from stock_gdb import session
 
 BUILD = sys.argv[4]
 HV, GUEST = os.path.join(BUILD, "hv/hv.elf"), os.path.join(BUILD, "guests/hvtest/hvtest.elf")
@@ -21,30 +19,8 @@ def machine(cpu):
     return ["--cpu", cpu, "--smp", "2", "--memory", "128M", "--kernel", HV, "--initrd", GUEST]
 
 
-def want(what, text, pattern):
-    if not re.search(pattern, text, re.S):
-        problem(what, f"no {pattern!r} in: {text[-1500:]}")
-
-
 def gdb(commands, cpu, engine):
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    server = subprocess.Popen([VITRINE, "run", *machine(cpu), "--engine", engine, "--gdb", str(port), "-S"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(0.5)
-    arguments = ["gdb", "-nx", "-batch", "-ex", "set pagination off", "-ex", "set confirm off", "-ex",
-                 "set architecture i386:x86-64", "-ex", f"file {HV_SYMBOLS}", "-ex", f"target remote 127.0.0.1:{port}"]
-    for c in commands:
-        arguments += ["-ex", f"echo [{c}]\\n", "-ex", c]
-    done = subprocess.run(arguments, capture_output=True, text=True, timeout=200, stdin=subprocess.DEVNULL)
-    try:
-        server.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.communicate()
-        problem("gdb", "the machine did not end after gdb left")
-    return done.stdout + done.stderr
+    return session(commands, [*machine(cpu), "--engine", engine], ["set architecture i386:x86-64", f"file {HV_SYMBOLS}"])[0]
 
 
 def under_gdb(cpu, engine):
@@ -93,14 +69,11 @@ def under_the_shell(cpu):
 
 
 def main(_folder):
-    import case as counter
     for cpu in ("intel", "amd"):
         under_the_shell(cpu)
-        counter._count += 1
     if shutil.which("gdb") is not None:
         for cpu, engine in (("intel", "jit"), ("amd", "interp")):
             under_gdb(cpu, engine)
-            counter._count += 1
-
+    
 
 run(main)

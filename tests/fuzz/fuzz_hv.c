@@ -216,6 +216,9 @@ static u64 some_partition(struct partition *const *children)
 static u64 some_word(void)
 {
     u64 pick = take(1);
+    if ((pick & 7) == 2) { /* a channel, and a right to lend for */
+        return (pick >> 3 & 3) << 32 | pick >> 5;
+    }
     return (pick & 7) == 0 ? take(8) : ((pick & 7) == 1 ? root_page() : pick >> 3);
 }
 
@@ -297,7 +300,10 @@ static void check_pages(void)
         u64 seen;
         enum slat_rights rights;
         bool roots = overlay_find_under(root_partition, pfn, &seen, &rights) && seen == pfn;
-        must(page == NULL || roots == (page->state == PAGE_ROOT), "the root and the table differ about", pfn);
+        const struct partition *lender = page != NULL && page->state == PAGE_PRIVATE ? partition_at(page->owner) : NULL;
+        bool lent = lender != NULL && lend_is_open(lender, page->gfn);
+        must(page == NULL || roots == (page->state == PAGE_ROOT || lent), "the root and the table differ about", pfn);
+        must(!lent || (rights & SLAT_X) == 0, "the root executes what is lent", pfn);
         if (page != NULL && page->state == PAGE_PRIVATE) {
             const struct partition *p = partition_at(page->owner);
             must(p != NULL && overlay_find_under(p, page->gfn, &seen, &rights) && seen == pfn, "the owner does not see", pfn);

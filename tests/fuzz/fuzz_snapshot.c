@@ -2,18 +2,10 @@
 /* Snapshots of any content: read and put into a machine, never a crash. The input is the bytes of a file; then the
  * state in a file whose headers and sums are right; then a list of changes to the state that a machine really has,
  * so that all its parts are reached. */
-#include "base/bytes.h"
-#include "base/hash.h"
+#include "fuzz_file.h"
+
 #include "machine/machine.h"
-#include "trace/format.h"
 #include "traces/snapshot.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <zstd.h>
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 
 static struct machine *make_machine(void)
 {
@@ -33,19 +25,6 @@ static struct machine *make_machine(void)
         abort();
     }
     return m;
-}
-
-static size_t put_chunk(u8 *out, u32 type, const u8 *data, size_t n)
-{
-    size_t stored = ZSTD_compress(out + TRACE_CHUNK_SIZE, ZSTD_compressBound(n), data, n, 1);
-    memset(out, 0, TRACE_CHUNK_SIZE);
-    store_le32(out, TRACE_CHUNK_MAGIC);
-    store_le32(out + TRACE_CHUNK_TYPE, type);
-    store_le64(out + TRACE_CHUNK_UNPACKED, n);
-    store_le64(out + TRACE_CHUNK_STORED, stored);
-    store_le64(out + TRACE_CHUNK_HASH, hash_bytes(0, out + TRACE_CHUNK_SIZE, stored));
-    store_le64(out + TRACE_CHUNK_HEADER_HASH, hash_bytes(0, out, TRACE_CHUNK_HEADER_HASH));
-    return TRACE_CHUNK_SIZE + stored;
 }
 
 static void read_and_apply(struct machine *m, const u8 *data, size_t size)
@@ -70,12 +49,7 @@ static void as_file(struct machine *m, const u8 *state, size_t size)
     if (file == NULL) {
         return;
     }
-    memset(file, 0, TRACE_HEADER_SIZE);
-    memcpy(file, TRACE_MAGIC, 8);
-    store_le32(file + TRACE_HEADER_VERSION, TRACE_VERSION);
-    store_le64(file + TRACE_HEADER_HASH, hash_bytes(0, file, TRACE_HEADER_HASH));
-    size_t at = TRACE_HEADER_SIZE;
-    at += put_chunk(file + at, TRACE_CHUNK_CONFIG, (const u8 *)"build x\n", 8);
+    size_t at = put_start(file);
     at += put_chunk(file + at, TRACE_CHUNK_EVENTS, (const u8 *)"\n", 1);
     at += put_chunk(file + at, TRACE_CHUNK_STATE, state, size);
     read_and_apply(m, file, at);

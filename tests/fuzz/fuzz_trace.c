@@ -1,36 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Traces of any content: read, rendered, loaded, never a crash. The input becomes the bytes of a file,
  * or (so that records are reached at all) the records of a chunk whose headers and sums are right. */
-#include "base/bytes.h"
-#include "base/hash.h"
-#include "trace/format.h"
+#include "fuzz_file.h"
+
 #include "traces/dump.h"
 #include "traces/export.h"
 #include "traces/golden.h"
 #include "traces/load.h"
 #include "traces/render.h"
 #include "traces/report_priv.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <zstd.h>
-
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static size_t put_chunk(u8 *out, u32 type, const u8 *data, size_t n)
-{
-    size_t room = ZSTD_compressBound(n);
-    size_t stored = ZSTD_compress(out + TRACE_CHUNK_SIZE, room, data, n, 1);
-    memset(out, 0, TRACE_CHUNK_SIZE);
-    store_le32(out, TRACE_CHUNK_MAGIC);
-    store_le32(out + TRACE_CHUNK_TYPE, type);
-    store_le64(out + TRACE_CHUNK_UNPACKED, n);
-    store_le64(out + TRACE_CHUNK_STORED, stored);
-    store_le64(out + TRACE_CHUNK_HASH, hash_bytes(0, out + TRACE_CHUNK_SIZE, stored));
-    store_le64(out + TRACE_CHUNK_HEADER_HASH, hash_bytes(0, out, TRACE_CHUNK_HEADER_HASH));
-    return TRACE_CHUNK_SIZE + stored;
-}
 
 /* The list of events, as the writer has it, with one that this program does not know. */
 static size_t put_events(u8 *out)
@@ -134,12 +112,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
     u8 *file = malloc(TRACE_HEADER_SIZE + 8 * TRACE_CHUNK_SIZE + 2 * ZSTD_compressBound(size) + 65536);
     u8 *records = malloc(size + 1);
     if (file != NULL && records != NULL) {
-        memset(file, 0, TRACE_HEADER_SIZE);
-        memcpy(file, TRACE_MAGIC, 8);
-        store_le32(file + TRACE_HEADER_VERSION, TRACE_VERSION);
-        store_le64(file + TRACE_HEADER_HASH, hash_bytes(0, file, TRACE_HEADER_HASH));
-        size_t at = TRACE_HEADER_SIZE;
-        at += put_chunk(file + at, TRACE_CHUNK_CONFIG, (const u8 *)"build x\n", 8);
+        size_t at = put_start(file);
         at += put_events(file + at);
         /* Make plausible records of it: known events with their number of arguments, small payloads. */
         memcpy(records, data, size);

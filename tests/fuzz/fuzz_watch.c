@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The tracker under hypervisors that do anything: tables of every format and any content, written while they are used,
- * entries and exits of any guest, devices that come and go, hypercalls, and what was saved given back, whole or damaged. */
+ * entries and exits of any guest, devices that come and go, hypercalls, claims of the trace port, and what was saved given back, whole or damaged. */
 #include "watch/watch.h"
 
 #include "base/assert.h"
@@ -137,6 +137,22 @@ static void save(struct rig *r, struct input *in)
     state_free(&out);
 }
 
+/* The trace port: what a writer that may not say so, and one that may, says of whatever. */
+static void claim(struct rig *r, struct input *in, unsigned cpu)
+{
+    u64 field[6];
+    u8 text[16];
+    u32 type = (u32)take(in, 1) % 16;
+    for (unsigned i = 0; i < 6; i++) {
+        field[i] = take(in, 1) << (i == 3 ? 12 : 0);
+    }
+    for (unsigned i = 0; i < sizeof text; i++) {
+        text[i] = (u8)(type * 16 + i);
+    }
+    const struct watch_claim c = {.type = type, .writers = (u32)take(in, 1), .field = field, .payload = text, .size = (u32)(field[0] % 17)};
+    (void)watch_claim(r->w, cpu, &c);
+}
+
 static void step(struct rig *r, struct input *in)
 {
     u64 what = take(in, 1);
@@ -160,6 +176,10 @@ static void step(struct rig *r, struct input *in)
         break;
     case 6:
         watch_declare_shared(r->w, take(in, 1) * PAGE_SIZE, PAGE_SIZE);
+        break;
+    case 7:
+    case 8:
+        claim(r, in, cpu);
         break;
     default:
         store(r, in);

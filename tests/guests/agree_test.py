@@ -9,7 +9,6 @@ to the letter.
 
 usage: agree_test.py --vitrine PATH --kind kvm|xen --reports N [--needs FILE]... -- RUN_ARGUMENTS
 Ends with 77 (skipped) when a needed input is missing."""
-import argparse
 import json
 import os
 import platform
@@ -18,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from arguments import parse, parser
 
 JIT = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
 problems = []
@@ -166,19 +167,10 @@ def read_watch(path):
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--vitrine", required=True)
+    ap = parser(3000)
     ap.add_argument("--kind", choices=("kvm", "xen"), required=True)
     ap.add_argument("--reports", type=int, required=True)
-    ap.add_argument("--needs", action="append", default=[])
-    ap.add_argument("--timeout", type=float, default=3000)
-    ap.add_argument("arguments", nargs=argparse.REMAINDER)
-    a = ap.parse_args()
-    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
+    a = parse(ap)
     compare = compare_kvm if a.kind == "kvm" else compare_xen
     on = ["--watch", "--log", "watch"]
     with tempfile.TemporaryDirectory() as folder:
@@ -186,13 +178,13 @@ def main():
             return os.path.join(folder, name)
         pieces = []
         for n in range(1, a.reports + 1):
-            begin = arguments if n == 1 else ["--load", at(f"saved{n - 1}")]
+            begin = a.arguments if n == 1 else ["--load", at(f"saved{n - 1}")]
             shown = run([a.vitrine, "run", *begin, *on, *JIT, "-D", at(f"log{n}"), "--stop-on", f"@@ REPORT {n}",
                          "--save", at(f"saved{n}")], a.timeout)
             pieces.append(read_watch(at(f"log{n}")))
             print(f"  report {n}:")
             compare(shown, pieces[-1], None, a.vitrine)
-        whole_text = run([a.vitrine, "run", *arguments, *on, *JIT, "--tlb-entries", "64", "--epoch", "77000000", "--record",
+        whole_text = run([a.vitrine, "run", *a.arguments, *on, *JIT, "--tlb-entries", "64", "--epoch", "77000000", "--record",
                           at("trace"), "--trace", "owner", "-D", at("whole"), "--stop-on", f"@@ REPORT {a.reports}"], a.timeout)
         whole = read_watch(at("whole"))
         last = whole_text[whole_text.rindex(f"@@ REPORT {a.reports - 1}"):] if a.reports > 1 else whole_text

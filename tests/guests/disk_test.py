@@ -7,7 +7,6 @@ as the run left it, and puts back for itself what it held.
 
 usage: disk_test.py --vitrine PATH --image FILE --interface virtio|ahci [--needs FILE]... [--expect TEXT]...
                     [--reject REGEX]... -- RUN_ARGUMENTS"""
-import argparse
 import hashlib
 import os
 import re
@@ -15,6 +14,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+
+from arguments import parse, parser, skip_without
 
 PARTITION = 2048 * 512
 
@@ -40,7 +41,6 @@ def check_replay(a, trace, image):
 
 def one_pass(a, extra, record=False):
     """Console text of both runs and the digest of the image they leave."""
-    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
     text = b""
     with tempfile.TemporaryDirectory() as folder:
         image = os.path.join(folder, "disk.img")
@@ -48,7 +48,7 @@ def one_pass(a, extra, record=False):
         shutil.copyfile(a.image, image)
         for expect in (["@@ DONE 1", "@@ BOOT 2", "/data/blob: OK", "@@ DONE 2"],
                        ["@@ BOOT 3", "/data/blob: OK", "@@ DONE 3"]):
-            command = [a.vitrine, "run", "--drive", f"file={image},format=raw,if={a.interface}", *arguments,
+            command = [a.vitrine, "run", "--drive", f"file={image},format=raw,if={a.interface}", *a.arguments,
                        "--hash", *extra, *(["--record", trace] if record else [])]
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=a.timeout)
             shown = done.stdout.decode("latin1")
@@ -69,20 +69,13 @@ def one_pass(a, extra, record=False):
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--vitrine", required=True)
+    ap = parser(1200)
     ap.add_argument("--image", required=True)
     ap.add_argument("--interface", required=True)
-    ap.add_argument("--needs", action="append", default=[])
     ap.add_argument("--expect", action="append", default=[])
     ap.add_argument("--reject", action="append", default=[])
-    ap.add_argument("--timeout", type=float, default=1200)
-    ap.add_argument("arguments", nargs=argparse.REMAINDER)
-    a = ap.parse_args()
-    for need in [*a.needs, a.image]:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
+    a = parse(ap)
+    skip_without([a.image])
     first = one_pass(a, [])
     second = one_pass(a, ["--engine", "interp", "--tlb-entries", "16"], record=True)
     if first != second:

@@ -8,10 +8,11 @@ usage: feature_test.py --vitrine PATH --kernel FILE --initrd FILE [--models A,B]
 Ends with 77 (skipped) when a needed input is missing."""
 import argparse
 import concurrent.futures
-import os
 import re
 import subprocess
 import sys
+
+from arguments import skip_without
 
 # Linux's verify_cpu() asks for these and halts; on Intel's processors it has executed RDMSR by then, without an IDT, and
 # CR4.PGE is set without one too. A kernel built with CONFIG_X86_TSC executes RDTSC in add_device_randomness() unasked.
@@ -64,10 +65,7 @@ def main():
     ap.add_argument("--first", type=int, default=1, help="start at this one")
     ap.add_argument("--jobs", type=int, default=1)
     a = ap.parse_args()
-    for need in (a.kernel, a.initrd):
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
+    skip_without([a.kernel, a.initrd])
     rows = switches(a.vitrine, a.models.split(","))
     if a.only:
         only = a.only.split(",")

@@ -9,7 +9,6 @@ usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reje
 With --long the recorded run is by the translator too, with translation caches that it is not slow by; with --jit the
 plain one too.
 Ends with 77 (skipped) when a needed input is missing."""
-import argparse
 import os
 import platform
 import re
@@ -18,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from arguments import parse, parser
 
 RECORDED = ["--tlb-entries", "16", "--epoch", "77000000"]
 REPLAYED = ["--tlb-entries", "512"]
@@ -41,24 +42,15 @@ def run(vitrine, arguments, seconds):
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--vitrine", required=True)
-    ap.add_argument("--needs", action="append", default=[])
+    ap = parser(1200)
     ap.add_argument("--expect", action="append", default=[])
     ap.add_argument("--reject", action="append", default=[])
     ap.add_argument("--status", type=int, default=0)
-    ap.add_argument("--timeout", type=float, default=1200)
     ap.add_argument("--once", action="store_true")
     ap.add_argument("--long", action="store_true")
     ap.add_argument("--jit", action="store_true")
-    ap.add_argument("arguments", nargs=argparse.REMAINDER)
-    a = ap.parse_args()
-    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
-    status, out, err = run(a.vitrine, ["run", *arguments, *([] if a.once or a.jit else INTERPRETED)], a.timeout)
+    a = parse(ap)
+    status, out, err = run(a.vitrine, ["run", *a.arguments, *([] if a.once or a.jit else INTERPRETED)], a.timeout)
     text = out.decode("latin1")
     problems = []
     if status != a.status:
@@ -72,7 +64,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             trace = os.path.join(folder, "trace")
             recorded = [*RECORDED, "--tlb-entries", "256", *TRANSLATED] if a.long else [*RECORDED, *INTERPRETED]
-            for name, again in (("recorded run", ["run", *arguments, *recorded, "--record", trace]),
+            for name, again in (("recorded run", ["run", *a.arguments, *recorded, "--record", trace]),
                                 ("replay", ["replay", trace, *REPLAYED])):
                 status2, out2, err2 = run(a.vitrine, again, a.timeout)
                 if (status2, out2) != (status, out):

@@ -4,7 +4,6 @@
 afterwards, its clock keeps to the host's meanwhile; Ctrl-A h, c and x work; the recording of all that replays equal.
 
 usage: idle_test.py --vitrine PATH [--needs FILE]... -- RUN_ARGUMENTS"""
-import argparse
 import os
 import pty
 import re
@@ -13,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from arguments import parse, parser
 
 IDLE_SECONDS = 10
 
@@ -66,20 +67,11 @@ class Terminal:
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--vitrine", required=True)
-    ap.add_argument("--needs", action="append", default=[])
-    ap.add_argument("--boot-timeout", type=float, default=900)
-    ap.add_argument("arguments", nargs=argparse.REMAINDER)
-    a = ap.parse_args()
-    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
+    ap = parser(900)
+    a = parse(ap)
     trace = tempfile.NamedTemporaryFile(prefix="vitrine-idle-")
-    t = Terminal([a.vitrine, "run", "--record", trace.name, *arguments])
-    t.expect(r"@@ SHELL.*\n", a.boot_timeout)
+    t = Terminal([a.vitrine, "run", "--record", trace.name, *a.arguments])
+    t.expect(r"@@ SHELL.*\n", a.timeout)
     t.expect(r"# ", 120)
     t.type("cat /proc/uptime\r")
     before = float(t.expect(r"\n(\d+\.\d+) \d", 120).group(1))

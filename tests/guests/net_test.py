@@ -5,7 +5,6 @@ loopback. One run, since what the outside does is not the same twice; it is reco
 there is no network, must be equal.
 
 usage: net_test.py --vitrine PATH [--needs FILE]... -- RUN_ARGUMENTS    (PORT and NAME in them are replaced)"""
-import argparse
 import hashlib
 import http.server
 import os
@@ -17,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+
+from arguments import parse, parser
 
 BLOB = random.Random(1).randbytes(1500000)
 
@@ -59,24 +60,15 @@ def frames_differ(vitrine, trace):
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--vitrine", required=True)
-    ap.add_argument("--needs", action="append", default=[])
-    ap.add_argument("--timeout", type=float, default=600)
-    ap.add_argument("arguments", nargs=argparse.REMAINDER)
-    a = ap.parse_args()
-    arguments = a.arguments[1:] if a.arguments[:1] == ["--"] else a.arguments
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
+    ap = parser(600)
+    a = parse(ap)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = str(server.server_address[1])
     name = loopback_name()
     trace = tempfile.NamedTemporaryFile(prefix="vitrine-net-")
     command = [a.vitrine, "run", "--nic", "user", "--record", trace.name, "--trace", "net",
-               *[x.replace("PORT", port).replace("NAME", name) for x in arguments]]
+               *[x.replace("PORT", port).replace("NAME", name) for x in a.arguments]]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=a.timeout)
     except subprocess.TimeoutExpired as e:

@@ -10,7 +10,6 @@ some run to the very end. Position, virtual time and hash must be those of the w
 usage: snapshot_test.py --vitrine PATH [--needs FILE]... [--count N] [--to-end N] [--leg N] [--ahead COUNTS] [--seed N]
                         -- RUN_ARGUMENTS
 Ends with 77 (skipped) when a needed input is missing."""
-import argparse
 import json
 import os
 import platform
@@ -21,6 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+from arguments import parse, parser
 
 ENGINE = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
 
@@ -43,7 +44,7 @@ class Case:
 
     def whole(self):
         trace = os.path.join(self.folder, "trace")
-        self.end = self.end_of(self.run(["run", *ENGINE, "--hash", "--epoch", str(self.a.epoch), "--record", trace, *self.a.run]))
+        self.end = self.end_of(self.run(["run", *ENGINE, "--hash", "--epoch", str(self.a.epoch), "--record", trace, *self.a.arguments]))
         self.marks = {}
         rows = [json.loads(line) for line in self.run(["trace", "dump", "--event", "mark,input", "--json", trace]).splitlines()]
         inputs = {r["position"] for r in rows if r["event"] == "input"}
@@ -63,7 +64,7 @@ class Case:
 
     def leg(self, start, positions, last, to_end):
         save = os.path.join(self.folder, "saved")
-        here = ["--load", start] if start else self.a.run
+        here = ["--load", start] if start else self.a.arguments
         out = self.run(["run", *here, *ENGINE, "--hash", "--save", save, "--save-at", ",".join(map(str, positions)),
                         *([] if last else ["--max-instructions", str(positions[-1] + 1)])], (0, 124))
         if last and self.end_of(out) != self.end:
@@ -84,23 +85,14 @@ class Case:
 
 
 def main():
-    ap = argparse.ArgumentParser()
-    ap.add_argument("--vitrine", required=True)
-    ap.add_argument("--needs", action="append", default=[])
+    ap = parser(6000)
     ap.add_argument("--count", type=int, default=100)
     ap.add_argument("--to-end", type=int, default=5)
     ap.add_argument("--leg", type=int, default=20)
-    ap.add_argument("--epoch", type=int, default=100000000)
-    ap.add_argument("--ahead", type=int, default=20000000)
+    ap.add_argument("--epoch", type=int, default=25000000)
+    ap.add_argument("--ahead", type=int, default=10000000)
     ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--timeout", type=float, default=6000)
-    ap.add_argument("run", nargs=argparse.REMAINDER)
-    a = ap.parse_args()
-    a.run = a.run[1:] if a.run[:1] == ["--"] else a.run
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
-            return 77
+    a = parse(ap)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="vitrine-snapshots-") as folder:
         case = Case(a, folder)

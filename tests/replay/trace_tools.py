@@ -82,6 +82,34 @@ def case_dump():
           all(any(" vm_exit " in c for c in g) for g in guests[:2]), f"guests {[len(g) for g in guests]}")
 
 
+def case_registers():
+    """Every read and write of a control register, in the guest's order, by both engines, on both vendors, and in a guest;
+    chosen by class, event and number; none where the class is off, and the run is the same."""
+    turn = [("read", 0), ("write", 0), ("write", 0), ("read", 0), ("read", 0), ("write", 0), ("write", 2), ("read", 2),
+            ("read", 3), ("write", 3), ("read", 4), ("write", 4)]
+    for cpu in ("intel", "amd"):
+        runs = {}
+        for engine in ("interp", "jit"):
+            t = record(engine, "crs", "--cpu", cpu, "--engine", engine, "--jit-threshold", "2", classes="cr")
+            rows = [json.loads(line) for line in run(["trace", "dump", t, "--class", "cr", "--json"]).stdout.decode().splitlines()]
+            check([(r["event"], r["cr"]) for r in rows] == [("cr_" + kind, n) for kind, n in turn] * 100, f"{cpu} {engine}: {rows[:14]}")
+            word = lambda r: int(r["value"], 16)
+            check(all(word(r[1]) == word(r[0]) | 8 and word(r[2]) == word(r[0]) == word(r[3]) == word(r[4]) and
+                      word(r[6]) == word(r[7]) == 100 - i and word(r[8]) == word(r[9])
+                      for i, r in enumerate(rows[k:k + len(turn)] for k in range(0, len(rows), len(turn)))), f"{cpu} {engine}: values")
+            runs[engine] = rows
+        check(runs["interp"] == runs["jit"], "the engines")
+        run(["trace", "diff", path("interp"), path("jit"), "--exact"])
+        off = record("off", "crs", "--cpu", cpu, classes="int")
+        check(run(["trace", "dump", off, "--class", "cr"]).stdout == b"", "the class is off")
+        run(["trace", "diff", path("interp"), off, "--event", "mark,stop", "--exact"])
+        nested = record("nested", {"intel": "vmx_calls", "amd": "svm_calls"}[cpu], "--cpu", cpu, classes="cr,virt")
+        rows = [json.loads(line) for line in run(["trace", "dump", nested, "--json"]).stdout.decode().splitlines()]
+        entry = next(i for i, r in enumerate(rows) if r["event"] == "vm_entry")
+        check([(r["event"], r.get("cr")) for r in rows[entry + 1:entry + 4]] == [("cr_read", 0), ("cr_write", 2), ("cr_write", 0)] and
+              rows[entry + 4]["event"] == "vm_exit", f"{cpu}: in a guest {rows[entry:entry + 5]}")
+
+
 def case_diff():
     """Runs that are the same are; the first difference is shown from both sides, with the way there."""
     a, b = svm("a"), svm("b")
@@ -347,6 +375,60 @@ def case_stack():
     check(all(len(k) > 10 for k in kinds.values()), str({k: len(v) for k, v in kinds.items()}))
     check(all(r["before"] != r["after"] and "guest" in r["whose"] for r in kinds["table_change"]), "entries that changed")
     check(len({m[5] for m in data["peak"]}) > 2, str(data["peak"]))
+
+
+def case_claims():
+    """What the hypervisor, the root and a paravisor say on the trace port: dumped in words, compared, reported; a lie is the difference."""
+    build = os.path.dirname(os.path.dirname(os.path.dirname(GUESTS)))
+    files = {n: os.path.join(build, n) for n in ("hv/hv.elf", "guests/root/root.elf", "guests/xentest/xentest64.elf",
+                                                  "guests/adapter/adapter.elf", "guests/adapter/adapter_lie.elf")}
+    if not all(os.path.exists(f) for f in files.values()):
+        print("the hypervisor is not built")
+        sys.exit(SKIP)
+
+    def stack(name, cpu, adapter, status, watch=True):
+        script = f"vm create x --kernel xentest64.elf --xen {adapter}.elf --memory 32M --vp 2 && vm start x && vm console x && poweroff"
+        run(["run", "--cpu", cpu, "--smp", "2", "--memory", "128M", "--serial", "none", "--device", "trace-port", *(["--watch"] if watch else []),
+             "--kernel", files["hv/hv.elf"], "--initrd", f"{files['guests/root/root.elf']} {script},{files['guests/xentest/xentest64.elf']},"
+             f"{files[f'guests/adapter/{adapter}.elf']}", "--max-instructions", "9000000000", "--record", path(name), "--trace",
+             "port,hypercall,virt,watch"], status)
+
+    for cpu in ("amd", "intel"):
+        stack(cpu, cpu, "adapter", 0)
+        stack("lie", cpu, "adapter_lie", 73)
+        stack("alone", cpu, "adapter", 0, watch=False)
+        claims = [json.loads(line) for line in run(["trace", "dump", path(cpu), "--class", "port", "--json"]).stdout.decode().splitlines()]
+        claims = [c for c in claims if c["event"] == "claim"]
+        kinds = {c["type"] for c in claims}
+        check(kinds >= {"partition_created", "partition_deleted", "partition_named", "vp_named", "pages", "call_begun", "call_ended",
+                        "translation_begun", "translation_child", "translation_ended", "message_delivered"}, str(kinds))
+        check({c["verdict"] for c in claims} == {"taken", "agrees"}, "verdicts")
+        check({c["writer"] for c in claims} == {0, 1, 2}, "writers")
+        text = run(["trace", "dump", path(cpu), "--event", "claim"]).stdout.decode()
+        check(re.search(r"writer=2 control=0x[0-9a-f]+ data=\(id=\d+ call=PostMessage\)", text), "a child in words")
+        check('data=(partition=2 payload="x")' in text, "a name")
+        # All pages come back, and no more than were given.
+        given = sum(c["data"]["count"] for c in claims if c["type"] == "pages" and c["data"]["state"] != "root")
+        back = sum(c["data"]["count"] for c in claims if c["type"] == "pages" and c["data"]["state"] == "root")
+        check(given == back and given >= 8192, f"{given} given, {back} back")
+        # Each child is followed by the call that it announces.
+        due = None
+        for c in claims:
+            if c["type"] == "translation_child":
+                due = c["data"]["call"]
+            elif c["type"] == "call_begun" and c["data"]["vtl"] == 2 and due is not None and not str(due).startswith("0x"):
+                check(c["data"]["call"] == due, f"{due} announced, {c['data']['call']} made")
+                due = None
+        check({json.loads(line)["verdict"] for line in run(["trace", "dump", path("alone"), "--event", "claim", "--json"]).stdout.decode().splitlines()} ==
+              {"unchecked"}, "nobody watched")
+        differ = run(["trace", "dump", path("lie"), "--event", "claim_differs", "--json"]).stdout.decode().splitlines()
+        check(differ and all(json.loads(d)["type"] == "translation_child" for d in differ), str(differ))
+        p = run(["trace", "diff", path(cpu), path("lie"), "--event", "claim", "--ignore", "address"], 73)
+        check(b"> " in p.stdout and b"call=" in p.stdout, p.stdout.decode())
+        run(["trace", "report", path("lie")])
+        data = json.loads(re.search(r'id="data">(.*?)</script>', open(path("lie.html")).read(), re.S).group(1))
+        check([m["called"] for m in data["modes"][1:]] == ["partition 1 VTL 0", "x, partition 2 VTL 2", "x, partition 2 VTL 0"], str(data["modes"]))
+        check({c[0] for c in data["claims"]} == kinds and data["counts"]["claim_differs"] == len(differ), str(data["claims"]))
 
 
 def case_killed():

@@ -4,8 +4,8 @@
 #include "base/bytes.h"
 #include "base/types.h"
 #include "devices/acpi/acpi_tables.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -176,9 +176,5 @@ int main(void)
     tcase_add_test(c, test_acpi__loader_makes_the_same);
     tcase_add_test(c, test_acpi__many_processors_get_x2apic_entries);
     suite_add_tcase(s, c);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

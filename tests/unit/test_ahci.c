@@ -2,6 +2,7 @@
 /* AHCI with a scripted driver: registers, every protocol, NCQ, ATAPI, errors, malformed tables,
  * interrupts, save and restore in the middle of commands. */
 #include "ahci_rig.h"
+#include "unit.h"
 
 struct setup {
     struct rig *rig;
@@ -604,9 +605,5 @@ int main(void)
     tcase_add_test(tc, test_ahci__atapi);
     tcase_add_test(tc, test_ahci__atapi_medium);
     tcase_add_test(tc, test_ahci__save_restore);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -2,10 +2,10 @@
 /* AMD-Vi by a scripted driver: registers, commands, host and guest tables, exclusion range, events,
  * interrupts in both formats, virtual APIC, logs, and edu behind it all. */
 #include "tests/harness/amdvi_rig.h"
+#include "unit.h"
 
 #include "devices/testdevs.h"
 
-#include <check.h>
 #include <string.h>
 
 static struct amdvi_options options(void)
@@ -673,9 +673,5 @@ int main(void)
     tcase_add_test(t, state__save_restore);
     tcase_add_test(t, table__ivrs);
     suite_add_tcase(s, t);
-    SRunner *run = srunner_create(s);
-    srunner_run_all(run, CK_NORMAL);
-    int failed = srunner_ntests_failed(run);
-    srunner_free(run);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

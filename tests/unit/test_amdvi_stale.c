@@ -2,7 +2,7 @@
 /* AMD-Vi with a watch for missing invalidations. */
 #include "tests/harness/amdvi_rig.h"
 #include "devices/testdevs.h"
-#include <check.h>
+#include "unit.h"
 #include <string.h>
 
 static struct amdvi_options options(void)
@@ -100,9 +100,5 @@ int main(void)
     tcase_add_test(t, stale__pages);
     tcase_add_test(t, stale__entries);
     suite_add_tcase(s, t);
-    SRunner *run = srunner_create(s);
-    srunner_run_all(run, CK_NORMAL);
-    int failed = srunner_ntests_failed(run);
-    srunner_free(run);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The local APIC: modes, priorities, IPIs, messages, timer, saved state. */
 #include "tests/unit/cpu_rig.h"
+#include "unit.h"
 
 #include "base/bits.h"
 
@@ -522,9 +523,5 @@ int main(void)
     tcase_add_test(c, test_apic__x2apic_logical);
     tcase_add_test(c, test_apic__save_restore);
     suite_add_tcase(s, c);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -4,8 +4,8 @@
  * skipped, with a line, when it is not installed. */
 #include "base/bytes.h"
 #include "machine/host/block.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -519,11 +519,8 @@ int main(void)
     tcase_add_test(t, qcow2__refused);
     tcase_add_test(t, qcow2__refcount_table_grows);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int status = unit_run(s);
     (void)sh("rm -rf sub ./*");
     (void)rmdir(dir);
-    return failed == 0 ? 0 : 1;
+    return status;
 }

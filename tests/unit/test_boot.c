@@ -5,10 +5,9 @@
 #include "base/bytes.h"
 #include "machine/boot/boot.h"
 #include "machine/machine.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -167,9 +166,5 @@ int main(void)
     tcase_add_test(c, test_boot__pause_gives_the_turn_away);
     tcase_add_test(c, test_boot__smi_is_the_writers);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

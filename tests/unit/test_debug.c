@@ -2,6 +2,7 @@
 /* Branch records, single-stepping on branches, RF between repetitions, shadow stacks of task switches.
  * [SDM3 "Last Branch, Interrupt, and Exception Recording"], [SDM3 "Task Switching"] */
 #include "sys_rig.h"
+#include "unit.h"
 
 #include "cpu/msr.h"
 
@@ -365,9 +366,5 @@ int main(void)
     tcase_add_test(c, test_debug__task_return_is_compared);
     tcase_add_test(c, test_debug__task_switch_refuses);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_ENV);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

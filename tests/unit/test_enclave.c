@@ -2,6 +2,7 @@
 /* ENCLS, ENCLU, PCONFIG: who may, when they exit, what they answer where there is no enclave memory and nothing to
  * configure. [SDM3 "SGX Instruction References"], [SDM2 "PCONFIG"], [SDM3 "ENCLS-Exiting Bitmap"] */
 #include "vmx_rig.h"
+#include "unit.h"
 
 enum { AT_PAGE = 0x60000 };
 
@@ -226,9 +227,5 @@ int main(void)
     tcase_add_test(tc, test_enclave__exits);
     tcase_add_test(tc, test_enclave__vmx_follows);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

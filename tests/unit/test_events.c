@@ -2,6 +2,7 @@
 /* Delivery of exceptions and interrupts, their combination, IRET, boundaries, reset and state.
  * [SDM3 "Interrupt and Exception Handling"] */
 #include "sys_rig.h"
+#include "unit.h"
 
 static u64 stack64(unsigned slot)
 {
@@ -464,9 +465,5 @@ int main(void)
     tcase_add_test(tc, test_events__vme_redirection);
     tcase_add_test(tc, test_events__state_round_trip);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

@@ -3,8 +3,8 @@
  * hashes; a difference is found at the first mark behind it, with the part it is in. */
 #include "machine/evidence.h"
 #include "traces/load.h"
+#include "unit.h"
 
-#include <check.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,9 +140,5 @@ int main(void)
     tcase_add_test(tc, test_evidence__difference_is_named);
     tcase_add_test(tc, test_evidence__ram_hash);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -4,6 +4,7 @@
  * against plain ones. Where the host is no x86-64 there is nothing to compare. */
 #include "cpu/exec/fast.h"
 #include "exec_rig.h"
+#include "unit.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -406,9 +407,5 @@ int main(void)
     tcase_add_test(tc, exec_int__fast_like_plain);
 #endif
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

@@ -9,8 +9,8 @@
 #include "cpu/exec/exec.h"
 #include "cpu/tlb.h"
 #include "tests/harness/native_run.h"
+#include "unit.h"
 
-#include <check.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -367,9 +367,5 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, exec_native__random);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

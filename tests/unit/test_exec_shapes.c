@@ -2,6 +2,7 @@
 /* General integer instructions beyond register arithmetic: decimal adjustments, memory operands, the
  * stack, branches, strings. */
 #include "exec_rig.h"
+#include "unit.h"
 
 static u64 mem64(u64 lin)
 {
@@ -434,9 +435,5 @@ int main(void)
     tcase_add_test(tc, exec_shapes__string_fault);
     tcase_add_test(tc, exec_shapes__string_wrap);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

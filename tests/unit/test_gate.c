@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The input gate: stamps when live, stamps obeyed in a replay. A clock by hand is the machine. */
 #include "trace/gate.h"
+#include "unit.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct seen {
@@ -177,9 +176,5 @@ int main(void)
     tcase_add_test(tc, test_gate__replay_missed);
     tcase_add_test(tc, test_gate__replay_natural_end);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

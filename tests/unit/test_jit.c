@@ -2,6 +2,7 @@
 /* Translated code against the interpreter: random programs of integer instructions, equal registers, flags,
  * memory and counts behind them, with budgets that end anywhere. The emitter serves as assembler. */
 #include "sys_rig.h"
+#include "unit.h"
 
 #include "jit/emit.h"
 #include "jit/jit.h"
@@ -402,9 +403,5 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_jit__random_programs_32);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(s);
 }

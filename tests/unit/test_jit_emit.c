@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the emitter writes says what was asked for: Zydis decodes it back. */
 #include "jit/emit.h"
+#include "unit.h"
 
 #include <Zydis/Zydis.h>
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 static ZydisDecoder decoder;
@@ -214,9 +213,5 @@ int main(void)
     tcase_add_test(tc, test_jit_emit__constants);
     tcase_add_test(tc, test_jit_emit__jumps_and_room);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(s);
 }

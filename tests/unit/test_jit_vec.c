@@ -3,6 +3,7 @@
  * with some integer instructions between them, random MXCSR (unmasked exceptions too), memory aligned or not, with
  * and without fast entries; with the host's AVX and as if it had none. */
 #include "sys_rig.h"
+#include "unit.h"
 
 #include "abi/x86/fpu.h"
 #include "cpu/decode/decode.h"
@@ -315,9 +316,5 @@ int main(void)
     tcase_add_test(tc, test_jit_vec__small_cache);
     tcase_set_timeout(tc, 120);
     suite_add_tcase(s, tc);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* CPU models, CPUID, MSRs. */
 #include "tests/unit/cpu_rig.h"
+#include "unit.h"
 
 #include "base/bits.h"
 #include "base/nearest.h"
@@ -485,9 +486,5 @@ int main(void)
     tcase_add_test(c, test_msr__save_restore);
     tcase_add_test(c, test_msr__sweep);
     suite_add_tcase(s, c);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* MPX in both engines: bounds made, checked, moved, kept in tables; branches that forget them; NOPs where it is not
  * enabled; XSAVE, IA32_BNDCFGS, VMX. [SDM1 "Intel Memory Protection Extensions"] */
 #include "vmx_rig.h"
+#include "unit.h"
 
 #include "base/state.h"
 #include "jit/jit.h"
@@ -425,9 +426,5 @@ int main(void)
     tcase_add_loop_test(tc, test_mpx__registers, 0, engines);
     tcase_add_test(tc, test_mpx__vmx);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

@@ -4,8 +4,8 @@
 #include "machine/host/net.h"
 #include "machine/host/net_dns.h"
 #include "machine/host/net_frame.h"
+#include "unit.h"
 
-#include <check.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -570,9 +570,5 @@ int main(void)
     tcase_add_test(t, slirp__tcp_to_loopback);
     tcase_add_test(t, slirp__hostfwd_reaches_the_guest);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

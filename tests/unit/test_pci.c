@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Configuration accesses, BARs, INTx, MSI, MSI-X, bus mastering, resource assignment. */
 #include "pci_rig.h"
+#include "unit.h"
 
 /* A device with every kind of BAR and capability. */
 struct probe {
@@ -505,9 +506,5 @@ int main(void)
     tcase_add_test(tc, test_pci__msix);
     tcase_add_test(tc, test_pci__assign_resources);
     tcase_add_test(tc, test_pci__save_restore);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

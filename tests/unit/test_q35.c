@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* PAM, SMRAM, TSEG, locks, decodes of the Q35 hub and the ICH9 LPC bridge. */
 #include "pci_rig.h"
+#include "unit.h"
 
 static void set_pam(struct rig *rig, unsigned index, u8 value)
 {
@@ -190,9 +191,5 @@ int main(void)
     tcase_add_test(tc, test_q35__identity);
     tcase_add_test(tc, test_q35__lpc_decodes);
     tcase_add_test(tc, test_q35__smbus);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -2,6 +2,7 @@
 /* Rules of the processor that hypervisors and their guests were seen to trip over in simulators. One rule, one
  * test. */
 #include "sys_rig.h"
+#include "unit.h"
 
 #include "cpu/msr.h"
 
@@ -245,9 +246,5 @@ int main(void)
     tcase_add_test(c, test_rules__apic_off_and_on);
     tcase_add_test(c, test_rules__syscall_with_tf);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* Segment loads in every mode, far returns' effect on data segments. [SDM2 "MOV-Move"],
  * [SDM3 "Privilege Level Checking When Accessing Data Segments"] */
 #include "sys_rig.h"
+#include "unit.h"
 
 START_TEST(test_segments__real_mode_keeps_limit)
 {
@@ -158,9 +159,5 @@ int main(void)
     tcase_add_test(tc, test_segments__ltr_busy);
     tcase_add_test(tc, test_segments__lar_lsl_say_zf);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

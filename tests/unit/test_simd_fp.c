@@ -3,6 +3,7 @@
  * modes, DAZ, FTZ, masked and unmasked exceptions; results, MXCSR and faults must be equal. RCP and
  * RSQRT are ours alone and only checked against the manual's error bound. */
 #include "fp_bench.h"
+#include "unit.h"
 
 #include "abi/x86/fpu.h"
 #include "cpu/exec/fp.h"
@@ -368,9 +369,5 @@ int main(void)
     tcase_add_test(tc, test_simd_fp__estimates);
     tcase_add_test(tc, test_simd_fp__soft_fma);
     suite_add_tcase(s, tc);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

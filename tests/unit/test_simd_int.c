@@ -7,6 +7,7 @@
  * immediates are used. What the host does not have is skipped and named. Memory is one page between
  * inaccessible ones; operands stand aligned, unaligned and across its end. */
 #include "tests/unit/simd_rig.h"
+#include "unit.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -421,9 +422,5 @@ int main(void)
     tcase_set_timeout(host, 120);
     tcase_add_test(host, test_simd_int__agrees_with_host);
     suite_add_tcase(suite, host);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -2,6 +2,7 @@
 /* Rules of vector instructions that no host has to confirm: what happens on the way to a fault, what
  * depends on the mode, what only AMD's processors have. */
 #include "tests/unit/simd_rig.h"
+#include "unit.h"
 
 static void setup_cpu(void)
 {
@@ -164,9 +165,5 @@ int main(void)
     tcase_add_test(rules, test_simd_rules__masked_store_checks_before_it_writes);
     tcase_add_test(rules, test_simd_rules__misaligned_mode);
     suite_add_tcase(suite, rules);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

@@ -4,8 +4,8 @@
  * decoded code) may be dropped at any boundary. The guest (tests/guests/tiny/moments.S) goes through real,
  * protected, paged and long mode with timers, serial output, system management and two processors. */
 #include "machine/machine.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 #define CPUS 2
@@ -251,9 +251,5 @@ int main(void)
     tcase_add_test(tc, test_snapshot__in_system_management_mode);
     tcase_add_test(tc, test_snapshot__derived_state_may_go);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

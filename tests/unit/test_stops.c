@@ -3,8 +3,7 @@
  * The guest is tests/guests/tiny/moments.S. */
 #include "machine/stops.h"
 #include "machine/travel.h"
-
-#include <check.h>
+#include "unit.h"
 
 #define TICKS 0x500u  /* the guest's counters at fixed places */
 #define ROUNDS 0x504u
@@ -186,9 +185,5 @@ int main(void)
     tcase_add_test(tc, test_stops__second_processor);
     tcase_add_test(tc, test_stops__refused);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The way into an SVM guest and back: exits, what they report, injected events. [APM2 "#VMEXIT"] */
 #include "svm_rig.h"
+#include "unit.h"
 
 #include "cpu/msr.h"
 
@@ -206,9 +207,5 @@ int main(void)
     tcase_add_test(c, test_svm__nested_page_fault);
     tcase_add_test(c, test_svm__smi_leaves_the_guest);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* AVIC: a guest's APIC in its backing page. The rig's "APIC page" is a page of its own RAM. [APM2 "Advanced Virtual
  * Interrupt Controller"] */
 #include "svm_rig.h"
+#include "unit.h"
 
 enum { AT_BAR = 0x3ff000, AT_BACKING = 0x70000, AT_LOGICAL = 0x72000, AT_PHYSICAL = 0x73000, AT_OTHER = 0x74000 };
 
@@ -189,9 +190,5 @@ int main(void)
     tcase_add_loop_test(c, test_svm_avic__ipis, 0, (int)ARRAY_LEN(ipis));
     tcase_add_test(c, test_svm_avic__x2avic);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* VMRUN's checks: for each row of vmrun_checks.def a good VMCB is broken in one place, and VMEXIT_INVALID names just
  * that row and field. [APM2 "Canonicalization and Consistency Checks"] */
 #include "svm_broken.h"
+#include "unit.h"
 
 static const struct {
     const char *name;
@@ -108,9 +109,5 @@ int main(void)
     tcase_add_test(c, test_svm_checks__flips_name_their_field);
     tcase_add_test(c, test_svm_checks__good_vmcb_enters);
     suite_add_tcase(s, c);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed != 0;
+    return unit_run(s);
 }

@@ -3,6 +3,7 @@
  * for registers and their bits, BSR for LZCNT, a NOP for ENDBR, controls that have no effect. A switch without a row
  * fails. VMX's are in test_vmx_switches.c. [SDM2], [APM3], [SDM3 "VMX Capability Reporting Facility"] */
 #include "svm_rig.h"
+#include "unit.h"
 
 #include "cpu/control.h"
 #include "cpu/msr.h"
@@ -320,9 +321,5 @@ int main(void)
     tcase_add_test(tc, test_switches__of_svm);
     tcase_add_loop_test(tc, test_switches__cpuid_agrees, 0, CPU_FEATURE_COUNT);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

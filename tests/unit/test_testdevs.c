@@ -2,6 +2,7 @@
 /* The edu device and pci-testdev, driven as kvm-unit-tests drive them. */
 #include "devices/testdevs.h"
 #include "pci_rig.h"
+#include "unit.h"
 
 #define DEV PCI_DEVFN(5, 0)
 #define MEM 0xfe000000u
@@ -169,9 +170,5 @@ int main(void)
     tcase_add_test(tc, test_edu__dma_and_msi);
     tcase_add_test(tc, test_pci_testdev__counts);
     tcase_add_test(tc, test_hyperv_testdev__keeps_routes);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(suite);
 }

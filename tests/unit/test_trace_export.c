@@ -4,8 +4,8 @@
 #include "traces/export.h"
 #include "traces/report.h"
 #include "traces/report_priv.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,9 +234,5 @@ int main(void)
     tcase_add_test(tc, test_report__owners);
     tcase_add_test(tc, test_export__pcapng);
     suite_add_tcase(s, tc);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

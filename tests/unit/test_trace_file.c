@@ -6,8 +6,8 @@
 #include "traces/dump.h"
 #include "traces/load.h"
 #include "traces/render.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -190,9 +190,5 @@ int main(void)
     tcase_add_test(tc, test_trace_file__filter);
     tcase_add_test(tc, test_trace_file__classes);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return unit_run(suite);
 }

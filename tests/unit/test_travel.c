@@ -4,8 +4,8 @@
  * guest (tests/guests/tiny/moments.S) goes through all modes with timers, interrupts and two processors. */
 #include "cpu/tlb.h"
 #include "machine/travel.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 
 #define PLACES 40u
@@ -129,6 +129,71 @@ END_TEST
 START_TEST(test_travel__little_memory)
 {
     check_places(5000, MIB(2));
+}
+END_TEST
+
+/* ---- How far apart the checkpoints are ---- */
+
+struct host {
+    struct machine *m;
+    u64 ns_per_count, slow_from, slow_ns_per_count;
+};
+
+/* What a host would have spent that needs so long for a count, and longer from some position on. */
+static u64 spent(void *self)
+{
+    const struct host *h = self;
+    u64 p = position_of(h->m);
+    u64 slow = p > h->slow_from ? p - h->slow_from : 0;
+    return (p - slow) * h->ns_per_count + slow * h->slow_ns_per_count;
+}
+
+static u64 spacing_at(struct machine *m, u64 position)
+{
+    ck_assert_int_eq(travel_to(m, position).reason, STOP_POSITION);
+    return travel_figures(m).spacing;
+}
+
+static struct machine *spinning_machine(void)
+{
+    struct machine_config c;
+    struct error err = {0};
+    machine_config_init(&c);
+    c.ram_bytes = MIB(16);
+    c.kernel = TINY_DIR "/spin.elf";
+    c.serial[c.serial_count++].kind = CONSOLE_NONE;
+    struct machine *m = machine_new(&c, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    return m;
+}
+
+/* Checkpoints come as close as it takes to run from one to the next in TRAVEL_REPLAY_NS, whatever that is in counts; a
+ * spacing that was asked for stays; and none of it changes the machine. */
+START_TEST(test_travel__spacing_adapts)
+{
+    struct error err = {0};
+    struct host h = {.ns_per_count = 4, .slow_from = 60000000, .slow_ns_per_count = 40};
+    struct machine *m = h.m = spinning_machine();
+    ck_assert(travel_start(m, &(struct travel_options){.spent = spent, .spent_self = &h}, &err));
+    ck_assert_uint_eq(travel_figures(m).spacing, TRAVEL_SPACING);
+    u64 fast = spacing_at(m, h.slow_from);
+    ck_assert_uint_eq(fast, TRAVEL_REPLAY_NS / h.ns_per_count);
+    u64 before = travel_figures(m).count;
+    u64 slow = spacing_at(m, h.slow_from + 22000000);
+    ck_assert_uint_eq(slow, TRAVEL_REPLAY_NS / h.slow_ns_per_count);
+    ck_assert_uint_ge(travel_figures(m).count - before, 6);
+    u64 hash = machine_hash(m), end = position_of(m);
+    ck_assert_int_eq(travel_step_back(m).reason, STOP_POSITION);
+    ck_assert_int_eq(travel_to(m, end).reason, STOP_POSITION);
+    ck_assert_uint_eq(machine_hash(m), hash);
+    machine_free(m);
+
+    m = h.m = spinning_machine();
+    ck_assert(travel_start(m, &(struct travel_options){.spacing = 7000000, .spent = spent, .spent_self = &h}, &err));
+    ck_assert_uint_eq(spacing_at(m, end), 7000000);
+    ck_assert_uint_eq(position_of(m), end);
+    ck_assert_uint_eq(machine_hash(m), hash);
+    machine_free(m);
 }
 END_TEST
 
@@ -298,15 +363,12 @@ int main(void)
     TCase *tc = tcase_create("travel");
     tcase_add_test(tc, test_travel__places);
     tcase_add_test(tc, test_travel__little_memory);
+    tcase_add_test(tc, test_travel__spacing_adapts);
     tcase_add_test(tc, test_travel__step_back);
     tcase_add_test(tc, test_travel__last_write);
     tcase_add_test(tc, test_travel__last_write_against_full_trace);
     tcase_add_test(tc, test_travel__nobody_wrote);
     tcase_add_test(tc, test_travel__before_the_first);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

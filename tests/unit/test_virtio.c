@@ -2,8 +2,7 @@
 /* virtio devices as a driver sees them: negotiation, rings, interrupts, each device's requests,
  * what a hostile driver can do, and save -> restore -> same future. */
 #include "tests/harness/virtio_rig.h"
-
-#include <check.h>
+#include "unit.h"
 
 #define V1 BIT(VIRTIO_F_VERSION_1)
 #define DATA RIG_DATA
@@ -504,9 +503,5 @@ int main(void)
     tcase_add_test(t, console__both_ways);
     tcase_add_test(t, state__save_restore_same_future);
     suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

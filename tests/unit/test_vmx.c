@@ -2,7 +2,7 @@
 /* The checks of VM entry: from a good VMCS each row of entry_checks.def is broken alone, and the failure names
  * that row, its field and its value. [SDM3 "VM Entries"] Then VMfail, capabilities, the guest. */
 #include "vmx_broken.h"
-
+#include "unit.h"
 
 static const struct {
     const char *id, *title, *field;
@@ -293,9 +293,5 @@ int main(void)
     tcase_add_test(tc, test_vmx__apic_page_read_modify_write);
     tcase_add_test(tc, test_vmx__virtual_ipi);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

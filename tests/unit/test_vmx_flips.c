@@ -2,6 +2,7 @@
 /* Every bit of every checked field of good VMCSs is flipped alone: the entry goes on, or is refused with a rule about
  * that field, or about one that depends on it; field and value that are named are the VMCS's. [SDM3 "VM Entries"] */
 #include "vmx_broken.h"
+#include "unit.h"
 
 /* What else a flip may be blamed on: the second field's rule looks at the first. */
 static const struct {
@@ -103,9 +104,5 @@ int main(void)
     TCase *tc = tcase_create("flips");
     tcase_add_loop_test(tc, test_vmx_flips__name_their_field, 0, BASE_COUNT);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

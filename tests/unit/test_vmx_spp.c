@@ -2,6 +2,7 @@
 /* Sub-page write permissions: which of a page's 32 pieces of 128 bytes may be written, and what an exit says when the
  * table cannot tell. [SDM3 "Sub-Page Write Permissions"], [SDM3 "Exit Qualification for SPP-Induced VM Exits"] */
 #include "vmx_rig.h"
+#include "unit.h"
 
 enum { AT_SPP = 0x120000, AT_PT = 0x124000, LIN = 0x60000, GUEST_PAGE = 0x61000 };
 
@@ -186,9 +187,5 @@ int main(void)
     tcase_add_test(tc, test_vmx_spp__nmi_and_ve);
     tcase_add_test(tc, test_vmx_spp__not_used);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

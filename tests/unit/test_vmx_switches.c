@@ -2,6 +2,7 @@
 /* Every VMX capability off: the control that goes with it is refused by the check of its field, and what else it stands
  * for behaves as on a part without it. [SDM3 "VMX Capability Reporting Facility"] */
 #include "vmx_broken.h"
+#include "unit.h"
 
 #include "cpu/control.h"
 
@@ -267,9 +268,5 @@ int main(void)
     tcase_add_test(tc, test_vmx_switches__rest);
     tcase_add_test(tc, test_vmx_switches__capabilities_agree);
     suite_add_tcase(suite, tc);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run(suite);
 }

@@ -2,10 +2,9 @@
 /* VT-d by a scripted driver: registers, both ways of invalidation, translation in legacy and scalable
  * mode, fault recording, interrupt remapping, and edu behind it all. */
 #include "tests/harness/vtd_rig.h"
+#include "unit.h"
 
 #include "devices/testdevs.h"
-
-#include <check.h>
 
 static struct vtd_options options(void)
 {
@@ -698,9 +697,5 @@ int main(void)
     tcase_add_test(t, state__save_restore);
     tcase_add_test(t, table__dmar);
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

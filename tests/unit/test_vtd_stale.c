@@ -2,7 +2,7 @@
 /* VT-d with a watch for missing invalidations. */
 #include "tests/harness/vtd_rig.h"
 #include "devices/testdevs.h"
-#include <check.h>
+#include "unit.h"
 
 static struct vtd_options options(void)
 {
@@ -153,9 +153,5 @@ int main(void)
     tcase_add_test(t, stale__contexts_and_interrupts);
     tcase_add_test(t, stale__scalable);
     suite_add_tcase(s, t);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -5,8 +5,8 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "watch/watch.h"
+#include "unit.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -704,9 +704,5 @@ int main(void)
     tcase_add_test(t, state__hostile);
     tcase_add_test(t, tables__hostile);
     suite_add_tcase(s, t);
-    SRunner *run = srunner_create(s);
-    srunner_run_all(run, CK_NORMAL);
-    int failed = srunner_ntests_failed(run);
-    srunner_free(run);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

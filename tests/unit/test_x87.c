@@ -4,6 +4,7 @@
  * be equal. Transcendentals are ours alone: equal for special operands and in range, otherwise within
  * a few units of the last place. */
 #include "fp_bench.h"
+#include "unit.h"
 
 #include "abi/x86/fpu.h"
 #include "cpu/exec/x87.h"
@@ -454,9 +455,5 @@ int main(void)
     tcase_add_test(tc, test_x87__amd_pointers);
     tcase_add_test(tc, test_x87__transcendentals);
     suite_add_tcase(s, tc);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -3,6 +3,7 @@
  * AVX components, all in use), and the rules a host cannot show: init optimisation, supervisor
  * components, header checks, AMD's pointers. */
 #include "fp_bench.h"
+#include "unit.h"
 
 #include "cpu/exec/x87.h"
 
@@ -378,9 +379,5 @@ int main(void)
     tcase_add_test(tc, test_xsave__supervisor);
     tcase_add_test(tc, test_xsave__amd);
     suite_add_tcase(s, tc);
-    SRunner *runner = srunner_create(s);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -229,6 +229,7 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
             TRY(virt_cr(cpu, in, CR_MOV_READ, cr, &v, &done));
         }
         gpr_write(cpu, in->r[0], size, v);
+        trace_cr_read(cpu->trace, cpu->index, cr, v, cpu->arch.rip);
         return CPU_OK;
     }
     v = gpr_read(cpu, in->r[1], size);
@@ -237,6 +238,9 @@ cpu_rc exec_mov_cr(struct cpu *cpu, const struct insn *in)
     }
     if (!done) {
         TRY(write_cr(cpu, cr, v));
+    }
+    if (cr == 2 || cr == 8) { /* the others are traced where all their writers come by */
+        trace_cr_write(cpu->trace, cpu->index, cr, v, cpu->arch.rip);
     }
     cpu_leave_block(cpu);
     return CPU_OK;
@@ -252,6 +256,7 @@ cpu_rc exec_clts(struct cpu *cpu, const struct insn *in)
     if (!done) {
         cpu->arch.cr0 = v;
     }
+    trace_cr_write(cpu->trace, cpu->index, 0, v, cpu->arch.rip);
     cpu_update_mode(cpu);
     return CPU_OK;
 }

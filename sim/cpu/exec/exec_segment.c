@@ -6,6 +6,7 @@
 #include "cpu/msr.h"
 #include "cpu/segment.h"
 #include "cpu/virt.h"
+#include "trace/events.h"
 
 /* ---- Segment registers ---- */
 
@@ -340,7 +341,9 @@ cpu_rc exec_smsw(struct cpu *cpu, const struct insn *in)
     if (in_guest(cpu)) {
         TRY(virt_cr(cpu, in, CR_SMSW, 0, &value, &done));
     }
-    return store_selector(cpu, in, value);
+    TRY(store_selector(cpu, in, value));
+    trace_cr_read(cpu->trace, cpu->index, 0, value, cpu->arch.rip);
+    return CPU_OK;
 }
 
 cpu_rc exec_lldt(struct cpu *cpu, const struct insn *in)

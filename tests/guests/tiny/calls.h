@@ -5,6 +5,9 @@
 #define VITRINE_TESTS_CALLS_H
 
 child_code:
+    movl %cr0, %edx /* what is not intercepted is an event too */
+    movl %edx, %cr2
+    clts
     movl $0x40000000, %eax
     cpuid
     movl $17, %eax /* xen_version */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Drivers of disks: what starts them and what asks them. */
+#ifndef GUESTS_ROOT_BLOCK_DRIVER_H
+#define GUESTS_ROOT_BLOCK_DRIVER_H
+
+#include "guests/root/pci/pci.h"
+
+/* True: the function is this driver's, though it may not work. */
+bool virtio_blk_start(const struct pci_function *f);
+bool ahci_start(const struct pci_function *f);
+/* `late`: look even if no interrupt came; what is found then is counted. False: nothing was done. */
+bool virtio_blk_poll(bool late);
+bool ahci_poll(bool late);
+/* One line each. */
+void virtio_blk_print(void);
+void ahci_print(void);
+
+#endif
