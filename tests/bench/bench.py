@@ -109,7 +109,7 @@ def position(done):
 def exits(build, vitrine, qemu, folder, pairs):
     """CPUID in a guest of KVM: out of it, through the kernel, back. From a machine saved when it is warm, where
     that can be."""
-    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
+    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz")
     modules = os.path.join(build, "tests/guests/media/modules-kvm")
     if not os.path.exists(kernel) or not os.path.exists(modules):
         print("exits: no kernel or no modules; scripts/fetch-inputs and the test guest.media make them")
