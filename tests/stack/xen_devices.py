@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stock kernel as a Xen child with disks: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
+"""A stock kernel as a Xen child with four disks on two controllers and three network adapters: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
 the host made is read, written, and clean on the host afterwards, its files equal; raw writes are on the image byte by byte, what is read-only or
-an overlay's base has not changed.
+an overlay's base has not changed. Each adapter gets an address by DHCP through netfront, the adapter, VMBus network, the switch and the root's card; a page
+is fetched from a server on the host.
 usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record]
 With "record" the run is recorded and replayed, and both must be equal."""
 import hashlib
+import http.server
 import os
 import platform
 import random
@@ -14,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 MIB = 1 << 20
 
@@ -24,6 +27,23 @@ def tool(name):
 
 def written():
     return "".join(f"line {i} of what the child wrote\n" for i in range(1, 401)).encode()
+
+
+def serve(page):
+    """A server on the host, which the machine's user networking reaches as 10.0.2.2."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # pylint: disable=invalid-name
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
 
 
 def main():
@@ -59,10 +79,13 @@ def main():
         for name, data in (("raw.img", raw), ("cd.iso", cd), ("base.img", base)):
             with open(path(name), "wb") as f:
                 f.write(data)
+        page = random.randbytes(MIB)
+        port = serve(page)
         script = (f"block overlay o virtio1 && vm create xen --kernel vmlinux --initrd {os.path.basename(initrd)} --xen adapter.elf --memory 192M "
-                  f"--vp {vps} --append console=hvc0 && disk add xen virtio0 && disk add xen ahci0 --lun 1 && "
-                  "disk add xen ahci1 --controller 1 --cd && disk add xen o --controller 1 --lun 1 && vm start xen && vm console xen && "
-                  "block list && poweroff")
+                  f"--vp {vps} --append console=hvc0 url=http://10.0.2.2:{port}/page && disk add xen virtio0 && disk add xen ahci0 --lun 1 && "
+                  "disk add xen ahci1 --controller 1 --cd && disk add xen o --controller 1 --lun 1 && nic add xen && nic add xen && "
+                  "nic add xen && vm start xen && vm console xen && "
+                  "block list && switch show && poweroff")
         command = [vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "512M", "--kernel", hv, "--nic", "user",
                    "--drive", f"file={path('ext4.img')},format=raw,if=virtio", "--drive", f"file={path('base.img')},format=raw,if=virtio",
                    "--drive", f"file={path('raw.img')},format=raw,if=ahci", "--cdrom", path("cd.iso"), "--max-instructions", "40000000000",
@@ -71,7 +94,8 @@ def main():
         done = subprocess.run(command + recording, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
         text = (done.stdout + done.stderr).decode("latin1").replace("\r", "")
         expected = ["Hypervisor detected: Xen HVM|@@ SHELL", "/mnt/data: OK", "@@ READ", "@@ WRITTEN", "@@ REFUSED", "^CD001", "^line 1 of what the child wrote",
-                    "@@ DISKS .*xvda xvdb xvdc xvdd", "root: xen: powered off", r"virtio0: \d+ requests done, 0 without an interrupt",
+                    "@@ DISKS .*xvda xvdb xvdc xvdd", "@@ BOUND eth0 10.0.2", "@@ BOUND eth1 10.0.2", "@@ BOUND eth2 10.0.2", "2 packets received",
+                    "@@ PAGE " + hashlib.sha256(page).hexdigest(), "root: xen: powered off", r"virtio0: \d+ requests done, 0 without an interrupt",
                     r"ahci0: \d+ requests done, 0 without an interrupt"]
         problems += [f"does not say {p!r}" for p in expected if not re.search(p, text, re.M)]
         problems += [f"says {m.group(0)!r}" for m in (re.search(p, text, re.M) for p in
