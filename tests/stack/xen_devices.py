@@ -49,6 +49,7 @@ def serve(page):
 def main():
     vitrine, cpu, vps, hv, root, adapter, vmlinux, initrd, *more = sys.argv[1:]
     record = "record" in more
+    engine = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
     for need in (vmlinux, initrd):
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing")
@@ -89,7 +90,7 @@ def main():
         command = [vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "512M", "--kernel", hv, "--nic", "user",
                    "--drive", f"file={path('ext4.img')},format=raw,if=virtio", "--drive", f"file={path('base.img')},format=raw,if=virtio",
                    "--drive", f"file={path('raw.img')},format=raw,if=ahci", "--cdrom", path("cd.iso"), "--max-instructions", "40000000000",
-                   *(["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []), "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
+                   *engine, "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
         recording = ["--hash", "--record", path("trace")] if record else []
         done = subprocess.run(command + recording, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
         text = (done.stdout + done.stderr).decode("latin1").replace("\r", "")
@@ -124,7 +125,7 @@ def main():
                     at = next(i for i in range(len(image)) if got[i] != image[i])
                     problems.append(f"{name} differs from byte {at:x} on: {got[at:at + 32]!r}")
         if record and not problems:
-            again = subprocess.run([vitrine, "replay", path("trace"), "--hash"], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
+            again = subprocess.run([vitrine, "replay", path("trace"), "--hash", *engine], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
                                    check=False)
             if again.returncode != 0 or again.stdout != done.stdout:
                 problems.append("the replay differs: " + again.stderr.decode("latin1")[-400:])
