@@ -1,5 +1,6 @@
 #!/bin/sh
-# The initial RAM disk of Xen children with devices. usage: bridge_media.sh INPUTS OUT.cpio.gz
+# The initial RAM disks of Xen children with devices: one that runs the test's commands, one with a shell.
+# usage: bridge_media.sh INPUTS OUT.cpio.gz SHELL_OUT.cpio.gz
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 in=$1
@@ -13,3 +14,4 @@ modules=$(mktemp -d)
 trap 'rm -rf "$modules"' EXIT
 "$here/../guests/pick_modules.py" "$tree" "$modules/m" xen-blkfront xen-netfront crc32c_generic ext4
 MODULES=$modules/m "$here/../guests/make_initrd.sh" "$2" "$here/xen_devices_commands"
+MODULES=$modules/m "$here/../guests/make_initrd.sh" "$3"

@@ -1,12 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A stock kernel as a Xen child with disks: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
+"""A stock kernel as a Xen child with four disks on two controllers and three network adapters: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
 the host made is read, written, and clean on the host afterwards, its files equal; raw writes are on the image byte by byte, what is read-only or
+<<<<<<< HEAD
 an overlay's base has not changed.
 usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record] [watch]
 With "record" the run is recorded and replayed, and both must be equal. With "watch" the tracker sees the adapter declare its rings and buffers
 (GPADLs) to the root, and the trace port's word on pages: nothing is shared that was not declared or lent, nothing said that is not so."""
+=======
+an overlay's base has not changed. Each adapter gets an address by DHCP through netfront, the adapter, VMBus network, the switch and the root's card; a page
+is fetched from a server on the host.
+usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record]
+With "record" the run is recorded and replayed, and both must be equal."""
+>>>>>>> rootdev
 import hashlib
+import http.server
 import os
 import platform
 import random
@@ -15,6 +23,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 
 MIB = 1 << 20
 
@@ -27,9 +36,31 @@ def written():
     return "".join(f"line {i} of what the child wrote\n" for i in range(1, 401)).encode()
 
 
+def serve(page):
+    """A server on the host, which the machine's user networking reaches as 10.0.2.2."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):  # pylint: disable=invalid-name
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_port
+
+
 def main():
     vitrine, cpu, vps, hv, root, adapter, vmlinux, initrd, *more = sys.argv[1:]
+<<<<<<< HEAD
     record, watch = "record" in more, "watch" in more
+=======
+    record = "record" in more
+    engine = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
+>>>>>>> rootdev
     for need in (vmlinux, initrd):
         if not os.path.exists(need):
             print(f"SKIP: {need} is missing")
@@ -60,21 +91,25 @@ def main():
         for name, data in (("raw.img", raw), ("cd.iso", cd), ("base.img", base)):
             with open(path(name), "wb") as f:
                 f.write(data)
+        page = random.randbytes(MIB)
+        port = serve(page)
         script = (f"block overlay o virtio1 && vm create xen --kernel vmlinux --initrd {os.path.basename(initrd)} --xen adapter.elf --memory 192M "
-                  f"--vp {vps} --append console=hvc0 && disk add xen virtio0 && disk add xen ahci0 --lun 1 && "
-                  "disk add xen ahci1 --controller 1 --cd && disk add xen o --controller 1 --lun 1 && vm start xen && vm console xen && "
-                  "block list && poweroff")
+                  f"--vp {vps} --append console=hvc0 url=http://10.0.2.2:{port}/page && disk add xen virtio0 && disk add xen ahci0 --lun 1 && "
+                  "disk add xen ahci1 --controller 1 --cd && disk add xen o --controller 1 --lun 1 && nic add xen && nic add xen && "
+                  "nic add xen && vm start xen && vm console xen && "
+                  "block list && switch show && poweroff")
         command = [vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "512M", "--kernel", hv, "--nic", "user",
                    "--drive", f"file={path('ext4.img')},format=raw,if=virtio", "--drive", f"file={path('base.img')},format=raw,if=virtio",
                    "--drive", f"file={path('raw.img')},format=raw,if=ahci", "--cdrom", path("cd.iso"), "--max-instructions", "40000000000",
-                   *(["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []), "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
+                   *engine, "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
         recording = ["--hash", "--record", path("trace")] if record else []
         if watch:
             recording += ["--watch", "--log", "watch", "-D", path("watch.log"), "--device", "trace-port"]
         done = subprocess.run(command + recording, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
         text = (done.stdout + done.stderr).decode("latin1").replace("\r", "")
         expected = ["Hypervisor detected: Xen HVM|@@ SHELL", "/mnt/data: OK", "@@ READ", "@@ WRITTEN", "@@ REFUSED", "^CD001", "^line 1 of what the child wrote",
-                    "@@ DISKS .*xvda xvdb xvdc xvdd", "root: xen: powered off", r"virtio0: \d+ requests done, 0 without an interrupt",
+                    "@@ DISKS .*xvda xvdb xvdc xvdd", "@@ BOUND eth0 10.0.2", "@@ BOUND eth1 10.0.2", "@@ BOUND eth2 10.0.2", "2 packets received",
+                    "@@ PAGE " + hashlib.sha256(page).hexdigest(), "root: xen: powered off", r"virtio0: \d+ requests done, 0 without an interrupt",
                     r"ahci0: \d+ requests done, 0 without an interrupt"]
         problems += [f"does not say {p!r}" for p in expected if not re.search(p, text, re.M)]
         problems += [f"says {m.group(0)!r}" for m in (re.search(p, text, re.M) for p in
@@ -109,7 +144,7 @@ def main():
                     at = next(i for i in range(len(image)) if got[i] != image[i])
                     problems.append(f"{name} differs from byte {at:x} on: {got[at:at + 32]!r}")
         if record and not problems:
-            again = subprocess.run([vitrine, "replay", path("trace"), "--hash"], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
+            again = subprocess.run([vitrine, "replay", path("trace"), "--hash", *engine], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
                                    check=False)
             if again.returncode != 0 or again.stdout != done.stdout:
                 problems.append("the replay differs: " + again.stderr.decode("latin1")[-400:])
