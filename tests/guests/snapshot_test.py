@@ -29,7 +29,7 @@ ENGINE = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else [
 class Case:
     def __init__(self, a, folder):
         self.a, self.folder, self.wrong = a, folder, []
-        named = {part for argument in a.run for part in argument.split(",")[:1]} | {a.vitrine}
+        named = {part for argument in a.arguments for part in argument.split(",")[:1]} | {a.vitrine}
         self.stamps = {f: os.stat(f).st_mtime_ns for f in named if os.path.isfile(f)}
 
     def run(self, arguments, statuses=(0,)):
