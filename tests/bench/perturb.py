@@ -40,7 +40,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
     ap.add_argument("--vitrine", default=os.path.join(ROOT, "build/release/debugger/vitrine"))
     ap.add_argument("--kernel", default=os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud"))
-    ap.add_argument("--limit", type=int, default=150000000)
+    ap.add_argument("--limit", type=int, default=60000000)
     a = ap.parse_args()
     if not os.path.exists(a.kernel):
         print("no kernel; scripts/fetch-inputs gets it")
