@@ -5,7 +5,7 @@
 
 #include "guests/adapter/adapter.h"
 
-#define VMBUS_SINT 7u
+#define VMBUS_SINT 2u
 #define VMBUS_CHANNELS 10u
 #define RING_PAGES 8u   /* of data, each way */
 #define PACKET_MAX 512u /* of what is received: nothing that the adapter asked for is longer */

@@ -86,6 +86,8 @@ static bool set_option(struct vm *vm, const char *name, const char *value)
         vm->memory = align_down(n, 2ull << 20);
     } else if (text_equal(name, "--vp") && number && n >= 1 && n <= 16) {
         vm->vps = (u32)n;
+    } else if (text_equal(name, "--pin") && number && n < 16) {
+        vm->pinned = HV_PROXIMITY_VALID | n;
     } else if (text_equal(name, "--kernel") && module_find(value) != NULL) {
         vm->kernel = module_find(value);
     } else if (text_equal(name, "--initrd") && module_find(value) != NULL) {
@@ -206,7 +208,7 @@ static void cmd_poweroff(char **words, u32 count)
 static const struct command commands[COMMANDS] = {
     {"help", NULL, cmd_help, "this list"},
     {"vm", "list", cmd_vm_list, "children"},
-    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--devices test] [--append TEXT]"},
+    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--pin PROCESSOR] [--devices test] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
     {"vm", "type", cmd_vm_type, "NAME WORDS: types them at its console"},

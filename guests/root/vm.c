@@ -153,7 +153,7 @@ static bool create_partition(struct vm *vm)
     }
     for (u32 i = 0; i < vm->vps; i++) {
         struct hv_create_vp_input *vp = (void *)hypercall_input;
-        *vp = (struct hv_create_vp_input){.partition = vm->partition, .vp = i};
+        *vp = (struct hv_create_vp_input){.partition = vm->partition, .vp = i, .proximity = vm->pinned};
         if (failed(vm, "create VP", hypercall(HV_CALL_CreateVp))) {
             return false;
         }
