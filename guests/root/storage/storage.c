@@ -109,19 +109,6 @@ void disk_end(struct disk *d)
     memset(d, 0, sizeof *d);
 }
 
-void storage_forget(struct vm *vm)
-{
-    for (u32 i = 0; i < CONTROLLERS; i++) {
-        struct controller *k = &controllers[vm - vms][i];
-        for (u32 n = 0; n < DISKS; n++) {
-            if (k->disks[n].block != NULL) {
-                disk_end(&k->disks[n]);
-            }
-        }
-        k->used = false;
-    }
-}
-
 void storage_list(const struct vm *vm)
 {
     for (u32 i = 0; i < CONTROLLERS; i++) {

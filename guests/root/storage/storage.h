@@ -33,6 +33,7 @@ struct controller {
     struct channel *channel; /* NULL: the child does not run */
     u32 version;             /* that was agreed on, 0 none */
     bool ready;              /* initialization has ended */
+    bool changed;            /* the guest has not been told yet */
     u32 in_flight, subchannels;
     struct disk disks[DISKS];
 };
@@ -43,7 +44,6 @@ struct controller *storage_controller(const struct vm *vm, u32 number); /* NULL:
 /* NULL, or why not. */
 const char *storage_add(struct vm *vm, struct block *b, u32 controller, u32 lun, bool cd, bool read_only);
 const char *storage_remove(struct vm *vm, u32 controller, u32 lun);
-void storage_forget(struct vm *vm); /* the child is no more: its disks are free */
 void storage_list(const struct vm *vm);
 /* Until nothing of the child's is with a backing. */
 void storage_wait(struct vm *vm);

@@ -80,7 +80,14 @@ static bool ready(struct channel *c)
     return k->in_flight < IOS_CONTROLLER && io_new() != NULL;
 }
 
-static void space(struct channel *c) { send_unsent(c); }
+static void space(struct channel *c)
+{
+    struct controller *k = c->owner;
+    send_unsent(c);
+    if (k->changed) {
+        storvsp_rescan(k);
+    }
+}
 
 static bool answer(struct channel *c, const struct packet *p, struct storvsp_packet *m, u32 status)
 {
@@ -432,6 +439,6 @@ void storvsp_rescan(struct controller *k)
 {
     const struct storvsp_packet m = {.operation = STORVSP_ENUMERATE_BUS};
     if (k->channel != NULL && k->channel->open && k->ready) {
-        (void)channel_write(k->channel, VMBUS_PACKET_INBAND, 0, 0, NULL, 0, &m, sizeof m);
+        k->changed = !channel_write(k->channel, VMBUS_PACKET_INBAND, 0, 0, NULL, 0, &m, sizeof m);
     }
 }

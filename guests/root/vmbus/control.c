@@ -34,7 +34,8 @@ static void initiate(struct bus *b, u32 connection, const struct vmbus_contact *
     const struct vmbus_version_response answer = {
         .header = {VMBUS_VERSION_RESPONSE, 0}, .supported = ok, .connection = ok && multi ? VMBUS_CONNECTION_MULTI : 0};
     bus_send(b, &answer, sizeof answer);
-    if (ok) {
+    if (ok && !b->noted) { /* once: it may connect as often as it likes */
+        b->noted = true;
         print("\nroot: %s: VMBus %u.%u\n", b->vm->name, m->version >> 16, m->version & 0xffff);
     }
 }

@@ -81,7 +81,7 @@ struct channel {
 };
 
 struct bus {
-    bool used, connected, requested;
+    bool used, connected, requested, noted;
     struct vm *vm;
     u8 vtl;
     u32 version, vp;
