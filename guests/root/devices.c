@@ -2,6 +2,7 @@
 /* Console commands about devices of children. */
 #include "guests/root/devices.h"
 
+#include "guests/root/ic/ic.h"
 #include "guests/root/network/network.h"
 #include "guests/root/storage/storage.h"
 
@@ -109,4 +110,21 @@ void cmd_switch_show(char **words, u32 count)
     (void)words;
     (void)count;
     switch_show();
+}
+
+void cmd_vm_heartbeat(char **words, u32 count)
+{
+    for (u32 i = 0; i < VM_MAX; i++) {
+        if (vms[i].state == VM_RUNNING && (count < 3 || text_equal(words[2], vms[i].name))) {
+            ic_show_heartbeat(&vms[i]);
+        }
+    }
+}
+
+void cmd_vm_pairs(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && (vm->state != VM_RUNNING || !ic_show_pairs(vm))) {
+        say(words, "it has no such service, or is still asked");
+    }
 }

@@ -2,7 +2,7 @@
 /* Messages of the hypervisor: intercepts of children, in slot 0 of the message page. And the tick that the console is polled by. */
 #include "abi/hyperv/msr.h"
 #include "abi/hyperv/registers.h"
-#include "guests/root/vmbus/vmbus.h"
+#include "guests/root/ic/ic.h"
 
 #define SINT_VECTOR 0x30u
 #define TICK_VECTOR 0x31u
@@ -87,6 +87,7 @@ bool message_poll(void)
     bool adapter = poll_slot(ADAPTER_SINT, adapter_message);
     test_device_events();
     bool bus = poll_slot(VMBUS_ROOT_SINT, host_message);
+    ic_poll();
     adapter = bus_poll() || bus || adapter;
     return poll_slot(TEST_SINT, test_device_message) || adapter || intercept;
 }

@@ -77,6 +77,7 @@ struct vm {
     const struct module *kernel, *initrd, *adapter; /* adapter: for VTL 2, NULL none */
     u64 memory;
     u32 vps;
+    u64 pinned; /* proximity domain of its VPs, 0: hv chooses */
     u64 partition;
     u32 *pages; /* page number of each guest page */
     u64 page_count;

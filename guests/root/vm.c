@@ -2,6 +2,7 @@
 /* Children: created with the TLFS's calls, from memory of the root; every page comes back when they end. */
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
+#include "guests/root/ic/ic.h"
 #include "guests/root/network/network.h"
 #include "guests/root/storage/storage.h"
 #include "hv/core/trace_port.h"
@@ -152,7 +153,7 @@ static bool create_partition(struct vm *vm)
     }
     for (u32 i = 0; i < vm->vps; i++) {
         struct hv_create_vp_input *vp = (void *)hypercall_input;
-        *vp = (struct hv_create_vp_input){.partition = vm->partition, .vp = i};
+        *vp = (struct hv_create_vp_input){.partition = vm->partition, .vp = i, .proximity = vm->pinned};
         if (failed(vm, "create VP", hypercall(HV_CALL_CreateVp))) {
             return false;
         }
@@ -174,7 +175,7 @@ static bool devices_start(struct vm *vm)
     if (vm->test_devices) {
         return true;
     }
-    if (!bus_start(vm) || !storage_start(vm) || !network_start(vm)) {
+    if (!bus_start(vm) || !storage_start(vm) || !network_start(vm) || !ic_start(vm)) {
         print("root: %s: no room for its devices\n", vm->name);
         return false;
     }

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stock kernel as a Xen child with four disks on two controllers and three network adapters: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
 the host made is read, written, and clean on the host afterwards, its files equal; raw writes are on the image byte by byte, what is read-only or
-an overlay's base has not changed. Each adapter gets an address by DHCP through netfront, the adapter, VMBus network, the switch and the root's card; a page
-is fetched from a server on the host.
-usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record]
-With "record" the run is recorded and replayed, and both must be equal."""
+an overlay's base has not changed. Each adapter gets an address by DHCP through netfront, the adapter, VMBus network, the switch and the root's
+card; a page is fetched from a server on the host.
+usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record] [watch]
+With "record" the run is recorded and replayed, and both must be equal. With "watch" the tracker sees the adapter declare its rings and buffers
+(GPADLs) to the root, and the trace port's word on pages: nothing is shared that was not declared or lent, nothing said that is not so."""
 import hashlib
 import http.server
 import os
@@ -48,7 +49,7 @@ def serve(page):
 
 def main():
     vitrine, cpu, vps, hv, root, adapter, vmlinux, initrd, *more = sys.argv[1:]
-    record = "record" in more
+    record, watch = "record" in more, "watch" in more
     engine = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
     for need in (vmlinux, initrd):
         if not os.path.exists(need):
@@ -92,6 +93,8 @@ def main():
                    "--drive", f"file={path('raw.img')},format=raw,if=ahci", "--cdrom", path("cd.iso"), "--max-instructions", "40000000000",
                    *engine, "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
         recording = ["--hash", "--record", path("trace")] if record else []
+        if watch:
+            recording += ["--watch", "--log", "watch", "-D", path("watch.log"), "--device", "trace-port"]
         done = subprocess.run(command + recording, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
         text = (done.stdout + done.stderr).decode("latin1").replace("\r", "")
         expected = ["Hypervisor detected: Xen HVM|@@ SHELL", "/mnt/data: OK", "@@ READ", "@@ WRITTEN", "@@ REFUSED", "^CD001", "^line 1 of what the child wrote",
@@ -103,6 +106,12 @@ def main():
                      ("BUG:", "WARNING: CPU", "panic", "I/O error.*xvd[abd]", "EXT4-fs error", "a ring that cannot be")) if m]
         if done.returncode != 0:
             problems.append(f"exit status {done.returncode}")
+        if watch:
+            said = content("watch.log").decode("latin1")
+            problems += [f"the watch does not say {p!r}" for p in (
+                r"guest \d+ shares \d+ pages with guest 1 by GPADL", r"guest \d+ lends guest 1 1 pages at", "differ 0$", "within another's reach 0$",
+                "^pages shared by strangers: 0, and 0") if not re.search(p, said, re.M)]
+            print("\n".join(line for line in said.splitlines() if not line.startswith("watch: "))[-3000:])
         sums = re.findall(r"@@ (?:RANDOM|AGAIN) ([0-9a-f]{64})", text)
         data = written()
         want = bytearray(raw)
