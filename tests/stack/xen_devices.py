@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stock kernel as a Xen child with four disks on two controllers and three network adapters: blkfront, the adapter, VMBus storage, the root's virtio and SATA disks. An ext4 file system that
 the host made is read, written, and clean on the host afterwards, its files equal; raw writes are on the image byte by byte, what is read-only or
-an overlay's base has not changed. Each adapter gets an address by DHCP through netfront, the adapter, VMBus network, the switch and the root's
-card; a page is fetched from a server on the host.
+an overlay's base has not changed. Each adapter gets an address by DHCP through netfront, the adapter, VMBus network, the switch and the root's card; a page
+is fetched from a server on the host.
 usage: xen_devices.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX INITRD [record] [watch]
 With "record" the run is recorded and replayed, and both must be equal. With "watch" the tracker sees the adapter declare its rings and buffers
 (GPADLs) to the root, and the trace port's word on pages: nothing is shared that was not declared or lent, nothing said that is not so."""
