@@ -111,10 +111,11 @@ static u32 create_gpadl(u32 relid, const void *start, u32 pages)
 u32 vmbus_share(struct channel *c, const void *start, u32 pages, void (*created)(struct channel *c, u32 gpadl, bool ok))
 {
     for (u32 i = 0; i < SHARES; i++) {
-        if (shares[i].channel == NULL) {
+        if (shares[i].channel == NULL && c->shared_count < ARRAY_LEN(c->shared)) {
             shares[i].channel = c;
             shares[i].created = created;
             shares[i].gpadl = create_gpadl(c->relid, start, pages);
+            c->shared[c->shared_count++] = shares[i].gpadl;
             return shares[i].gpadl;
         }
     }
@@ -322,7 +323,7 @@ static void rescinded(u32 relid)
     }
     enum channel_state was = c->state;
     const u32 close[3] = {CLOSE, 0, relid};
-    const u32 teardown[4] = {GPADL_TEARDOWN, 0, relid, c->gpadl};
+    u32 teardown[4] = {GPADL_TEARDOWN, 0, relid, c->gpadl};
     for (u32 i = 0; i < SHARES; i++) {
         shares[i].channel = shares[i].channel == c ? NULL : shares[i].channel;
     }
@@ -332,14 +333,24 @@ static void rescinded(u32 relid)
         (void)post(close, sizeof close);
     }
     (void)post(teardown, sizeof teardown);
+    for (u32 i = 0; i < c->shared_count; i++) {
+        teardown[3] = c->shared[i];
+        (void)post(teardown, sizeof teardown);
+    }
+    c->left = 1 + c->shared_count;
 }
 
 static void torn_down(u32 gpadl)
 {
     for (u32 i = 0; i < VMBUS_CHANNELS; i++) {
-        if (channels[i].state == CHANNEL_LEAVING && channels[i].gpadl == gpadl) {
-            channels[i].state = CHANNEL_FREE;
-            release(channels[i].relid);
+        struct channel *c = &channels[i];
+        bool its = c->gpadl == gpadl;
+        for (u32 n = 0; n < c->shared_count; n++) {
+            its = its || c->shared[n] == gpadl;
+        }
+        if (c->state == CHANNEL_LEAVING && its && --c->left == 0) {
+            c->state = CHANNEL_FREE;
+            release(c->relid);
         }
     }
 }

@@ -40,7 +40,9 @@ struct channel {
     const struct channel_driver *driver;
     u32 relid, connection;
     u8 instance[16];
-    u32 gpadl;
+    u32 gpadl;                       /* of the ring */
+    u32 shared[2], shared_count;     /* of other buffers */
+    u32 left;                        /* that are still to be torn down */
     u8 *ring; /* both control pages and both rings */
     void *owner;
 };
