@@ -53,7 +53,9 @@ u64 child_calls(u64 control, u64 rdx, u64 r8);
 #define CONNECTION_EVENTS 60u
 /* extended.c: after these */
 void test_extended(void);
-/* lend.c */
+/* lend.c: of one page of the child's */
+u16 lend(u32 channel, u8 rights, u64 gfn);
+u16 give_back(u32 channel, u8 rights, u64 gfn);
 void test_lend(void);
 void test_lend_levels(void); /* of a child with VTL 2 */
 /* pages.c */

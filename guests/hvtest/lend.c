@@ -18,8 +18,8 @@ static u16 ask(enum hv_call_code call, u64 partition, u32 channel, u8 rights, u6
     return hypercall_rep(call, 1, &done);
 }
 
-static u16 lend(u32 channel, u8 rights, u64 gfn) { return ask(HV_CALL_LendGpaPages, child, channel, rights, gfn); }
-static u16 give_back(u32 channel, u8 rights, u64 gfn) { return ask(HV_CALL_ReturnGpaPages, child, channel, rights, gfn); }
+u16 lend(u32 channel, u8 rights, u64 gfn) { return ask(HV_CALL_LendGpaPages, child, channel, rights, gfn); }
+u16 give_back(u32 channel, u8 rights, u64 gfn) { return ask(HV_CALL_ReturnGpaPages, child, channel, rights, gfn); }
 
 static u16 unmap(u64 gfn)
 {

@@ -9,7 +9,9 @@ enum state { ROOTS, DEPOSITED, OWN, OTHERS, HVS, DEVICE, BEYOND, COVERED, STATES
 static const char *const state_names[STATES] = {"root's", "deposited", "the child's", "another's", "hv's", "device", "beyond", "under an overlay"};
 
 static u64 other;
-static u64 pages[STATES];
+static u64 pages[STATES + 1]; /* and one more of the root's */
+#define SPARE STATES
+static u64 memory[16];
 
 static u16 rep_page(enum hv_call_code call, u64 partition, u64 gfn, u64 page)
 {
@@ -90,14 +92,91 @@ static void row(const char *name, enum hv_call_code call)
     print("\n");
 }
 
-static void test_unmap(void)
+/* The same from the other side: what is at a place of the child's, and what may be done to it. */
+enum place { NOTHING, MAPPED, LENT, OVERLAID, OUTSIDE, PLACES };
+static const char *const place_names[PLACES] = {"nothing", "a page", "a lent page", "an overlay", "beyond"};
+enum change { MAP, UNMAP, LEND, GIVE_BACK, CHANGES };
+static const struct {
+    const char *name;
+    u16 wanted[PLACES];
+} changes[CHANGES] = {
+    [MAP] = {"map at", {HV_SUCCESS, HV_OBJECT_IN_USE, HV_OBJECT_IN_USE, HV_OBJECT_IN_USE, HV_INVALID_PARAMETER}},
+    [UNMAP] = {"unmap", {HV_SUCCESS, HV_SUCCESS, HV_OBJECT_IN_USE, HV_OBJECT_IN_USE, HV_INVALID_PARAMETER}},
+    [LEND] = {"lend", {HV_OPERATION_DENIED, HV_SUCCESS, HV_SUCCESS, HV_SUCCESS, HV_INVALID_PARAMETER}},
+    [GIVE_BACK] = {"give back", {HV_OPERATION_DENIED, HV_OPERATION_DENIED, HV_SUCCESS, HV_OPERATION_DENIED, HV_INVALID_PARAMETER}},
+};
+
+static u16 make_change(enum change what, u64 gfn)
 {
-    print("hvtest: pages: unmap: nothing=%x overlay=%x beyond=%x\n",
-          (u32)rep_page(HV_CALL_UnmapGpaPages, child, 0x50000, 0),
-          (u32)rep_page(HV_CALL_UnmapGpaPages, child, CHILD_HYPERCALL_PAGE >> PAGE_SHIFT, 0),
-          (u32)rep_page(HV_CALL_UnmapGpaPages, child, 1ull << 40, 0));
-    check("map over an overlay", rep_page(HV_CALL_MapGpaPages, child, CHILD_HYPERCALL_PAGE >> PAGE_SHIFT, pages[ROOTS]),
-          HV_OBJECT_IN_USE);
+    switch (what) {
+    case MAP:
+        return rep_page(HV_CALL_MapGpaPages, child, gfn, pages[SPARE]);
+    case UNMAP:
+        return rep_page(HV_CALL_UnmapGpaPages, child, gfn, 0);
+    case LEND:
+        return lend(1, HV_LEND_READ, gfn);
+    default:
+        return give_back(1, HV_LEND_READ, gfn);
+    }
+}
+
+static void test_places(void)
+{
+    static const u64 gfns[PLACES] = {0x50000, 0x50001, 0x50002, CHILD_HYPERCALL_PAGE >> PAGE_SHIFT, 1ull << 40};
+    for (u32 what = 0; what < CHANGES; what++) {
+        print("hvtest: pages: %s:", changes[what].name);
+        for (u32 at = 0; at < PLACES; at++) {
+            u64 gfn = gfns[at];
+            if (at == MAPPED || at == LENT) {
+                check("a page there", rep_page(HV_CALL_MapGpaPages, child, gfn, pages[ROOTS]), HV_SUCCESS);
+            }
+            if (at == LENT) {
+                check("lent", lend(1, HV_LEND_READ, gfn), HV_SUCCESS);
+            }
+            u16 status = make_change((enum change)what, gfn);
+            print(" %s=%x", place_names[at], (u32)status);
+            check(changes[what].name, status, changes[what].wanted[at]);
+            u32 lent = at == LENT ? 1 : 0;
+            if (status == HV_SUCCESS && (what == LEND || what == GIVE_BACK)) {
+                lent = what == LEND ? lent + 1 : lent - 1;
+            }
+            for (u32 i = 0; i < lent; i++) {
+                check("and back", give_back(1, HV_LEND_READ, gfn), HV_SUCCESS);
+            }
+            if (at < OVERLAID) {
+                check("nothing is left there", rep_page(HV_CALL_UnmapGpaPages, child, gfn, 0), HV_SUCCESS);
+            }
+        }
+        print("\n");
+    }
+}
+
+/* What the root gave for the hypervisor's structures: the free pages come back, one by one, those in use do not. */
+static void test_withdraw(void)
+{
+    u32 done, back = 0;
+    u16 status;
+    check("one that is free", rep_page(HV_CALL_DepositMemory, other, 0, pages[SPARE]), HV_SUCCESS);
+    do {
+        *(struct hv_balance_input *)(void *)hypercall_input = (struct hv_balance_input){other, 0};
+        status = hypercall_rep(HV_CALL_WithdrawMemory, 1, &done);
+        if (done == 1) {
+            memory[back++] = *(u64 *)(void *)hypercall_output;
+        }
+    } while (status == HV_SUCCESS && back < ARRAY_LEN(memory));
+    print("hvtest: pages: withdraw: free=%x in use=%x, %u came back\n", (u32)(back != 0 ? HV_SUCCESS : status), (u32)status, back);
+    check("what is in use stays", status, HV_NO_DATA);
+    check("free ones come back", back != 0, true);
+    check("of oneself", hypercall_partition(HV_CALL_WithdrawMemory, HV_PARTITION_SELF) != HV_SUCCESS, true);
+    for (u32 i = 0; i < back; i++) {
+        if (memory[i] != pages[SPARE]) {
+            check("given again", rep_page(HV_CALL_DepositMemory, other, 0, memory[i]), HV_SUCCESS);
+        }
+    }
+}
+
+static void test_oneself(void)
+{
     check("map into oneself", rep_page(HV_CALL_MapGpaPages, HV_PARTITION_SELF, 0x50000, pages[ROOTS]), HV_ACCESS_DENIED);
     check("deposit into oneself", rep_page(HV_CALL_DepositMemory, HV_PARTITION_SELF, 0, pages[ROOTS]), HV_ACCESS_DENIED);
     check("unmap of oneself", rep_page(HV_CALL_UnmapGpaPages, HV_PARTITION_SELF, pages[ROOTS], 0), HV_ACCESS_DENIED);
@@ -133,6 +212,7 @@ void test_pages(void)
 {
     make_other();
     pages[ROOTS] = page_take();
+    pages[SPARE] = page_take();
     pages[OWN] = child_pages[100];
     pages[HVS] = 0x100;
     pages[DEVICE] = 0xfec00;
@@ -141,8 +221,11 @@ void test_pages(void)
     row("deposit", HV_CALL_DepositMemory);
     row("map", HV_CALL_MapGpaPages);
     row("sparse map", HV_CALL_MapSparseGpaPages);
-    test_unmap();
+    test_places();
+    test_withdraw();
+    test_oneself();
     test_rest();
     end_other();
     page_put(pages[ROOTS]);
+    page_put(pages[SPARE]);
 }
