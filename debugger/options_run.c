@@ -262,7 +262,7 @@ bool opt_code_cache(struct run_options *o, const char *v, struct error *err)
 bool opt_tlb_entries(struct run_options *o, const char *v, struct error *err)
 {
     o->host_side = true;
-    if (!options_number("tlb-entries", v, 2, 1024, &o->machine.tlb_entries, err)) {
+    if (!options_number("tlb-entries", v, 2, TLB_ENTRIES_MAX, &o->machine.tlb_entries, err)) {
         return false;
     }
     return is_power_of_2(o->machine.tlb_entries) ||

@@ -132,6 +132,7 @@ bool session_run(struct run_options *o, struct machine *m, bool live, struct run
     if (o->watch) {
         watching_record_owners(m);
         watch_print(watching_tracker(m), m->log.out != NULL ? m->log.out : stderr);
+        watching_print_posted(m, m->log.out != NULL ? m->log.out : stderr);
     }
     if (o->look_for_stale) {
         watching_print_stale(m, m->log.out != NULL ? m->log.out : stderr);

@@ -8,6 +8,7 @@
 #include "traces/export.h"
 
 #include "base/bytes.h"
+#include "devices/trace_port.h"
 #include "mmu/phys.h"
 #include "traces/render.h"
 
@@ -192,6 +193,13 @@ static void put_payload_annotation(struct message *event, const struct trace_rec
             struct trace_field argument = {.name = name, .name_len = strlen(name), .kind = "hex", .kind_len = 3};
             put_annotation(event, r, &argument, value);
         }
+    } else if (trace_field_is(f, "claim")) {
+        const struct trace_port_row *row = trace_port_row((u32)r->args[0]);
+        const char *schema = row != NULL ? row->fields : "";
+        struct trace_field said;
+        for (u32 at = 0; trace_field_next(&schema, &said) && at + 8 <= r->size; at += 8) {
+            put_annotation(event, r, &said, load_le64(r->payload + at));
+        }
     } else if (trace_field_is(f, "text")) {
         put_data(&annotation, ANNOTATION_NAME, f->name, f->name_len);
         put_data(&annotation, ANNOTATION_STRING, r->payload, r->size < 2048 ? r->size : 2048);
@@ -296,6 +304,9 @@ static u64 instant_track(struct exporter *e, const struct trace_record *r)
     case TRACE_EVENT_mmio_read:
     case TRACE_EVENT_mmio_write:
         return track(e, SUBJECT_DEVICE, 0x10001, 0, "ports and memory-mapped devices");
+    case TRACE_EVENT_claim:
+    case TRACE_EVENT_claim_differs:
+        return track(e, SUBJECT_DEVICE, 0x10002, 0, "trace port");
     default:
         return cpu_track(e, r->cpu);
     }
@@ -304,7 +315,7 @@ static u64 instant_track(struct exporter *e, const struct trace_record *r)
 static void export_record(struct exporter *e, const struct trace_record *r)
 {
     char name[96];
-    const char *exit;
+    const char *exit, *word;
     switch (r->event) {
     case TRACE_EVENT_vm_entry:
         (void)vcpu_track(e, r->args[0], r->args[2]);
@@ -321,6 +332,10 @@ static void export_record(struct exporter *e, const struct trace_record *r)
         break;
     case TRACE_EVENT_hypercall_done:
         call_done(e, r);
+        break;
+    case TRACE_EVENT_claim: /* in its own words */
+        word = trace_word(r, &(struct trace_field){.name = "type", .name_len = 4, .kind = "claim", .kind_len = 5}, r->args[0]);
+        put_event(e, r, instant_track(e, r), INSTANT, word != NULL ? word : "claim");
         break;
     default:
         put_event(e, r, instant_track(e, r), INSTANT, trace_event_info[r->event].name);

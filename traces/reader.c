@@ -130,6 +130,7 @@ bool trace_reader_memory(struct trace_reader *r, const u8 *data, size_t size, st
         return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");
     }
     memcpy(r->config, r->chunk, r->chunk_size + 1);
+    r->began = load_le64(data + TRACE_HEADER_SIZE + TRACE_CHUNK_LAST);
     r->chunk_at = r->chunk_size;
     return true;
 }

@@ -29,6 +29,7 @@ struct trace_reader {
     u8 *chunk;    /* records of the current chunk */
     size_t chunk_size, chunk_at;
     u64 chunks, stored, unpacked;
+    u64 began;       /* position where the recording began; not 0: of a saved machine that goes on */
     u64 skipped;     /* records of events that this program does not know */
     u8 events[256];  /* by number in this file: enum trace_event, 0 unknown to this program */
     bool named[256]; /* the file says what this number is */

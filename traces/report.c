@@ -363,6 +363,7 @@ bool trace_report(const char *path, const char *html, struct error *err)
     p->shares = shares;
     bool ok = trace_reader_open(&r, path, err);
     p->reader = &r;
+    p->goes_on = r.began > 0;
     while (ok && trace_reader_next(&r, &record)) {
         report_measure(p, &record);
     }

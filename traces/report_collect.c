@@ -19,6 +19,7 @@
 
 void report_measure(struct report *p, const struct trace_record *r)
 {
+    p->begin_ns = p->records == 0 && p->goes_on ? r->time.ns : p->begin_ns;
     p->records++;
     p->counts[r->event]++;
     p->last_ns = r->time.ns > p->last_ns ? r->time.ns : p->last_ns;
@@ -431,6 +432,7 @@ void report_follow(struct report *p, const struct trace_record *r)
     }
     if (!p->cpus[r->cpu].seen) {
         p->cpus[r->cpu].seen = true;
+        p->cpus[r->cpu].since_ns = p->begin_ns;
         p->cpus[r->cpu].vcpu = NO_VCPU;
     }
     if (r->event == TRACE_EVENT_vm_entry || r->event == TRACE_EVENT_vm_exit) {

@@ -95,6 +95,8 @@ struct report_page {
 
 struct report {
     struct trace_reader *reader;
+    bool goes_on; /* a saved machine does: its time does not begin at 0 */
+    u64 begin_ns;
     u64 first_ns; /* where the timeline begins: a little before the first guest */
     u64 last_ns, last_position, records, counts[TRACE_EVENT_COUNT];
     bool has_stop;

@@ -29,8 +29,8 @@ static bool read_pieces(struct snapshot *s, struct trace_reader *r, struct error
     const u8 *piece;
     size_t n, room = 0;
     while (trace_reader_next_state(r, &piece, &n)) {
-        if (n > room - s->size) {
-            room = 2 * room + n;
+        if (n > room - s->size || s->state == NULL) { /* an empty piece too */
+            room = 2 * room + n + 1;
             u8 *grown = realloc(s->state, room);
             if (grown == NULL) {
                 return error_set(err, EXIT_STATUS_INTERNAL, "out of memory");

@@ -43,6 +43,12 @@ static const struct call_row vmware_calls[] = {
 #undef VMWARE_HYPERCALL
 };
 
+static const struct call_row vmi_calls[] = {
+#define VMI_CALL(number, name, args) {number, #name, args},
+#include "abi/vmi/call.def"
+#undef VMI_CALL
+};
+
 static const struct {
     const char *name;
     const struct call_row *rows;
@@ -63,6 +69,8 @@ static const struct {
                              .args = "a0 a1 a2 a3", .wide = {1, 2, 3, 4}, .narrow = {1, 2, 3, 4}, .registers = 4},
     [TRACE_INTERFACE_VMWARE] = {.name = "vmware", .rows = vmware_calls, .count = ARRAY_LEN(vmware_calls), .args = "rbx rcx rdx rsi rdi",
                                 .wide = {1, 2, 3, 4, 5}, .narrow = {1, 2, 3, 4, 5}, .registers = 5},
+    [TRACE_INTERFACE_VMI] = {.name = "vmi", .rows = vmi_calls, .count = ARRAY_LEN(vmi_calls), .args = "a0 a1 a2",
+                             .wide = {1, 2, 3}, .narrow = {1, 2, 3}, .registers = 3},
 };
 
 bool trace_field_next(const char **schema, struct trace_field *field)

@@ -40,10 +40,12 @@ enum hv_status {
     HV_INVALID_PORT_ID = 0x11,
     HV_INVALID_CONNECTION_ID = 0x12,
     HV_INSUFFICIENT_BUFFERS = 0x13,
+    HV_STATUS_NOT_ACKNOWLEDGED = 0x14,
     HV_INVALID_VP_STATE = 0x15,
     HV_STATUS_ACKNOWLEDGED = 0x16,
     HV_INVALID_SYNIC_STATE = 0x18,
     HV_OBJECT_IN_USE = 0x19,
+    HV_INVALID_PROXIMITY_DOMAIN = 0x1a,
     HV_NO_DATA = 0x1b,
     HV_INVALID_REGISTER_VALUE = 0x50,
     HV_INVALID_VTL_STATE = 0x51,
@@ -115,6 +117,9 @@ struct hv_create_vp_input {
     uint64_t subnode, proximity, flags;
 };
 _Static_assert(sizeof(struct hv_create_vp_input) == 40, "CreateVp");
+/* A proximity domain: its number in 31:0; preferred, or elsewhere if there is none such; the rest counts. */
+#define HV_PROXIMITY_PREFERRED (1ull << 32)
+#define HV_PROXIMITY_VALID (1ull << 63)
 
 struct hv_vp_input { /* DeleteVp, Get- and SetVpRegisters */
     uint64_t partition;

@@ -73,7 +73,7 @@ static void break_hypercall(struct shell *s, const char *what, const char *args,
             abi++;
         }
         if (trace_interface_name(abi) == NULL) {
-            refuse(s, "%s: no such interface; xen, hyper-v, kvm or vmware", text);
+            refuse(s, "%s: no such interface; xen, hyper-v, kvm, vmware or vmi", text);
             return;
         }
         mask = 1;

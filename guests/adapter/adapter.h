@@ -23,7 +23,7 @@ struct vp {
     volatile bool owed; /* an upcall that could not be delivered yet */
     u8 *info; /* vcpu_info */
     u8 *runstate[2]; /* in two pieces where it crosses a page */
-    u32 runstate_first;
+    u32 runstate_first, runstate_bytes;
     u8 *time_copy;
     u32 timer_port, debug_port;
     bool wants_up, wants_down, wants_timer; /* asked by another VP; done when this one is kicked */

@@ -74,6 +74,15 @@ void grant_end(struct grant *g)
     g->frame = NULL;
 }
 
+bool grant_any(void)
+{
+    bool any = false;
+    for (u32 i = 0; i < ARRAY_LEN(readers); i++) {
+        any = any || readers[i] != 0 || writers[i] != 0;
+    }
+    return any;
+}
+
 i64 xen_grant_query(u64 a, u64 b)
 {
     u32 q[4];

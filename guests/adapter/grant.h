@@ -16,6 +16,7 @@ struct grant {
 /* False: the entry permits it not, or what it names is no memory of the guest's. */
 bool grant_begin(struct grant *g, u32 ref, bool write);
 void grant_end(struct grant *g);
+bool grant_any(void); /* one is in use */
 /* Frame `index` of the table is at `frame` now. */
 void grant_place(u32 index, u8 *frame);
 

@@ -263,7 +263,7 @@ u8 *nic_take(struct nic *nic)
     return NULL;
 }
 
-void nic_send(struct nic *nic, u8 *frame, u32 size)
+u64 nic_send(struct nic *nic, u8 *frame, u32 size)
 {
     struct adapter *a = (struct adapter *)(void *)nic;
     u8 *at = frame - RNDIS_HEADER;
@@ -274,6 +274,7 @@ void nic_send(struct nic *nic, u8 *frame, u32 size)
     if (vmbus_send(nic->channel, PACKET_IN_BAND, PACKET_WANTS_COMPLETION, section, m, sizeof m, NULL, 0)) {
         a->busy |= 1ull << section;
     }
+    return section;
 }
 
 static void opened(struct channel *c)

@@ -14,9 +14,9 @@ struct nic {
     void *owner;
 };
 
-/* Where a frame is to be put; NULL: not now. Then nic_send. */
+/* Where a frame is to be put; NULL: not now. Then nic_send, whose transaction is told. */
 u8 *nic_take(struct nic *nic);
-void nic_send(struct nic *nic, u8 *frame, u32 size);
+u64 nic_send(struct nic *nic, u8 *frame, u32 size);
 
 /* vif.c */
 void vif_add(struct nic *nic);

@@ -109,7 +109,7 @@ static void send(struct controller *c, u8 operation)
     (void)vmbus_send(c->channel, PACKET_IN_BAND, PACKET_WANTS_COMPLETION, SLOTS, m, sizeof m, NULL, 0);
 }
 
-static struct controller *controller_of(struct scsi_io *io)
+static struct controller *controller_of(const struct scsi_io *io)
 {
     for (u32 i = 0; i < CONTROLLERS; i++) {
         if (io >= controllers[i].slots && io < controllers[i].slots + SLOTS) {
@@ -117,6 +117,18 @@ static struct controller *controller_of(struct scsi_io *io)
         }
     }
     return NULL;
+}
+
+u32 scsi_relid(const struct scsi_io *io)
+{
+    const struct controller *c = controller_of(io);
+    return c != NULL && c->channel != NULL ? c->channel->relid : 0;
+}
+
+u64 scsi_transaction(const struct scsi_io *io)
+{
+    const struct controller *c = controller_of(io);
+    return c != NULL ? (u64)(io - c->slots) : 0;
 }
 
 bool scsi_start(struct scsi_io *io)

@@ -35,6 +35,9 @@ struct scsi_io {
 /* With room for `bytes`; NULL: not now. Then scsi_start, or scsi_put if nothing becomes of it. */
 struct scsi_io *scsi_take(struct scsi_disk *disk, u32 bytes);
 void scsi_put(struct scsi_io *io);
+/* The channel and transaction of one that was started: for the trace. */
+u32 scsi_relid(const struct scsi_io *io);
+u64 scsi_transaction(const struct scsi_io *io);
 /* `done` comes later. False: the disk is gone. */
 bool scsi_start(struct scsi_io *io);
 void scsi_set_transfer(struct scsi_io *io, bool write, u64 block, u32 count); /* READ(16), WRITE(16) */

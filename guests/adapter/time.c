@@ -8,6 +8,7 @@
 #define TIME_BYTES 32u
 #define TIME_STABLE 1u
 #define RUNSTATE_BYTES 48u
+#define RUNSTATE_NARROW_BYTES 44u /* numbers of 64 bits follow each other there */
 #define SHARED_WALL_CLOCK (domain_is_narrow ? 2304u : 3072u)
 
 static void fill_time(u8 *at)
@@ -25,7 +26,7 @@ static void fill_time(u8 *at)
     u64 tsc = (u64)hi << 32 | lo;
     u32 mul = (u32)(scaled / hz);
     volatile u32 *version = (u32 *)(void *)at;
-    *version += 1;
+    *version = (*version + 1) | 1; /* whatever the guest had there */
     __asm__ volatile("" : : : "memory");
     memcpy(at + 8, &tsc, 8);
     memcpy(at + 16, &now, 8);
@@ -65,15 +66,17 @@ void time_init(void)
     }
 }
 
-static void fill_runstate(const struct vp *vp, u8 *at)
+/* In the layout of which `bytes` is the size: state, time of its entry, times spent in each. */
+static void fill_runstate(const struct vp *vp, u8 *at, u32 bytes)
 {
+    u32 first = bytes - 40;
     u64 now = hv_time() * 100;
     u64 running = vp == self() ? hv_runtime() * 100 : 0;
     u64 rest = now > running ? now - running : 0;
-    memset(at, 0, RUNSTATE_BYTES);
-    memcpy(at + 8, &now, 8);
-    memcpy(at + 16, &running, 8);
-    memcpy(at + 32, &rest, 8); /* blocked */
+    memset(at, 0, bytes);
+    memcpy(at + first, &now, 8);
+    memcpy(at + first + 8, &running, 8);
+    memcpy(at + first + 24, &rest, 8); /* blocked */
 }
 
 void runstate_write(struct vp *vp)
@@ -82,9 +85,9 @@ void runstate_write(struct vp *vp)
     if (vp->runstate[0] == NULL) {
         return;
     }
-    fill_runstate(vp, state);
+    fill_runstate(vp, state, vp->runstate_bytes);
     memcpy(vp->runstate[0], state, vp->runstate_first);
-    memcpy(vp->runstate[1], state + vp->runstate_first, RUNSTATE_BYTES - vp->runstate_first);
+    memcpy(vp->runstate[1], state + vp->runstate_first, vp->runstate_bytes - vp->runstate_first);
 }
 
 i64 xen_get_runstate(u64 a, u64 b)
@@ -94,8 +97,16 @@ i64 xen_get_runstate(u64 a, u64 b)
     if (vp == NULL) {
         return -XEN_ENOENT;
     }
-    fill_runstate(vp, state);
-    return guest_put(b, state, sizeof state) ? 0 : -XEN_EFAULT;
+    u32 bytes = call_is_narrow ? RUNSTATE_NARROW_BYTES : RUNSTATE_BYTES;
+    fill_runstate(vp, state, bytes);
+    return guest_put(b, state, bytes) ? 0 : -XEN_EFAULT;
+}
+
+/* A pointer, in 8 bytes in any case: of a narrow one the others are anything. */
+static bool get_pointer(u64 at, u64 *gva)
+{
+    *gva = 0;
+    return guest_get(at, gva, call_is_narrow ? 4 : 8);
 }
 
 /* The area's address is translated once. */
@@ -106,18 +117,20 @@ i64 xen_register_runstate(u64 a, u64 b)
     if (vp == NULL) {
         return -XEN_ENOENT;
     }
-    if (!guest_get(b, &gva, 8)) {
+    if (!get_pointer(b, &gva)) {
         return -XEN_EFAULT;
     }
-    u32 first = (u32)min_u64(RUNSTATE_BYTES, PAGE_SIZE - (gva & PAGE_MASK));
+    u32 bytes = call_is_narrow ? RUNSTATE_NARROW_BYTES : RUNSTATE_BYTES;
+    u32 first = (u32)min_u64(bytes, PAGE_SIZE - (gva & PAGE_MASK));
     u8 *low = guest_at(gva);
-    u8 *high = guest_at(gva + RUNSTATE_BYTES - 1);
+    u8 *high = guest_at(gva + bytes - 1);
     if (low == NULL || high == NULL) {
         return -XEN_EFAULT;
     }
     vp->runstate[0] = low;
-    vp->runstate[1] = first < RUNSTATE_BYTES ? high - (RUNSTATE_BYTES - 1 - first) : low;
+    vp->runstate[1] = first < bytes ? high - (bytes - 1 - first) : low;
     vp->runstate_first = first;
+    vp->runstate_bytes = bytes;
     runstate_write(vp);
     return 0;
 }
@@ -129,7 +142,7 @@ i64 xen_register_time(u64 a, u64 b)
     if (vp == NULL) {
         return -XEN_ENOENT;
     }
-    if (!guest_get(b, &gva, 8)) {
+    if (!get_pointer(b, &gva)) {
         return -XEN_EFAULT;
     }
     u8 *at = (gva & PAGE_MASK) + TIME_BYTES <= PAGE_SIZE ? guest_at(gva) : NULL;
@@ -176,7 +189,7 @@ i64 xen_set_singleshot(u64 a, u64 b)
     if (vp == NULL) {
         return -XEN_ENOENT;
     }
-    if (!guest_get(b, &in, sizeof in)) {
+    if (!guest_get(b, &in, call_is_narrow ? 12 : sizeof in)) {
         return -XEN_EFAULT;
     }
     if ((in.flags & 1) != 0 && time_of(in.timeout) <= hv_time()) {

@@ -4,6 +4,7 @@
  * written: Linux has no other for such guests. Left out: indirect segments, persistent grants, several queues, barriers, flushes with data. */
 #include "guests/adapter/scsi.h"
 #include "guests/adapter/xenbus.h"
+#include "hv/core/trace_port.h"
 
 #define VBDS 12u
 #define SLOTS 32u
@@ -62,6 +63,7 @@ static void respond(struct vbd *v, const struct request *r, int status)
 {
     u8 *at = v->ring.grant.frame + RING_ENTRIES + (v->prod % SLOTS) * (v->wide ? 112u : 108u);
     const u16 tail[2] = {r->op, (u16)status};
+    trace_claim(CLAIM_request_ended, v->device.number, r->id, (u16)status);
     memcpy(at, &r->id, 8);
     memcpy(at + 8, tail, sizeof tail);
     u32 old = v->prod++;
@@ -216,6 +218,7 @@ static bool serve(struct vbd *v, const struct request *r)
     u32 bytes;
     int status = size_up(v, r, &bytes);
     if (status != RSP_OKAY) {
+        trace_claim(CLAIM_request_begun, v->device.number, r->id, r->op, r->sector);
         respond(v, r, status);
         return true;
     }
@@ -224,12 +227,14 @@ static bool serve(struct vbd *v, const struct request *r)
     if (io == NULL) {
         return false;
     }
+    trace_claim(CLAIM_request_begun, v->device.number, r->id, r->op, r->sector);
     w->vbd = v;
     w->orphan = false;
     w->request = *r;
     io->done = done;
     io->owner = w;
     status = prepare(v, w, io);
+    trace_claim(CLAIM_request_packet, v->device.number, r->id, scsi_relid(io), scsi_transaction(io));
     if (status != RSP_OKAY || !scsi_start(io)) {
         end_grants(w);
         scsi_put(io);

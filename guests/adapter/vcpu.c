@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* vCPUs: coming up and going down, their shared page, waiting. [Xen public/vcpu.h, hvm/hvm_vcpu.h, sched.h]
- * What a level has for itself only its own VP can set: others leave word and kick. Left out: 32-bit contexts. */
+ * What a level has for itself only its own VP can set: others leave word and kick. */
 #include "abi/hyperv/registers.h"
 #include "abi/x86/registers.h"
 #include "guests/adapter/adapter.h"
@@ -8,11 +8,41 @@
 #define TYPE_NMI 4u
 #define ACTIVITY_STARTUP 1u
 #define ACTIVITY_HALT 2u
+#define CONTEXT_32 0u
 #define CONTEXT_64 1u
 
 /* vcpu_hvm_context, mode 1: indexes of 8 bytes. */
 enum { HC_MODE, HC_RAX, HC_RCX, HC_RDX, HC_RBX, HC_RSP, HC_RBP, HC_RSI, HC_RDI, HC_RIP, HC_RFLAGS, HC_CR0, HC_CR3, HC_CR4,
        HC_EFER, HC_COUNT };
+
+/* Mode 0. Attributes: type to P in 7:0, AVL, L, D, G in 11:8. */
+struct narrow_context {
+    u32 mode, zero;
+    u32 gpr[8], eip, eflags, cr0, cr3, cr4, zero1;
+    u64 efer;
+    u32 base[5], limit[5]; /* CS, DS, SS, ES, TR */
+    u16 attributes[5], zero2[3];
+};
+union context {
+    u64 words[16];
+    struct narrow_context narrow;
+};
+_Static_assert(sizeof(union context) == 128, "vcpu_hvm_context");
+
+#define CONTEXT_P 0x80u
+#define CONTEXT_CODE 8u
+#define CONTEXT_WRITE 2u
+
+/* [Xen arch/x86/hvm/domain.c] */
+static bool is_sane(const struct narrow_context *c)
+{
+    u16 cs = c->attributes[0], ss = c->attributes[2], tr = c->attributes[4];
+    bool code = (cs & CONTEXT_P) != 0 && (cs & SEG_S) != 0 && (cs & CONTEXT_CODE) != 0;
+    bool stack = (ss & CONTEXT_P) == 0 || (ss & (CONTEXT_CODE | CONTEXT_WRITE)) == CONTEXT_WRITE;
+    bool task = (tr & CONTEXT_P) != 0 && (tr & SEG_S) == 0 && (tr & 0xf) >= 9;
+    return c->zero == 0 && c->zero1 == 0 && (c->zero2[0] | c->zero2[1] | c->zero2[2]) == 0 && code && stack && task &&
+           c->eip <= c->limit[0] && (c->efer & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)) == 0;
+}
 
 i64 xen_vcpu_is_up(u64 a, u64 b)
 {
@@ -30,14 +60,15 @@ i64 xen_vcpu_initialise(u64 a, u64 b)
     if (vp->online) {
         return -XEN_EEXIST;
     }
-    u64 context[HC_COUNT];
-    if (!guest_get(b, context, sizeof context)) {
+    union context x;
+    if (!guest_get(b, &x, sizeof x)) {
         return -XEN_EFAULT;
     }
-    if ((u32)context[HC_MODE] != CONTEXT_64 || (context[HC_EFER] & EFER_LMA) == 0) {
+    bool wide = x.words[HC_MODE] == CONTEXT_64 && (x.words[HC_EFER] & EFER_LMA) != 0;
+    if (!wide && (x.words[HC_MODE] != CONTEXT_32 || !is_sane(&x.narrow))) {
         return -XEN_EINVAL;
     }
-    memcpy(vp->context, context, sizeof context);
+    memcpy(vp->context, &x, sizeof x);
     vp->initialised = true;
     return 0;
 }
@@ -73,8 +104,29 @@ i64 xen_vcpu_down(u64 a, u64 b)
     return 0;
 }
 
+static void take_narrow_context(struct vp *vp, const struct narrow_context *c)
+{
+    static const u32 names[5] = {HV_REG_CS, HV_REG_DS, HV_REG_SS, HV_REG_ES, HV_REG_TR};
+    memset(vp->gpr, 0, sizeof vp->gpr);
+    for (u32 i = 0; i < ARRAY_LEN(c->gpr); i++) {
+        vp->gpr[i] = c->gpr[i];
+    }
+    (void)hv_set(HV_REG_RSP, c->gpr[GPR_SP]);
+    (void)hv_set(HV_REG_RIP, c->eip);
+    (void)hv_set(HV_REG_RFLAGS, (c->eflags & 0x3fffff) | RFLAGS_ONE);
+    (void)hv_set(HV_REG_EFER, c->efer);
+    (void)hv_set(HV_REG_CR3, c->cr3);
+    (void)hv_set(HV_REG_CR4, c->cr4);
+    (void)hv_set(HV_REG_CR0, c->cr0);
+    for (u32 i = 0; i < ARRAY_LEN(names); i++) {
+        u16 a = (u16)(c->attributes[i] | ((c->attributes[i] & CONTEXT_P) != 0 ? (names[i] == HV_REG_TR ? 2u : 1u) : 0u));
+        const struct hv_segment s = {c->base[i], c->limit[i], 0, (u16)((a & 0xff) | (a & 0xf00) << 4)};
+        (void)hv_set_segment(names[i], s);
+    }
+}
+
 /* Flat segments are implied. */
-static void take_context(struct vp *vp)
+static void take_wide_context(struct vp *vp)
 {
     const u64 *x = vp->context;
     const struct hv_segment code = {0, 0xffffffff, 0, 0xa09b};
@@ -96,6 +148,17 @@ static void take_context(struct vp *vp)
         if (name != HV_REG_CS) {
             (void)hv_set_segment(name, data);
         }
+    }
+}
+
+static void take_context(struct vp *vp)
+{
+    union context x;
+    memcpy(&x, vp->context, sizeof x);
+    if (x.words[HC_MODE] == CONTEXT_64) {
+        take_wide_context(vp);
+    } else {
+        take_narrow_context(vp, &x.narrow);
     }
     vp->initialised = false;
 }
@@ -146,7 +209,11 @@ i64 xen_register_vcpu_info(u64 a, u64 b)
     vp->info_registered = true;
     time_write(vp);
     /* Nothing that was raised meanwhile is lost: look at every word. [Xen common/domain.c] */
-    *(u64 *)(void *)(vp->info + 8) = ~0ull;
+    if (domain_is_narrow) {
+        *(u32 *)(void *)(vp->info + 4) = ~0u;
+    } else {
+        *(u64 *)(void *)(vp->info + 8) = ~0ull;
+    }
     vp->info[0] = 1;
     event_interrupt(vp);
     return 0;

@@ -4,6 +4,7 @@
  * queues, split event ports, multicast control. */
 #include "guests/adapter/netvsc.h"
 #include "guests/adapter/xenbus.h"
+#include "hv/core/trace_port.h"
 
 #define VIFS 3u
 #define SLOTS 256u
@@ -15,6 +16,8 @@
 #define TX_MORE 4u
 #define TX_EXTRA 8u
 #define ETHERNET 14u
+#define TX 0u /* operations, in the trace */
+#define RX 1u
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
@@ -179,7 +182,10 @@ static u32 transmit(struct vif *v, u32 there)
         if ((chain[0].flags & TX_CSUM_BLANK) != 0) {
             checksum(to, chain[0].size);
         }
-        nic_send(v->nic, to, chain[0].size);
+        trace_claim(CLAIM_request_begun, v->device.number, chain[0].id, TX, chain[0].size);
+        u64 section = nic_send(v->nic, to, chain[0].size);
+        trace_claim(CLAIM_request_packet, v->device.number, chain[0].id, v->nic->channel->relid, section);
+        trace_claim(CLAIM_request_ended, v->device.number, chain[0].id, 0);
     }
     for (u32 i = 0; i < parts; i++) {
         tx_respond(v, chain[i].id, ok ? RSP_OKAY : RSP_ERROR);
@@ -237,6 +243,7 @@ void vif_receive(struct nic *nic, const u8 *frame, u32 size)
         return;
     }
     u32 request[2];
+    trace_claim(CLAIM_request_begun, v->device.number, v->rx_cons, RX, size);
     memcpy(request, v->rx.grant.frame + RING_ENTRIES + (v->rx_cons % SLOTS) * RX_BYTES, sizeof request);
     v->rx_cons++;
     struct grant g;

@@ -77,11 +77,7 @@ static u16 contact(u32 version)
 /* A GPADL of whole pages. */
 static u32 create_gpadl(u32 relid, const void *start, u32 pages)
 {
-    struct {
-        u32 type, zero;
-        u32 word[4];
-        u64 pfn[PFNS_FIRST];
-    } head = {.type = GPADL_HEADER};
+    u8 head[28 + 8 * PFNS_FIRST] = {GPADL_HEADER}; /* the list begins at 28, which is not aligned for it */
     struct {
         u32 type, zero, number, gpadl;
         u64 pfn[PFNS_MORE];
@@ -90,19 +86,16 @@ static u32 create_gpadl(u32 relid, const void *start, u32 pages)
     u32 gpadl = next_gpadl++;
     u32 done = 0;
     u32 bytes = pages << PAGE_SHIFT;
-    u8 *raw = (u8 *)&head;
     const u16 lengths[2] = {(u16)(8 + 8 * pages), 1};
-    memcpy(raw + 8, &relid, 4);
-    memcpy(raw + 12, &gpadl, 4);
-    memcpy(raw + 16, lengths, 4);
-    memcpy(raw + 20, &bytes, 4);
-    memset(raw + 24, 0, 4);
-    /* The list begins at 28, which is not aligned for it. */
+    memcpy(head + 8, &relid, 4);
+    memcpy(head + 12, &gpadl, 4);
+    memcpy(head + 16, lengths, 4);
+    memcpy(head + 20, &bytes, 4);
     while (done < pages && done < PFNS_FIRST) {
         u64 p = pfn + done;
-        memcpy(raw + 28 + 8ull * done++, &p, 8);
+        memcpy(head + 28 + 8ull * done++, &p, 8);
     }
-    (void)post(raw, 28 + 8 * done);
+    (void)post(head, 28 + 8 * done);
     while (done < pages) {
         u32 n = 0;
         body.gpadl = gpadl;
@@ -118,10 +111,11 @@ static u32 create_gpadl(u32 relid, const void *start, u32 pages)
 u32 vmbus_share(struct channel *c, const void *start, u32 pages, void (*created)(struct channel *c, u32 gpadl, bool ok))
 {
     for (u32 i = 0; i < SHARES; i++) {
-        if (shares[i].channel == NULL) {
+        if (shares[i].channel == NULL && c->shared_count < ARRAY_LEN(c->shared)) {
             shares[i].channel = c;
             shares[i].created = created;
             shares[i].gpadl = create_gpadl(c->relid, start, pages);
+            c->shared[c->shared_count++] = shares[i].gpadl;
             return shares[i].gpadl;
         }
     }
@@ -329,7 +323,7 @@ static void rescinded(u32 relid)
     }
     enum channel_state was = c->state;
     const u32 close[3] = {CLOSE, 0, relid};
-    const u32 teardown[4] = {GPADL_TEARDOWN, 0, relid, c->gpadl};
+    u32 teardown[4] = {GPADL_TEARDOWN, 0, relid, c->gpadl};
     for (u32 i = 0; i < SHARES; i++) {
         shares[i].channel = shares[i].channel == c ? NULL : shares[i].channel;
     }
@@ -339,14 +333,24 @@ static void rescinded(u32 relid)
         (void)post(close, sizeof close);
     }
     (void)post(teardown, sizeof teardown);
+    for (u32 i = 0; i < c->shared_count; i++) {
+        teardown[3] = c->shared[i];
+        (void)post(teardown, sizeof teardown);
+    }
+    c->left = 1 + c->shared_count;
 }
 
 static void torn_down(u32 gpadl)
 {
     for (u32 i = 0; i < VMBUS_CHANNELS; i++) {
-        if (channels[i].state == CHANNEL_LEAVING && channels[i].gpadl == gpadl) {
-            channels[i].state = CHANNEL_FREE;
-            release(channels[i].relid);
+        struct channel *c = &channels[i];
+        bool its = c->gpadl == gpadl;
+        for (u32 n = 0; n < c->shared_count; n++) {
+            its = its || c->shared[n] == gpadl;
+        }
+        if (c->state == CHANNEL_LEAVING && its && --c->left == 0) {
+            c->state = CHANNEL_FREE;
+            release(c->relid);
         }
     }
 }

@@ -5,7 +5,7 @@
 
 #include "guests/adapter/adapter.h"
 
-#define VMBUS_SINT 7u
+#define VMBUS_SINT 2u
 #define VMBUS_CHANNELS 10u
 #define RING_PAGES 8u   /* of data, each way */
 #define PACKET_MAX 512u /* of what is received: nothing that the adapter asked for is longer */
@@ -40,7 +40,9 @@ struct channel {
     const struct channel_driver *driver;
     u32 relid, connection;
     u8 instance[16];
-    u32 gpadl;
+    u32 gpadl;                       /* of the ring */
+    u32 shared[2], shared_count;     /* of other buffers */
+    u32 left;                        /* that are still to be torn down */
     u8 *ring; /* both control pages and both rings */
     void *owner;
 };

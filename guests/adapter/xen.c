@@ -7,6 +7,8 @@
 #define CALLS 64u
 #define MULTICALL 13u
 #define SET_TIMER 15u
+#define SYSCTL 35u
+#define DOMCTL 36u
 
 struct row {
     u8 number, sub;
@@ -61,6 +63,9 @@ i64 xen_call(u64 number, const u64 args[5])
 {
     if (number == MULTICALL) {
         return multicall(args[0], args[1]);
+    }
+    if (number == SYSCTL || number == DOMCTL) {
+        return -XEN_EPERM; /* a control domain's */
     }
     if (number == SET_TIMER) {
         return xen_set_timer(args[0], 0);

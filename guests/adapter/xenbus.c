@@ -111,6 +111,7 @@ static void forget(struct xenbus_device *d)
         devices[i] = devices[i] == d ? NULL : devices[i];
     }
     d->leaving = false;
+    adapter_log("adapter: %s %x is gone\n", d->type, d->number);
     path_of(path, d, true, NULL);
     store_delete(path);
     path_of(path, d, false, NULL);

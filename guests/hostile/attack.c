@@ -71,13 +71,19 @@ void attack_init(void)
     __asm__ volatile("lea 1f(%%rip), %%r11\n\tmov %%r11, %[at]\n\t" instruction "\n1:\tmovq $0, %[at]"       \
                      : [at] "+m"(recover_at), __VA_ARGS__)
 
-static void call(u32 row, u64 control, u64 rdx, u64 r8_value)
+u64 attack_raw(u64 control, u64 rdx, u64 r8_value)
 {
     u64 result = ~0ull;
     register u64 r8 __asm__("r8") = r8_value;
     TRY("call *%[page]", "+a"(result), "+c"(control), "+d"(rdx), "+r"(r8)
         : [page] "r"((const void *)page)
         : "memory", "cc", "r9", "r10", "r11");
+    return result;
+}
+
+static void call(u32 row, u64 control, u64 rdx, u64 r8_value)
+{
+    u64 result = attack_raw(control, rdx, r8_value);
     u16 status = (u16)result;
     if (status < STATUSES) {
         hits[row][status]++;

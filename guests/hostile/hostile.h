@@ -13,5 +13,10 @@ void attack_once(void);
 void attack_table(void);
 u64 any(u64 below);
 extern u64 faults;
+/* A call; its result, ~0 when it faults. */
+u64 attack_raw(u64 control, u64 rdx, u64 r8);
+
+/* bus.c */
+void bus_attack(u64 count);
 
 #endif

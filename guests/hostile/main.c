@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A child that attacks, and, as "victim", one that sees whether anything of its memory changes. Command line: "attack COUNT", or "victim", which
- * goes on until something is typed. As an adapter in VTL 2 it attacks as often as ATTACKS_VTL2 says, then asks for nothing and dies. */
+/* A child that attacks, and, as "victim", one that sees whether anything of its memory changes. Command line: "attack COUNT", "bus COUNT" for
+ * attacks by VMBus, or "victim", which goes on until something is typed. As an adapter in VTL 2 it attacks as often as ATTACKS_VTL2 says, then asks for nothing and dies. */
 #include "abi/adapter_root.h"
 #include "guests/hostile/hostile.h"
 
@@ -67,6 +67,10 @@ void guest_main(u32 magic, u32 info)
     u64 count = 0;
     if (memcmp(line, "attack ", 7) == 0 && text_number(line + 7, &count)) {
         attack(count);
+    }
+    if (memcmp(line, "bus ", 4) == 0 && text_number(line + 4, &count)) {
+        bus_attack(count);
+        out8(0x604, SLEEP | 0x14);
     }
     be_victim();
 }

@@ -63,12 +63,14 @@ static u16 deposit(u64 page)
     return hypercall_rep(HV_CALL_DepositMemory, 1, &done);
 }
 
-static u16 create_vp(u32 index, u64 flags)
+static u16 create_vp_in(u32 index, u64 flags, u64 proximity)
 {
     *(struct hv_create_vp_input *)(void *)hypercall_input =
-        (struct hv_create_vp_input){.partition = child, .vp = index, .flags = flags};
+        (struct hv_create_vp_input){.partition = child, .vp = index, .proximity = proximity, .flags = flags};
     return hypercall(HV_CALL_CreateVp);
 }
+
+static u16 create_vp(u32 index, u64 flags) { return create_vp_in(index, flags, 0); }
 
 static u16 set_property(u32 code, u64 value)
 {
@@ -103,7 +105,7 @@ void test_life(void)
     check("a root's privilege", set_property(HV_PROPERTY_PRIVILEGES, HV_PRIVILEGES_ROOT),
           HV_PROPERTY_VALUE_OUT_OF_RANGE);
     check("unknown property", set_property(0x77777, 0), HV_UNKNOWN_PROPERTY);
-    check("privileges", set_property(HV_PROPERTY_PRIVILEGES, HV_PRIVILEGES_CHILD), HV_SUCCESS);
+    check("privileges", set_property(HV_PROPERTY_PRIVILEGES, HV_PRIVILEGES_CHILD | HV_PRIVILEGE_CREATE_PARTITIONS), HV_SUCCESS);
     for (u32 i = 0; i < DEPOSIT; i++) {
         deposited[i] = page_take();
         memset(at_address(deposited[i] << PAGE_SHIFT), 0x5a, PAGE_SIZE);
@@ -129,7 +131,7 @@ void make_child(u64 flags)
         check("deposit", deposit(deposited[i]), HV_SUCCESS);
     }
     check("initialize", hypercall_partition(HV_CALL_InitializePartition, child), HV_SUCCESS);
-    check("VP", create_vp(0, 0), HV_SUCCESS);
+    check("VP", create_vp_in(0, 0, HV_PROXIMITY_VALID | HV_PROXIMITY_PREFERRED | 1), HV_SUCCESS); /* on the second processor, if there is one */
 }
 
 void test_memory(void)
@@ -168,6 +170,7 @@ void test_vp(void)
 {
     union hv_register_value value = {.words = {0, 0}};
     check("VP with flags", create_vp(0, 1), HV_INVALID_PARAMETER);
+    check("VP on a processor that is not there", create_vp_in(0, 0, HV_PROXIMITY_VALID | 99), HV_INVALID_PROXIMITY_DOMAIN);
     check("VP with a great index", create_vp(99, 0), HV_INVALID_VP_INDEX);
     check("VP 0", create_vp(0, 0), HV_SUCCESS);
     check("VP 0 again", create_vp(0, 0), HV_INVALID_VP_INDEX);

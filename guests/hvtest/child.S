@@ -41,6 +41,8 @@ next:
     je load
     cmp $DO_STORE, %rax
     je store
+    cmp $DO_INTERRUPTS, %rax
+    je interrupts
     mov $CHILD_HYPERCALL_PAGE, %eax
     call *%rax
 answer:
@@ -65,6 +67,17 @@ load:
 store:
     mov %r8d, (%rdx)
     jmp answer
+interrupts:
+    xor %eax, %eax
+    lidt AT(idt_pointer)
+    sti
+    nop
+    nop
+    cli
+    jmp answer
+interrupt:
+    mov $CHILD_VECTOR, %eax
+    iretq
 call_32:
     ljmp *AT(to_32)
     .code32
@@ -90,6 +103,14 @@ gdt:
 gdt_pointer:
     .word . - gdt - 1
     .quad AT(gdt)
+idt_pointer:
+    .word 0xfff
+    .quad AT(gate) - 16 * CHILD_VECTOR
+gate: /* of an interrupt, in the second 64 KiB */
+    .word interrupt - child_program, 8
+    .byte 0, 0x8e
+    .word CHILD_CODE >> 16
+    .long 0, 0
 to_32:
     .long AT(in_32)
     .word 0x18

@@ -14,7 +14,8 @@
 #define CHILD_PORT 0x99
 #define CHILD_LOCAL_APIC 0xfee00000
 
-/* What to do: a hypercall, the same from 32-bit code, an undefined instruction, RDMSR or WRMSR of RCX, memory at RDX read or set to R8. */
+/* What to do: a hypercall, the same from 32-bit code, an undefined instruction, RDMSR or WRMSR of RCX, memory at RDX read or set to R8,
+ * interrupts let in for an instruction (the answer is CHILD_VECTOR if it came, else 0). */
 #define DO_CALL 0
 #define DO_CALL_32 1
 #define DO_UD 2
@@ -22,6 +23,8 @@
 #define DO_WRMSR 4
 #define DO_LOAD 5
 #define DO_STORE 6
+#define DO_INTERRUPTS 7
+#define CHILD_VECTOR 0x21 /* that its interrupt table has a gate for */
 
 /* The child with two trust levels. */
 #define VTL2_CODE 0x50000

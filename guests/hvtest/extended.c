@@ -295,7 +295,36 @@ static void test_old_layouts(void)
     check("vector 4 of old", hypercall(HV_CALL_AssertVirtualInterruptV2), HV_INVALID_PARAMETER);
 }
 
-/* Every call that needs a privilege which this child has not. */
+/* CPUID can be made to fault in programs, which this child has not; XTF has. */
+static void test_cpuid_faulting(void)
+{
+    check("CPUID can fault", child_does(DO_RDMSR, MSR_PLATFORM_INFO, 0, 0), 1ull << 31);
+    (void)child_does(DO_WRMSR, MSR_MISC_FEATURES_ENABLES, 1, 0);
+    check("and does", child_does(DO_RDMSR, MSR_MISC_FEATURES_ENABLES, 0, 0), 1);
+    (void)child_does(DO_WRMSR, MSR_MISC_FEATURES_ENABLES, 0, 0);
+    check("and does not", child_does(DO_RDMSR, MSR_MISC_FEATURES_ENABLES, 0, 0), 0);
+}
+
+#define DELIVERY_EXTINT 7
+
+/* An ExtInt: asserted, acknowledged by the VP, cleared by the parent, in this order only. */
+static void test_external(void)
+{
+    struct hv_assert_input *in = (void *)hypercall_input;
+    for (u32 i = 0; i < 2; i++) {
+        *in = (struct hv_assert_input){.partition = child, .control = DELIVERY_EXTINT, .vector = CHILD_VECTOR};
+        check("ExtInt", hypercall(HV_CALL_AssertVirtualInterrupt), HV_SUCCESS);
+        check("not acknowledged yet", hypercall_partition(HV_CALL_ClearVirtualInterrupt, child), HV_STATUS_NOT_ACKNOWLEDGED);
+        check("it comes", child_does(DO_INTERRUPTS, 0, 0, 0), CHILD_VECTOR);
+        check("once", child_does(DO_INTERRUPTS, 0, 0, 0), 0);
+        *in = (struct hv_assert_input){.partition = child, .control = DELIVERY_EXTINT, .vector = CHILD_VECTOR};
+        check("another before it is cleared", hypercall(HV_CALL_AssertVirtualInterrupt), HV_STATUS_ACKNOWLEDGED);
+        check("clear", hypercall_partition(HV_CALL_ClearVirtualInterrupt, child), HV_SUCCESS);
+        check("clear again", hypercall_partition(HV_CALL_ClearVirtualInterrupt, child), HV_STATUS_NOT_ACKNOWLEDGED);
+    }
+}
+
+/* Every call that needs a privilege which this child has not. What it has is to make partitions, which are too deep then, and no right to the root. */
 static void test_privileges(void)
 {
     enum { SIMPLE, REP, SIMPLE_SET, REP_SET };
@@ -310,9 +339,13 @@ static void test_privileges(void)
 #undef HYPERCALL
     };
     u32 count = 0;
+    for (u64 at = 0; at < 64; at += 8) {
+        write_gpa(CHILD_BUFFER + at, at == 0 ? 1 : 0); /* the root; or the flags of a new partition */
+    }
     for (u32 i = 0; i < ARRAY_LEN(calls); i++) {
         if ((calls[i].privilege & ~HV_PRIVILEGES_CHILD) != 0) {
-            check(calls[i].name, child_calls(calls[i].control, CHILD_BUFFER, CHILD_BUFFER + 0x800), HV_ACCESS_DENIED);
+            u16 wanted = (calls[i].control & HV_CONTROL_CODE) == HV_CALL_CreatePartition ? HV_PARTITION_TOO_DEEP : HV_ACCESS_DENIED;
+            check(calls[i].name, child_calls(calls[i].control, CHILD_BUFFER, CHILD_BUFFER + 0x800), wanted);
             count++;
         }
     }
@@ -348,6 +381,8 @@ void test_extended(void)
     test_sparse();
     test_port_properties();
     test_old_layouts();
+    test_cpuid_faulting();
+    test_external();
     test_privileges();
     test_apic_window();
     test_lend();

@@ -8,7 +8,7 @@
 
 u32 passed, wrong;
 static u8 message_page[4096] __attribute__((aligned(4096)));
-static u8 event_page[4096] __attribute__((aligned(4096)));
+u8 event_page[4096] __attribute__((aligned(4096)));
 
 void check(const char *rule, u64 got, u64 wanted)
 {

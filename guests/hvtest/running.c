@@ -220,7 +220,7 @@ static void test_denied(void)
 {
     write_gpa(CHILD_BUFFER, 1);
     check("child creates a partition", child_calls(HV_CALL_CreatePartition, CHILD_BUFFER, CHILD_BUFFER + 0x800),
-          HV_ACCESS_DENIED);
+          HV_PARTITION_TOO_DEEP);
     check("child maps", child_calls(HV_CALL_MapGpaPages | 1ull << 32, CHILD_BUFFER, 0), HV_ACCESS_DENIED);
     check("child sets registers", child_calls(HV_CALL_SetVpRegisters | 1ull << 32, CHILD_BUFFER, 0), HV_ACCESS_DENIED);
     check("child asks for its id", child_calls(HV_CALL_GetPartitionId, 0, CHILD_BUFFER), HV_ACCESS_DENIED);

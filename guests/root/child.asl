@@ -17,5 +17,15 @@ DefinitionBlock ("", "DSDT", 2, "VITRIN", "CHILD   ", 0x00000001)
                 IO (Decode16, 0x03f8, 0x03f8, 0x01, 0x08)
             })
         }
+
+        /* Guests look for the bus by this; it has no ports and no window, but they want a list of them. */
+        Device (VMBS)
+        {
+            Name (_HID, "MSFT1000")
+            Name (_CID, "VMBUS")
+            Name (_UID, 0x02)
+            Name (_STA, 0x0f)
+            Name (_CRS, Buffer (0x02) { 0x79, 0x00 })
+        }
     }
 }

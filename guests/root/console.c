@@ -2,6 +2,8 @@
 /* The management console on COM1: commands from the script that hv passed on, then from the keyboard; or a child's console. */
 #include "abi/adapter_root.h"
 #include "guests/root/block/block.h"
+#include "guests/root/devices.h"
+#include "guests/root/ic/ic.h"
 #include "guests/root/net/link.h"
 #include "guests/root/pci/pci.h"
 #include "guests/root/root.h"
@@ -13,6 +15,8 @@
 
 struct vm *attached;
 static const char *script;
+static char until[32]; /* that the shown console prints before the next command; empty: nothing */
+static u32 matched;
 static char line[LINE];
 static u32 line_length;
 static bool listening;
@@ -24,7 +28,7 @@ struct command {
     const char *help;
 };
 
-#define COMMANDS 18 /* with the end of the list */
+#define COMMANDS 36 /* with the end of the list, at least */
 static const struct command commands[COMMANDS];
 
 static void show_console(struct vm *vm);
@@ -82,6 +86,8 @@ static bool set_option(struct vm *vm, const char *name, const char *value)
         vm->memory = align_down(n, 2ull << 20);
     } else if (text_equal(name, "--vp") && number && n >= 1 && n <= 16) {
         vm->vps = (u32)n;
+    } else if (text_equal(name, "--pin") && number && n < 16) {
+        vm->pinned = HV_PROXIMITY_VALID | n;
     } else if (text_equal(name, "--kernel") && module_find(value) != NULL) {
         vm->kernel = module_find(value);
     } else if (text_equal(name, "--initrd") && module_find(value) != NULL) {
@@ -167,7 +173,8 @@ static void cmd_vm_type(char **words, u32 count)
 static void cmd_vm_shutdown(char **words, u32 count)
 {
     struct vm *vm = named(words, count);
-    if (vm != NULL && vm->state == VM_RUNNING && (vm->adapter == NULL || !adapter_control(vm, ADAPTER_POWER_OFF))) {
+    if (vm != NULL && vm->state == VM_RUNNING &&
+        !(vm->adapter != NULL ? adapter_control(vm, ADAPTER_POWER_OFF) : ic_shutdown(vm))) {
         print("root: %s has no way to be asked; vm stop ends it\n", vm->name);
     }
 }
@@ -176,7 +183,10 @@ static void cmd_vm_console(char **words, u32 count)
 {
     struct vm *vm = named(words, count);
     if (vm != NULL && vm->state == VM_RUNNING) {
+        bool limited = count > 4 && text_equal(words[3], "--until") && strlen(words[4]) < sizeof until;
         print("root: console of %s; Ctrl-] comes back\n", vm->name);
+        memcpy(until, limited ? words[4] : "", limited ? strlen(words[4]) + 1 : 1);
+        matched = 0;
         show_console(vm);
     }
 }
@@ -198,12 +208,21 @@ static void cmd_poweroff(char **words, u32 count)
 static const struct command commands[COMMANDS] = {
     {"help", NULL, cmd_help, "this list"},
     {"vm", "list", cmd_vm_list, "children"},
-    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--devices test] [--append TEXT]"},
+    {"vm", "create", cmd_vm_create, "NAME --kernel MODULE [--initrd MODULE] [--xen ADAPTER] [--memory N] [--vp N] [--pin PROCESSOR] [--devices test] [--append TEXT]"},
     {"vm", "start", cmd_vm_start, "NAME"},
     {"vm", "stop", cmd_vm_stop, "NAME: ends it, its memory comes back"},
     {"vm", "type", cmd_vm_type, "NAME WORDS: types them at its console"},
     {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
-    {"vm", "console", cmd_vm_console, "NAME: until it ends, or Ctrl-]"},
+    {"vm", "heartbeat", cmd_vm_heartbeat, "[NAME]: do they answer"},
+    {"vm", "pairs", cmd_vm_pairs, "NAME: what the guest says of itself"},
+    {"vm", "console", cmd_vm_console, "NAME [--until WORD]: until it ends, prints the word, or Ctrl-]"},
+    {"disk", "add", cmd_disk_add, "VM BACKING [--controller N] [--lun N] [--cd] [--read-only]"},
+    {"disk", "remove", cmd_disk_remove, "VM [--controller N] [--lun N]"},
+    {"disk", "list", cmd_disk_list, "disks of children"},
+    {"nic", "add", cmd_nic_add, "VM [--isolated]: a network adapter on the switch"},
+    {"nic", "remove", cmd_nic_remove, "VM N"},
+    {"nic", "list", cmd_nic_list, "network adapters of children"},
+    {"switch", "show", cmd_switch_show, "ports, and which address is behind which"},
     {"memory", NULL, cmd_memory, "what is free"},
     {"pci", "list", cmd_pci_list, "the machine's functions"},
     {"block", "list", cmd_block_list, "what disks can be made of"},
@@ -363,6 +382,10 @@ void console_output(struct vm *vm, u8 c)
         at_line_start = c == '\n';
         if (at_line_start) {
             put_all_held();
+        }
+        matched = c == (u8)until[matched] ? matched + 1 : (c == (u8)until[0] ? 1 : 0);
+        if (matched > 0 && until[matched] == 0) {
+            show_console(NULL);
         }
         return;
     }

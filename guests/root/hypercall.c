@@ -85,6 +85,8 @@ const char *status_name(u16 status)
         return "invalid VP state";
     case HV_OBJECT_IN_USE:
         return "object in use";
+    case HV_INVALID_PROXIMITY_DOMAIN:
+        return "no such processor";
     case HV_NO_DATA:
         return "no data";
     default:

@@ -2,13 +2,14 @@
 /* Messages of the hypervisor: intercepts of children, in slot 0 of the message page. And the tick that the console is polled by. */
 #include "abi/hyperv/msr.h"
 #include "abi/hyperv/registers.h"
-#include "guests/root/root.h"
+#include "guests/root/ic/ic.h"
 
 #define SINT_VECTOR 0x30u
 #define TICK_VECTOR 0x31u
 #define TICK 100000u /* 10 ms */
 
 static u8 message_page[4096] __attribute__((aligned(4096)));
+u8 event_page[4096] __attribute__((aligned(4096)));
 volatile u32 tick_count;
 
 static void tick(void) { tick_count++; }
@@ -20,7 +21,8 @@ void message_init(void)
     wrmsr(HV_MSR_SINT0, SINT_VECTOR);
     wrmsr(HV_MSR_SINT0 + ADAPTER_SINT, SINT_VECTOR);
     wrmsr(HV_MSR_SINT0 + TEST_SINT, SINT_VECTOR);
-    test_device_init();
+    wrmsr(HV_MSR_SINT0 + VMBUS_ROOT_SINT, SINT_VECTOR);
+    wrmsr(HV_MSR_SIEFP, address_of(event_page) | HV_PAGE_MSR_ENABLE);
     wrmsr(HV_MSR_SCONTROL, 1);
     interrupt_set(TICK_VECTOR, tick);
     wrmsr(HV_MSR_STIMER0_CONFIG, HV_STIMER_ENABLE | HV_STIMER_PERIODIC | HV_STIMER_DIRECT |
@@ -84,5 +86,8 @@ bool message_poll(void)
     bool intercept = poll_slot(0, handle);
     bool adapter = poll_slot(ADAPTER_SINT, adapter_message);
     test_device_events();
+    bool bus = poll_slot(VMBUS_ROOT_SINT, host_message);
+    ic_poll();
+    adapter = bus_poll() || bus || adapter;
     return poll_slot(TEST_SINT, test_device_message) || adapter || intercept;
 }

@@ -51,6 +51,8 @@ u16 get_register(u64 partition, u32 vp, u32 name, union hv_register_value *value
 void message_init(void);
 /* Handles what waits; false: nothing did. */
 bool message_poll(void);
+extern u8 event_page[4096]; /* 2048 flags for each SINT */
+#define VMBUS_ROOT_SINT 4u
 extern volatile u32 tick_count; /* 10 ms each */
 u64 reference_time(void);       /* 100 ns */
 
@@ -75,6 +77,7 @@ struct vm {
     const struct module *kernel, *initrd, *adapter; /* adapter: for VTL 2, NULL none */
     u64 memory;
     u32 vps;
+    u64 pinned; /* proximity domain of its VPs, 0: hv chooses */
     u64 partition;
     u32 *pages; /* page number of each guest page */
     u64 page_count;
@@ -96,6 +99,8 @@ struct vm *vm_by_partition(u64 partition);
 struct vm *vm_new(const char *name);
 /* Creates the partition, loads the kernel, lets it run. False: said why. */
 bool vm_start(struct vm *vm);
+/* Pages for hv's structures of it. False: said why. */
+bool vm_deposit(struct vm *vm, u64 count);
 /* The partition goes, every page comes back. */
 void vm_destroy(struct vm *vm);
 /* Before the pages are the child's: copy to its memory. False: outside. */
@@ -147,7 +152,6 @@ u8 uart_take(struct uart *u);
 
 /* test_device.c: what kvm-unit-tests look for */
 #define TEST_SINT 3u
-void test_device_init(void);
 u64 test_device_read(struct vm *vm, u16 port);
 /* False: the child ends, with vm->test_status. */
 bool test_device_write(struct vm *vm, u16 port, u64 value);

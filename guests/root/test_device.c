@@ -27,13 +27,6 @@ static struct way {
 } ways[WAYS];
 static struct vm *owner;
 static u16 routed; /* flags of the next signals, so that each is new */
-static u8 event_page[4096] __attribute__((aligned(4096)));
-
-void test_device_init(void)
-{
-    wrmsr(HV_MSR_SIEFP, address_of(event_page) | HV_PAGE_MSR_ENABLE);
-}
-
 static u16 make_port(u64 port_owner, u32 port, u32 kind, u32 sint, u32 vp, u16 flag, u64 sender, u32 connection)
 {
     *(struct hv_create_port_input *)(void *)hypercall_input = (struct hv_create_port_input){

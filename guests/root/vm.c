@@ -2,7 +2,9 @@
 /* Children: created with the TLFS's calls, from memory of the root; every page comes back when they end. */
 #include "abi/hyperv/registers.h"
 #include "abi/hyperv/vsm.h"
-#include "guests/root/root.h"
+#include "guests/root/ic/ic.h"
+#include "guests/root/network/network.h"
+#include "guests/root/storage/storage.h"
 #include "hv/core/trace_port.h"
 
 #define MAP_LIST ((4096 - sizeof(struct hv_map_input)) / 8)
@@ -55,7 +57,7 @@ static bool failed(const struct vm *vm, const char *what, u16 status)
 }
 
 /* Pages for the hypervisor's own use: tables of second-level translation, VPs. */
-static bool deposit(struct vm *vm, u64 count)
+bool vm_deposit(struct vm *vm, u64 count)
 {
     while (count > 0) {
         u64 n = min_u64(count, DEPOSIT_LIST);
@@ -140,7 +142,7 @@ static bool create_partition(struct vm *vm)
     }
     vm->partition = *(u64 *)(void *)hypercall_output;
     trace_claim_with(CLAIM_partition_named, vm->name, (u32)strlen(vm->name), vm->partition);
-    if (!deposit(vm, (vm->adapter != NULL ? 2 : 1) * (64 + 8ull * vm->vps + (vm->page_count >> 8))) ||
+    if (!vm_deposit(vm, (vm->adapter != NULL ? 2 : 1) * (64 + 8ull * vm->vps + (vm->page_count >> 8))) ||
         failed(vm, "initialize", hypercall_partition(HV_CALL_InitializePartition, vm->partition))) {
         return false;
     }
@@ -151,7 +153,7 @@ static bool create_partition(struct vm *vm)
     }
     for (u32 i = 0; i < vm->vps; i++) {
         struct hv_create_vp_input *vp = (void *)hypercall_input;
-        *vp = (struct hv_create_vp_input){.partition = vm->partition, .vp = i};
+        *vp = (struct hv_create_vp_input){.partition = vm->partition, .vp = i, .proximity = vm->pinned};
         if (failed(vm, "create VP", hypercall(HV_CALL_CreateVp))) {
             return false;
         }
@@ -165,6 +167,19 @@ static bool load(struct vm *vm, struct register_write *list, u32 *count, struct 
         return pvh_load(vm, list, count, upper, upper_count);
     }
     return multiboot_is_kernel(vm->kernel) ? multiboot_load(vm, list, count) : linux_load(vm, list, count);
+}
+
+/* Its bus, and what is on it. Tests of the SynIC have its connections to themselves. */
+static bool devices_start(struct vm *vm)
+{
+    if (vm->test_devices) {
+        return true;
+    }
+    if (!bus_start(vm) || !storage_start(vm) || !network_start(vm) || !ic_start(vm)) {
+        print("root: %s: no room for its devices\n", vm->name);
+        return false;
+    }
+    return true;
 }
 
 bool vm_start(struct vm *vm)
@@ -184,7 +199,8 @@ bool vm_start(struct vm *vm)
         (upper_count > 0 &&
          (failed(vm, "set registers of VTL 2",
                  set_level_registers(vm->partition, 0, HV_INPUT_VTL_USE | 2, upper, upper_count)) ||
-          failed(vm, "connect the adapter", adapter_connect(vm))))) {
+          failed(vm, "connect the adapter", adapter_connect(vm)))) ||
+        !devices_start(vm)) {
         vm_destroy(vm);
         return false;
     }
@@ -217,6 +233,8 @@ void vm_destroy(struct vm *vm)
             adapter_disconnect(vm);
         }
         test_device_ended(vm);
+        bus_stop(vm);
+        storage_wait(vm);
         (void)failed(vm, "finalize", hypercall_partition(HV_CALL_FinalizePartition, vm->partition));
         withdraw(vm);
         (void)failed(vm, "delete", hypercall_partition(HV_CALL_DeletePartition, vm->partition));

@@ -87,6 +87,13 @@ static void test_version(void)
     check("handle", xen(VERSION, 8, at(text), 0), 0);
     check("a pointer to nowhere", xen(VERSION, 1, 0x7000000000ull, 0), -14);
     check("a pointer into the adapter", xen(VERSION, 1, 0xe01000, 0), -14);
+    u32 irq[4] = {9, 0, 0, 0};
+    check("no physical interrupts: status", xen(PHYSDEV, 5, at(irq), 0), -38);
+    check("their end", xen(PHYSDEV, 12, at(irq), 0), -38);
+    check("mapping one", xen(PHYSDEV, 13, at(irq), 0), -38);
+    check("a free one", xen(PHYSDEV, 23, at(irq), 0), -38);
+    check("a control domain's call", xen(35, at(text), 0, 0), -1);
+    check("and another", xen(36, at(text), 0, 0), -1);
     check("an unknown call", xen(60, 0, 0, 0), -38);
     check("assist", xen(ASSIST, 0, 5, 0), 0);
     check("assist off", xen(ASSIST, 1, 5, 0), 0);

@@ -77,6 +77,9 @@ u16 hc_create_partition(const struct hypercall *c)
     if (in->reserved != 0 || in->padding != 0) {
         return HV_INVALID_PARAMETER;
     }
+    if (c->caller != root_partition) {
+        return HV_PARTITION_TOO_DEEP; /* two levels */
+    }
     struct partition *p = partition_create(c->caller);
     if (p == NULL) {
         return HV_INSUFFICIENT_MEMORY;
@@ -165,7 +168,7 @@ u16 hc_set_property(const struct hypercall *c)
     if (in->code != HV_PROPERTY_PRIVILEGES) {
         return HV_UNKNOWN_PROPERTY;
     }
-    if ((in->value & ~HV_PRIVILEGES_CHILD) != 0) {
+    if ((in->value & ~(u64)(HV_PRIVILEGES_CHILD | HV_PRIVILEGE_CREATE_PARTITIONS)) != 0) {
         return HV_PROPERTY_VALUE_OUT_OF_RANGE; /* what makes a root is not to be given away */
     }
     p->privileges = in->value;

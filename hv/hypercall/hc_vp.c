@@ -24,7 +24,14 @@ u16 hc_create_vp(const struct hypercall *c)
     if (in->flags != 0) {
         return HV_INVALID_PARAMETER;
     }
-    return vp_create(p, in->vp) != NULL ? HV_SUCCESS : HV_INSUFFICIENT_MEMORY;
+    /* Each processor is a domain of its own: so a VP can be pinned. */
+    struct cpu *cpu = &cpus[in->vp % cpu_count];
+    if ((in->proximity & HV_PROXIMITY_VALID) != 0 && (u32)in->proximity < cpu_count) {
+        cpu = &cpus[(u32)in->proximity];
+    } else if ((in->proximity & HV_PROXIMITY_VALID) != 0 && (in->proximity & HV_PROXIMITY_PREFERRED) == 0) {
+        return HV_INVALID_PROXIMITY_DOMAIN;
+    }
+    return vp_create(p, in->vp, cpu) != NULL ? HV_SUCCESS : HV_INSUFFICIENT_MEMORY;
 }
 
 u16 hc_delete_vp(const struct hypercall *c)
@@ -271,6 +278,9 @@ static u16 assert_interrupt(const struct hypercall *c, const struct hv_assert_in
     if (own && type <= LAPIC_LOWEST && !lapic_is_enabled(p->vp[in->destination])) {
         return HV_INVALID_VP_STATE; /* it would be lost */
     }
+    if (type == LAPIC_EXTINT && p->vp[in->destination]->lapic.extint_taken) {
+        return HV_STATUS_ACKNOWLEDGED; /* the last one has to be cleared first */
+    }
     lapic_deliver(p->vp[in->destination], (enum lapic_delivery)type, (u8)in->vector);
     return HV_SUCCESS;
 }
@@ -289,10 +299,14 @@ u16 hc_clear_interrupt(const struct hypercall *c)
     const struct hv_partition_input *in = c->input;
     struct partition *p;
     u16 status = hc_find_active_child(c, in->partition, &p);
-    if (status == HV_SUCCESS && p->vp[0] != NULL) {
-        p->vp[0]->lapic.extint = 0;
+    if (status != HV_SUCCESS) {
+        return status;
     }
-    return status;
+    if (p->vp[0] == NULL || !p->vp[0]->lapic.extint_taken) {
+        return HV_STATUS_NOT_ACKNOWLEDGED;
+    }
+    p->vp[0]->lapic.extint_taken = false;
+    return HV_SUCCESS;
 }
 
 u16 hc_notify_spin(const struct hypercall *c)

@@ -7,6 +7,7 @@
 
 #include "abi/hyperv/hypercall.h"
 #include "hv/arch/arch.h"
+#include "hv/core/trace_port.h"
 #include "hv/mem/overlay.h"
 #include "hv/mem/page.h"
 #include "hv/partition/partition.h"
@@ -137,6 +138,7 @@ u16 lend_open(struct partition *p, u64 gfn, u32 channel, enum slat_rights rights
         return HV_INSUFFICIENT_MEMORY;
     }
     p->lend.open++;
+    trace_claim(CLAIM_pages_lent, p->id, p->parent->id, *pfn << PAGE_SHIFT, 1, rights == SLAT_R ? 1 : 3, channel);
     return HV_SUCCESS;
 }
 
@@ -155,6 +157,9 @@ u16 lend_close(struct partition *p, u64 gfn, u32 channel, enum slat_rights right
     drop_if_empty(p, page, n);
     p->lend.open--;
     (void)show(p, page, pfn); /* the tables are there */
+    if (page->next == 0) {
+        trace_claim(CLAIM_pages_unlent, p->id, p->parent->id, pfn << PAGE_SHIFT, 1);
+    }
     return HV_SUCCESS;
 }
 

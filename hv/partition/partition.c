@@ -83,7 +83,7 @@ void partition_make_root(void)
     root->pool = hv_pool;
     trace_claim(CLAIM_partition_created, root->id, 0);
     map_root(root);
-    if (!partition_take_pages(root) || vp_create(root, 0) == NULL) {
+    if (!partition_take_pages(root) || vp_create(root, 0, &cpus[0]) == NULL) {
         panic("hv's pool is too small for the root's VP");
     }
 }

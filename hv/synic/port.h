@@ -5,7 +5,7 @@
 
 #include "hv/synic/synic.h"
 
-#define PORT_MAX 64
+#define PORT_MAX 256 /* a root has one for each channel of its children */
 #define CONNECTION_MAX 64
 #define PORT_BUFFERS 14 /* what one page holds; the TLFS says 16 */
 

@@ -48,8 +48,22 @@ static void send(struct vp *vp, u32 type, const void *payload, u8 size)
     synic_post(parent->vp[0], 0, &vp->intercept);
 }
 
+/* The guest's own kernel wants to see its programs' CPUIDs. */
+static bool faults(struct vp *vp)
+{
+    if (!vp->cpuid_faults) {
+        return false;
+    }
+    vp_fetch(vp);
+    return (vp->r.segment[SEG_SS].attributes & SEG_DPL) != 0;
+}
+
 bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit)
 {
+    if (faults(vp)) {
+        vp_inject_exception(vp, 13, true, 0);
+        return true;
+    }
     bool to_vtl2 = vtl_takes(vp, HV_MESSAGE_CPUID) && (u32)vp->gpr[X86_RAX] >> 28 == 4;
     if (vp->partition->intercept_cpuid == 0 && !to_vtl2) {
         return false;

@@ -5,7 +5,7 @@
 
 #include "hv/vcpu/vp.h"
 
-/* False: the parent did not ask for it. */
+/* False: nobody asked for it. (CPUID: nor does it fault.) */
 bool intercept_cpuid(struct vp *vp, const struct hv_exit *exit);
 bool intercept_msr(struct vp *vp, const struct hv_exit *exit, bool write);
 bool intercept_io(struct vp *vp, const struct hv_exit *exit);

@@ -18,6 +18,7 @@ struct lapic {
     u32 esr, errors;  /* as software has latched it, and since then */
     u32 ldr, dfr;     /* xAPIC mode */
     u32 extint;       /* vector + 1 that the parent asserted as ExtInt, 0 none */
+    bool extint_taken; /* the VP has acknowledged it, the parent has not cleared it yet */
 };
 
 void lapic_reset(struct vp *vp);

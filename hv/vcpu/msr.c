@@ -13,6 +13,7 @@
 #define EFER_GUEST (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE)
 #define FEATURE_CONTROL_LOCKED 1
 #define CRASH_TEXT 160u
+#define PLATFORM_INFO_CPUID_FAULTING BIT(31)
 
 /* The privilege that an MSR of a range needs. [TLFS "Partition Privilege Flags"] */
 struct synthetic {
@@ -201,6 +202,12 @@ bool vp_read_msr(struct vp *vp, u32 msr, u64 *value)
         vp_fetch(vp);
         *value = vp->r.efer;
         return true;
+    case MSR_PLATFORM_INFO: /* hv answers every CPUID, so it can fault, whatever the processor has */
+        *value = PLATFORM_INFO_CPUID_FAULTING;
+        return true;
+    case MSR_MISC_FEATURES_ENABLES:
+        *value = vp->cpuid_faults ? 1 : 0;
+        return true;
     case MSR_IA32_MISC_ENABLE:
         *value = MISC_ENABLE_FAST_STRINGS | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
         return true;
@@ -257,6 +264,9 @@ bool vp_write_msr(struct vp *vp, u32 msr, u64 value)
     case 0xc001001f:
     case 0xc0011029:
         return true;
+    case MSR_MISC_FEATURES_ENABLES:
+        vp->cpuid_faults = (value & 1) != 0;
+        return value <= 1;
     case MSR_IA32_TSC_ADJUST:
         return value == 0;
     default:

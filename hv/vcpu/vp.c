@@ -113,7 +113,7 @@ bool vp_has_trace_port(const struct vp *vp)
 }
 
 /* One trust level. `fpu`: the state that both share, NULL for the first one. */
-static struct vp *create_level(struct partition *p, u32 index, u8 vtl, void *fpu)
+static struct vp *create_level(struct partition *p, u32 index, struct cpu *cpu, u8 vtl, void *fpu)
 {
     struct vp *vp = pool_alloc(&p->pool);
     bool shared = fpu != NULL;
@@ -129,7 +129,7 @@ static struct vp *create_level(struct partition *p, u32 index, u8 vtl, void *fpu
     vp->index = index;
     vp->vtl = vtl;
     vp->fpu = fpu;
-    vp->cpu = &cpus[index % cpu_count];
+    vp->cpu = cpu;
     vp->suspend = VP_SUSPEND_EXPLICIT | (index != 0 ? (u32)VP_SUSPEND_STARTUP : 0);
     if (!take_overlays(vp) || !arch->vp_init(vp)) {
         if (vp->assist.page != NULL) {
@@ -155,14 +155,14 @@ static struct vp *create_level(struct partition *p, u32 index, u8 vtl, void *fpu
     return vp;
 }
 
-struct vp *vp_create(struct partition *p, u32 index)
+struct vp *vp_create(struct partition *p, u32 index, struct cpu *cpu)
 {
-    struct vp *vp = create_level(p, index, 0, NULL);
+    struct vp *vp = create_level(p, index, cpu, 0, NULL);
     if (vp == NULL) {
         return NULL;
     }
     if (p->has_vtl2) {
-        struct vp *upper = create_level(p, index, 2, vp->fpu);
+        struct vp *upper = create_level(p, index, cpu, 2, vp->fpu);
         if (upper == NULL) {
             vp_destroy(vp);
             return NULL;
@@ -276,6 +276,7 @@ void vp_choose_event(struct vp *vp)
     if (extint) {
         vector = (int)vp->lapic.extint - 1;
         vp->lapic.extint = 0;
+        vp->lapic.extint_taken = true;
     } else {
         lapic_accept(vp, (u8)vector);
         vp->want_window = lapic_pending(vp) >= 0;

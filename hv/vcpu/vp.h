@@ -77,12 +77,13 @@ struct vp {
     u64 assist_msr;
     struct overlay assist;
     u64 crash[6];
+    bool cpuid_faults; /* above privilege level 0 (MSR_MISC_FEATURES_ENABLES) */
     struct message_node intercept; /* on its way to the parent */
     struct message_node direct;    /* PostMessageDirect's, to this VP */
 };
 
-/* In `p`; NULL when it exists, or the pool is empty. Power-on state, explicitly suspended. */
-struct vp *vp_create(struct partition *p, u32 index);
+/* In `p`, on that processor; NULL when it exists, or the pool is empty. Power-on state, explicitly suspended. */
+struct vp *vp_create(struct partition *p, u32 index, struct cpu *cpu);
 void vp_destroy(struct vp *vp);
 void vp_reset(struct vp *vp);
 /* SIPI's state: real mode at vector << 12. */

@@ -111,22 +111,16 @@ static unsigned walk_access_of(const struct cpu *cpu, unsigned access, bool sys)
 
 /* Tell the page descriptors of every table page which entries now derive from it. */
 static void note_uses(struct cpu *cpu, struct tlb_ctx *ctx, const struct walk_root *root,
-                      const struct walk_result *res, u64 lin)
+                      const struct walk_result *res, const u64 *frames, u64 lin)
 {
     unsigned entry_bits = root->mode == PAGING_32 ? 10 : 9;
     for (unsigned i = 0; i < res->steps; i++) {
-        u64 frame;
-        u8 *host;
-        bool writable;
-        if (!phys_page(cpu->phys, res->step[i].entry_at, &frame, &host, &writable)) {
-            continue; /* tables in devices: such translations are not kept */
-        }
         unsigned shift = PAGE_SHIFT + (res->step[i].level - 1u) * entry_bits;
         /* What the first entry of the table's page would map: a table of page-directory pointers need not begin
          * there. */
         u64 index = (res->step[i].entry_at.v & PAGE_MASK) / (root->mode == PAGING_32 ? 4 : 8);
         u64 base = (lin & ~(((u64)1 << shift) - 1)) - (index << shift);
-        tlb_note_use(cpu, ctx, frame, res->step[i].level, shift, base);
+        tlb_note_use(cpu, ctx, frames[i], res->step[i].level, shift, base);
     }
     for (unsigned i = 0; i < res->nested_steps; i++) {
         u64 frame;
@@ -138,13 +132,13 @@ static void note_uses(struct cpu *cpu, struct tlb_ctx *ctx, const struct walk_ro
     }
 }
 
-static bool tables_in_ram(struct cpu *cpu, const struct walk_result *res)
+/* Translations by tables in devices are not kept. */
+static bool tables_in_ram(struct cpu *cpu, const struct walk_result *res, u64 *frames)
 {
     for (unsigned i = 0; i < res->steps; i++) {
-        u64 frame;
         u8 *host;
         bool writable;
-        if (!phys_page(cpu->phys, res->step[i].entry_at, &frame, &host, &writable)) {
+        if (!phys_page(cpu->phys, res->step[i].entry_at, &frames[i], &host, &writable)) {
             return false;
         }
     }
@@ -176,7 +170,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
                                                                    : ctx->rd;
     const struct tlb_entry *e = &table[tlb_slot(ctx, lin)];
     if (plain && lin - e->page < PAGE_SIZE) {
-        p->host = (u8 *)((lin & ~PAGE_MASK) + e->delta);
+        p->host = e->host;
         p->frame = (u64)(p->host - cpu->phys->ram) >> PAGE_SHIFT;
         p->writable = true;
         p->spa = SPA(~(u64)0); /* only host is used for fast pages */
@@ -184,7 +178,7 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
     }
     struct walk_root root;
     struct walk_result res;
-    walk_root_of(cpu, &root);
+    tlb_walk_root(cpu, &root);
     if (in_guest(cpu)) {
         virt_walk_log(cpu, &root);
     }
@@ -206,10 +200,11 @@ static cpu_rc translate(struct cpu *cpu, u64 lin, unsigned access, struct piece 
         p->host = NULL;
         return CPU_OK;
     }
-    if (!plain || res.spp_used || !tables_in_ram(cpu, &res)) {
+    u64 frames[ARRAY_LEN(res.step)];
+    if (!plain || res.spp_used || !tables_in_ram(cpu, &res, frames)) {
         return CPU_OK;
     }
-    note_uses(cpu, ctx, &root, &res, lin);
+    note_uses(cpu, ctx, &root, &res, frames, lin);
     struct page_desc *page = &cpu->phys->pages[p->frame];
     if ((access & ACCESS_WRITE) == 0) {
         if ((page->flags & PAGE_READ_TRAPPED) == 0 || (access & ACCESS_EXEC) != 0) {

@@ -31,8 +31,14 @@ enum access {
  * not map to its slot, so it never hits. */
 struct tlb_entry {
     u64 page;
-    uintptr_t delta; /* host address = linear + delta */
+    u8 *host; /* of the page; NULL: empty */
 };
+
+/* Where the linear address is that the entry has just been found to hold. */
+static inline u8 *tlb_host(const struct tlb_entry *e, u64 lin)
+{
+    return e->host + (lin - e->page);
+}
 
 /* Everything a translation depends on, beside the tables' contents. */
 struct ctx_key {
@@ -48,6 +54,7 @@ struct ctx_key {
 };
 
 #define TLB_CONTEXTS 16
+#define TLB_ENTRIES_MAX 4096
 
 struct tlb_ctx {
     struct tlb_entry *rd, *wr, *ex;
@@ -59,14 +66,14 @@ struct tlb_ctx {
     u64 last_used;
     struct block **jump; /* jump cache: 256 lines per page, see block.h */
     u64 jump_used[256];  /* bit per line that may hold something */
+    u64 used[3][TLB_ENTRIES_MAX / 64];   /* the same of the tables' slots, in the order rd, wr, ex */
     struct ctx_key key;
 };
 
-/* The slot of a linear page. The fold keeps strides of powers of two from meeting in one slot. */
+/* The slot of a linear page; translated code computes the same. */
 static inline u64 tlb_slot(const struct tlb_ctx *ctx, u64 lin)
 {
-    u64 page = lin >> PAGE_SHIFT;
-    return (page ^ (page >> 10)) & ctx->mask;
+    return lin >> PAGE_SHIFT & ctx->mask;
 }
 
 /* Slow paths and everything that is not a hit. */
@@ -84,7 +91,7 @@ static inline MUST_USE cpu_rc lin_read(struct cpu *cpu, u64 lin, unsigned size, 
 {
     const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-        *out = load_le((const void *)(lin + e->delta), size);
+        *out = load_le(tlb_host(e, lin), size);
         return CPU_OK;
     }
     return lin_read_slow(cpu, lin, size, out);
@@ -94,7 +101,7 @@ static inline MUST_USE cpu_rc lin_write(struct cpu *cpu, u64 lin, unsigned size,
 {
     const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-        store_le((void *)(lin + e->delta), value, size);
+        store_le(tlb_host(e, lin), value, size);
         return CPU_OK;
     }
     return lin_write_slow(cpu, lin, size, value);
@@ -106,7 +113,7 @@ static inline MUST_USE cpu_rc mem_read(struct cpu *cpu, unsigned seg, u64 offset
         u64 lin = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask;
         const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            *out = load_le((const void *)(lin + e->delta), size);
+            *out = load_le(tlb_host(e, lin), size);
             return CPU_OK;
         }
     }
@@ -119,7 +126,7 @@ static inline MUST_USE cpu_rc mem_write(struct cpu *cpu, unsigned seg, u64 offse
         u64 lin = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask;
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            store_le((void *)(lin + e->delta), value, size);
+            store_le(tlb_host(e, lin), value, size);
             return CPU_OK;
         }
     }
@@ -143,7 +150,7 @@ static inline MUST_USE cpu_rc mem_rmw(struct cpu *cpu, unsigned seg, u64 offset,
         u64 lin = (cpu->d.seg_base[seg] + offset) & cpu->d.lin_mask;
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            rmw->host = (u8 *)(lin + e->delta);
+            rmw->host = tlb_host(e, lin);
             *old = load_le(rmw->host, size);
             return CPU_OK;
         }

@@ -44,10 +44,26 @@ static u64 empty_tag(const struct tlb_ctx *ctx, u64 slot)
     return ((slot ^ 1) & ctx->mask) << PAGE_SHIFT;
 }
 
-static void clear_table(const struct tlb_ctx *ctx, struct tlb_entry *table)
+enum { TABLE_RD, TABLE_WR, TABLE_EX, TABLES };
+
+static struct tlb_entry *table_of(const struct tlb_ctx *ctx, unsigned table)
 {
-    for (u64 i = 0; i <= ctx->mask; i++) {
-        table[i] = (struct tlb_entry){.page = empty_tag(ctx, i)};
+    return ctx->rd + table * (ctx->mask + 1);
+}
+
+static void empty_slot(struct tlb_ctx *ctx, unsigned table, u64 slot)
+{
+    table_of(ctx, table)[slot] = (struct tlb_entry){.page = empty_tag(ctx, slot)};
+    ctx->used[table][slot / 64] &= ~BIT(slot % 64);
+}
+
+/* Slots of a table that hold something, word by word: many operations meet an almost empty table. */
+static void clear_table(struct tlb_ctx *ctx, unsigned table)
+{
+    for (u64 word = 0; word <= ctx->mask / 64; word++) {
+        for (u64 left = ctx->used[table][word]; left != 0; left &= left - 1) {
+            empty_slot(ctx, table, 64 * word + (unsigned)__builtin_ctzll(left));
+        }
     }
 }
 
@@ -63,16 +79,16 @@ static void clear_jumps(struct tlb_ctx *ctx)
 
 static void clear_context(struct tlb_ctx *ctx)
 {
-    clear_table(ctx, ctx->rd);
-    clear_table(ctx, ctx->wr);
-    clear_table(ctx, ctx->ex);
+    for (unsigned table = 0; table < TABLES; table++) {
+        clear_table(ctx, table);
+    }
     clear_jumps(ctx);
     ctx->generation++;
 }
 
 bool tlb_init(struct cpu *cpu, u64 entries)
 {
-    sim_assert(is_power_of_2(entries) && entries >= 2 && entries <= 1024);
+    sim_assert(is_power_of_2(entries) && entries >= 2 && entries <= TLB_ENTRIES_MAX);
     cpu->tlb = calloc(1, sizeof *cpu->tlb);
     if (cpu->tlb == NULL) {
         return false;
@@ -88,6 +104,9 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         }
         ctx->wr = ctx->rd + entries;
         ctx->ex = ctx->wr + entries;
+        for (u64 slot = 0; slot < TABLES * entries; slot++) {
+            empty_slot(ctx, (unsigned)(slot / entries), slot % entries);
+        }
         clear_context(ctx);
     }
     cpu->d.ctx = &cpu->tlb->ctx[0];
@@ -131,11 +150,19 @@ static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, 
     struct tlb *tlb = cpu->tlb;
     struct tlb_ctx *oldest = NULL;
     tlb->clock++;
+    /* The last one of this kind: levels alternate. */
+    u8 *hint = &tlb->hint[(key->bits >> 3 & 3) | (no_fast ? 4u : 0u)];
+    struct tlb_ctx *last = &tlb->ctx[*hint];
+    if (LIKELY(last->live && last->no_fast == no_fast && memcmp(&last->key, key, sizeof *key) == 0)) {
+        last->last_used = tlb->clock;
+        return last;
+    }
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         struct tlb_ctx *c = &tlb->ctx[i];
         if (c->live && c->no_fast == no_fast && c->key.bits == key->bits && c->key.root == key->root &&
             memcmp(&c->key, key, sizeof *key) == 0) {
             c->last_used = tlb->clock;
+            *hint = (u8)i;
             return c;
         }
         if (c != keep && (oldest == NULL || c->last_used < oldest->last_used)) {
@@ -149,7 +176,26 @@ static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, 
     oldest->key = *key;
     oldest->no_fast = no_fast;
     oldest->last_used = tlb->clock;
+    *hint = (u8)oldest->id;
     return oldest;
+}
+
+static struct tlb_registers registers_of(const struct cpu *cpu)
+{
+    const struct cpu_arch *a = &cpu->arch;
+    return (struct tlb_registers){a->cr0, a->cr3, a->cr4, a->efer, a->pkrs, a->pkru};
+}
+
+void tlb_walk_root(const struct cpu *cpu, struct walk_root *root)
+{
+    const struct tlb *tlb = cpu->tlb;
+    struct tlb_registers now = registers_of(cpu);
+    if (in_guest(cpu) || tlb->root.mode == PAGING_PAE || tlb->root.nested.kind != NESTED_NONE ||
+        memcmp(&now, &tlb->root_of, sizeof now) != 0) {
+        walk_root_of(cpu, root);
+    } else {
+        *root = tlb->root;
+    }
 }
 
 /* Bits of ctx_key.bits. */
@@ -162,8 +208,10 @@ enum {
 
 void tlb_select_context(struct cpu *cpu)
 {
-    struct walk_root root;
+    struct walk_root *kept = &cpu->tlb->root, root;
     walk_root_of(cpu, &root);
+    *kept = root;
+    cpu->tlb->root_of = registers_of(cpu);
     struct ctx_key key;
     memset(&key, 0, sizeof key);
     key.root = root.mode == PAGING_NONE || root.mode == PAGING_PAE ? 0 : root.table;
@@ -195,20 +243,14 @@ void tlb_fill(struct cpu *cpu, struct tlb_ctx *ctx, u64 lin, u8 *host, unsigned 
 {
     UNUSED(cpu);
     u64 page = lin & ~PAGE_MASK;
-    struct tlb_entry e = {.page = page, .delta = (uintptr_t)host - page};
+    struct tlb_entry e = {.page = page, .host = host};
     u64 slot = tlb_slot(ctx, lin);
-    if ((access & ACCESS_EXEC) != 0) {
-        ctx->ex[slot] = e;
+    if ((access & ACCESS_EXEC) == 0 && ctx->no_fast) {
         return;
     }
-    if (ctx->no_fast) {
-        return;
-    }
-    if ((access & ACCESS_WRITE) != 0) {
-        ctx->wr[slot] = e;
-    } else {
-        ctx->rd[slot] = e;
-    }
+    unsigned table = (access & ACCESS_EXEC) != 0 ? TABLE_EX : (access & ACCESS_WRITE) != 0 ? TABLE_WR : TABLE_RD;
+    table_of(ctx, table)[slot] = e;
+    ctx->used[table][slot / 64] |= BIT(slot % 64);
 }
 
 static bool use_is_stale(const struct cpu_set *set, const struct table_use *u)
@@ -263,9 +305,12 @@ void tlb_withdraw_write(struct cpu_set *set, u64 frame)
     for (unsigned c = 0; c < set->count; c++) {
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
-            for (u64 s = 0; ctx->live && s <= ctx->mask; s++) {
-                if (ctx->wr[s].page + ctx->wr[s].delta == (uintptr_t)host) {
-                    ctx->wr[s] = (struct tlb_entry){.page = empty_tag(ctx, s)};
+            for (u64 word = 0; ctx->live && word <= ctx->mask / 64; word++) {
+                for (u64 left = ctx->used[TABLE_WR][word]; left != 0; left &= left - 1) {
+                    u64 s = 64 * word + (unsigned)__builtin_ctzll(left);
+                    if (ctx->wr[s].host == host) {
+                        empty_slot(ctx, TABLE_WR, s);
+                    }
                 }
             }
         }
@@ -278,18 +323,18 @@ void tlb_start_epoch(struct cpu_set *set, struct phys *phys)
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
             if (ctx->live) {
-                clear_table(ctx, ctx->wr);
+                clear_table(ctx, TABLE_WR);
             }
         }
     }
     phys_start_epoch(phys);
 }
 
-static void drop_entry(const struct tlb_ctx *ctx, struct tlb_entry *table, u64 slot, u64 first, u64 last)
+static void drop_entry(struct tlb_ctx *ctx, unsigned table, u64 slot, u64 first, u64 last)
 {
-    struct tlb_entry *e = &table[slot];
-    if (e->delta != 0 && e->page >= first && e->page <= last) {
-        *e = (struct tlb_entry){.page = empty_tag(ctx, slot)};
+    const struct tlb_entry *e = &table_of(ctx, table)[slot];
+    if (e->host != NULL && e->page >= first && e->page <= last) {
+        empty_slot(ctx, table, slot);
     }
 }
 
@@ -315,16 +360,18 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
     if (pages <= ctx->mask) {
         for (u64 lin = first; pages > 0; pages--, lin += PAGE_SIZE) {
             u64 slot = tlb_slot(ctx, lin);
-            drop_entry(ctx, ctx->rd, slot, lin, lin);
-            drop_entry(ctx, ctx->wr, slot, lin, lin);
-            drop_entry(ctx, ctx->ex, slot, lin, lin);
+            for (unsigned table = 0; table < TABLES; table++) {
+                drop_entry(ctx, table, slot, lin, lin);
+            }
             drop_jumps(ctx, lin);
         }
     } else {
-        for (u64 s = 0; s <= ctx->mask; s++) {
-            drop_entry(ctx, ctx->rd, s, first, last);
-            drop_entry(ctx, ctx->wr, s, first, last);
-            drop_entry(ctx, ctx->ex, s, first, last);
+        for (unsigned table = 0; table < TABLES; table++) {
+            for (u64 word = 0; word <= ctx->mask / 64; word++) {
+                for (u64 left = ctx->used[table][word]; left != 0; left &= left - 1) {
+                    drop_entry(ctx, table, 64 * word + (unsigned)__builtin_ctzll(left), first, last);
+                }
+            }
         }
         clear_jumps(ctx);
     }
@@ -361,6 +408,15 @@ static void forget_child(struct cpu_set *set, struct phys *phys, const struct ta
     }
 }
 
+/* A store to the top table of a context that no processor is in: most likely the table has been freed, and its page is
+ * on its way to becoming something else. Then nothing of the context is worth keeping, least of all the slow stores. */
+static bool is_abandoned(const struct cpu *cpu, const struct tlb_ctx *ctx, const struct table_use *u)
+{
+    unsigned mode = ctx->key.bits & KEY_MODE;
+    unsigned top = mode == PAGING_4LEVEL ? 4 : mode == PAGING_5LEVEL ? 5 : 0;
+    return u->level == top && top != 0 && cpu->d.ctx != ctx && cpu->d.sys_ctx != ctx;
+}
+
 void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size)
 {
     struct use_pool *pool = set->uses;
@@ -387,6 +443,11 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
             }
             link = &u->next;
             continue;
+        }
+        if (is_abandoned(cpu, ctx, u)) {
+            clear_context(ctx);
+            ctx->live = false;
+            continue; /* stale now */
         }
         unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;
         for (u64 at = align_down(offset, entry_size); at < offset + size; at += entry_size) {

@@ -21,9 +21,17 @@ struct table_use {
 /* table_use.level of a second-level table: a changed entry drops the whole context. */
 #define TLB_LEVEL_NESTED 0xff
 
+/* What a walk's root depends on without guests and PAE. */
+struct tlb_registers {
+    u64 cr0, cr3, cr4, efer, pkrs, pkru;
+};
+
 struct tlb {
     struct tlb_ctx ctx[TLB_CONTEXTS];
     u64 clock; /* for recycling the least recently used */
+    u8 hint[8]; /* contexts found last, by the kind of key */
+    struct walk_root root; /* when the context was selected, with these registers */
+    struct tlb_registers root_of;
 };
 
 /* Shared by the processors of a set (cpu_set.uses). */
@@ -49,6 +57,8 @@ void tlb_start_epoch(struct cpu_set *set, struct phys *phys);
 void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offset, u64 size);
 /* How the processor's registers say that linear addresses are translated now. */
 void walk_root_of(const struct cpu *cpu, struct walk_root *root);
+/* The same, from what tlb_select_context() found if that still holds. */
+void tlb_walk_root(const struct cpu *cpu, struct walk_root *root);
 /* Forget the jump caches (blocks were flushed). */
 void tlb_clear_jumps(struct cpu *cpu);
 

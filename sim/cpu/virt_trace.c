@@ -3,13 +3,18 @@
  * hypervisor answered to CPUID leaf 40000000h (or 40000100h), or from Hyper-V's in the leaf after it: seen at the entry after the exit. Where a guest
  * saw several (Hyper-V's first, Xen's behind it), the registers' conventions decide.
  *
- * Left out: hypercalls with their input in XMM registers, and calls by ports (VMware's backdoor). */
+ * VMI has no signature: its calls come from its ROM, and are told by that where no signature was seen.
+ *
+ * Left out: what a ROM of VMI does without an exit; hypercalls with their input in XMM registers, and calls by ports (VMware's backdoor). */
 #include "cpu/virt_trace.h"
 
+#include "abi/vmi/rom.h"
 #include "abi/x86/svm.h"
 #include "abi/x86/vmx.h"
 #include "base/bits.h"
 #include "base/bytes.h"
+#include "cpu/tlb.h"
+#include "mmu/walk.h"
 
 #include <string.h>
 
@@ -75,10 +80,44 @@ static enum trace_interface signature(u64 ebx, u64 ecx, u64 edx)
     return TRACE_INTERFACE_UNKNOWN;
 }
 
+/* Host bytes of a linear address of the guest's, of memory alone; a look that changes nothing. */
+static const u8 *peek(struct cpu *cpu, u64 lin)
+{
+    struct walk_root root;
+    struct walk_result res;
+    u64 frame;
+    u8 *host;
+    bool writable;
+    walk_root_of(cpu, &root);
+    if (!walk_linear(cpu->phys, &root, lin & cpu->d.lin_mask, WALK_READ | WALK_PROBE, &res) ||
+        !phys_page(cpu->phys, SPA(res.spa.v & cpu->phys->a20_mask), &frame, &host, &writable)) {
+        return NULL;
+    }
+    return host + (lin & PAGE_MASK);
+}
+
+/* Does the instruction lie in a ROM of VMI? One is 128 KiB at most. */
+static bool is_in_vmi_rom(struct cpu *cpu)
+{
+    u64 lin = cpu->d.seg_base[SEG_CS] + cpu->arch.rip;
+    u64 start = lin & ~(u64)(VMI_ROM_ALIGN - 1);
+    for (unsigned i = 0; i < KIB(128) / VMI_ROM_ALIGN; i++, start -= VMI_ROM_ALIGN) {
+        const u8 *p = peek(cpu, start);
+        if (p == NULL) {
+            return false;
+        }
+        if (load_le16(p) == VMI_ROM_MARK_IS && load_le32(p + VMI_ROM_SIGNATURE) == VMI_ROM_SIGNATURE_IS) {
+            return ((lin - start) & 0xffffffff) < 512u * p[VMI_ROM_LENGTH];
+        }
+    }
+    return false;
+}
+
 /* Xen's calls have numbers below 64 in EAX, Hyper-V's in the low 16 bits of a control word in RCX,
  * VMware's in the low 16 bits of RCX beside a magic number in EAX. */
-static enum trace_interface interface_of(const struct trace *t, const struct trace_guest *g, u64 rax)
+static enum trace_interface interface_of(struct cpu *cpu, const struct trace_guest *g, u64 rax)
 {
+    const struct trace *t = cpu->trace;
     u32 seen = g->interfaces;
     for (unsigned i = 0; i < TRACE_GUESTS && seen == 0; i++) { /* another processor of the same guest */
         seen = g->root != 0 && t->guests[i].root == g->root ? t->guests[i].interfaces : 0;
@@ -92,7 +131,7 @@ static enum trace_interface interface_of(const struct trace *t, const struct tra
             return (enum trace_interface)i;
         }
     }
-    return TRACE_INTERFACE_UNKNOWN;
+    return !cpu->d.code64 && is_in_vmi_rom(cpu) ? TRACE_INTERFACE_VMI : TRACE_INTERFACE_UNKNOWN;
 }
 
 static void begin_hypercall(struct cpu *cpu, struct trace_guest *g)
@@ -104,7 +143,7 @@ static void begin_hypercall(struct cpu *cpu, struct trace_guest *g)
         store_le64(regs + 8 * (size_t)i, gpr[order[i]]);
     }
     bool wide = cpu->d.code64;
-    g->interface = interface_of(cpu->trace, g, gpr[RAX]);
+    g->interface = interface_of(cpu, g, gpr[RAX]);
     /* A 32-bit caller of Hyper-V has the control word in EDX:EAX. */
     u64 control = wide ? gpr[RCX] : gpr[RAX];
     g->number = g->interface == TRACE_INTERFACE_HYPERV   ? control & 0xffff

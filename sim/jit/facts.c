@@ -73,6 +73,9 @@ static const struct class_row rows[INSN_COUNT] = {
     [INSN_CDQE] = {OP_WIDEN, 0, 0},
     [INSN_CDQ] = {OP_WIDEN, 1, 0},
     [INSN_CQO] = {OP_WIDEN, 1, 0},
+    [INSN_SWAPGS] = {OP_SWAPGS, 0, 0},
+    [INSN_CLI] = {OP_CLI, 0, 0},
+    [INSN_CLD] = {OP_CLD, 0, 0},
     [INSN_PUSH] = {OP_PUSH, 0, 0},
     [INSN_POP] = {OP_POP, 0, 0},
     [INSN_LEAVE] = {OP_LEAVE, 0, 0},
@@ -163,13 +166,14 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
     case OP_DIV: return size >= 4 ? OP_DIV : OP_HANDLER;
     case OP_SETCC: return reg0 || mem0 ? OP_SETCC : OP_HANDLER;
     case OP_XCHG: return size >= 4 || has_memory(in) ? OP_XCHG : OP_HANDLER;
-    case OP_XADD:
+    case OP_XADD: return mem0 ? OP_XADD : OP_HANDLER;
     case OP_CMPXCHG: return mem0 && in->r[1] != RAX ? row->kind : (unsigned)OP_HANDLER;
     case OP_BT:
         return size >= 4 && (reg0 || in->r[1] == OPR_IMM) ? OP_BT : OP_HANDLER;
     case OP_SCAN: return size >= 4 ? OP_SCAN : OP_HANDLER;
     case OP_COUNT: return size >= 4 && count_is_native(t, id) ? OP_COUNT : OP_HANDLER;
     case OP_BSWAP: return size >= 4 ? OP_BSWAP : OP_HANDLER;
+    case OP_CLI: return (t->b->mode >> 2 & 3) == 0 ? OP_CLI : OP_HANDLER; /* whatever IOPL is */
     case OP_PUSH: return size == t->word && (reg0 || mem0 || in->r[0] == OPR_IMM) ? OP_PUSH : OP_HANDLER;
     case OP_POP: return size == t->word && reg0 ? OP_POP : OP_HANDLER;
     case OP_LEAVE: return size == t->word ? OP_LEAVE : OP_HANDLER;
@@ -238,6 +242,14 @@ static bool is_high_form(const struct insn *in, const struct class_row *row)
                                 : (row->kind == OP_ALU || row->kind == OP_TEST) && in->r[1] == OPR_IMM;
 }
 
+/* REP MOVS and STOS of 64-bit code. Lockstep cannot write down what they store. */
+static bool is_fast_string(const struct translation *t, const struct insn *in)
+{
+    bool known = in->exec == exec_movs || in->exec == exec_stos;
+    return known && (in->pfx & (PFX_REP | PFX_REPNE)) != 0 && (in->pfx & PFX_SEG) == 0 && t->word == 8 &&
+           insn_asize(in) == 8 && t->j->lockstep == NULL;
+}
+
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f)
 {
     unsigned id = insn_id(in);
@@ -247,6 +259,10 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
         return;
     }
     if (find_vec_facts(t, in, f) || find_x87_facts(t, in, f)) {
+        return;
+    }
+    if (is_fast_string(t, in)) {
+        f->kind = OP_STRING;
         return;
     }
     if (is_high_form(in, row)) {

@@ -107,6 +107,8 @@ struct jit {
 };
 
 void jit_make_thunks(struct jit *j);
+/* r15 = the jump cache's block for the linear address in r14, or NULL. */
+void emit_jump_line(struct emit *e);
 
 /* Translate b; false when it cannot be. May evict others. */
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);

@@ -33,6 +33,7 @@ struct regs {
     u8 vec[16][32];
     u32 mxcsr;
     struct fpu_state fpu;
+    u64 control, gs_base, other_gs_base;
 };
 
 struct lockstep {
@@ -68,6 +69,9 @@ static void take_regs(const struct cpu *cpu, struct regs *r)
     memcpy(r->vec, cpu->arch.vec, sizeof r->vec);
     r->mxcsr = cpu->arch.mxcsr;
     r->fpu = cpu->arch.fpu;
+    r->control = cpu->arch.rflags & (RFLAGS_IF | RFLAGS_DF);
+    r->gs_base = cpu->arch.seg[SEG_GS].base;
+    r->other_gs_base = cpu->arch.kernel_gs_base;
 }
 
 static void put_regs(struct cpu *cpu, const struct regs *r)
@@ -78,6 +82,9 @@ static void put_regs(struct cpu *cpu, const struct regs *r)
     memcpy(cpu->arch.vec, r->vec, sizeof r->vec);
     cpu->arch.mxcsr = r->mxcsr;
     cpu->arch.fpu = r->fpu;
+    cpu->arch.rflags = (cpu->arch.rflags & ~(u64)(RFLAGS_IF | RFLAGS_DF)) | r->control;
+    cpu->arch.seg[SEG_GS].base = cpu->d.seg_base[SEG_GS] = r->gs_base;
+    cpu->arch.kernel_gs_base = r->other_gs_base;
 }
 
 bool lockstep_is_searching(const struct lockstep *l)
@@ -187,6 +194,14 @@ static bool describe(struct lockstep *l, const struct cpu *cpu, const struct reg
     }
     if (want.mxcsr != got->mxcsr) {
         (void)snprintf(text, size, "MXCSR is %x, should be %x", got->mxcsr, want.mxcsr);
+        return true;
+    }
+    if (want.control != got->control || want.gs_base != got->gs_base ||
+        want.other_gs_base != got->other_gs_base) {
+        (void)snprintf(text, size, "IF, DF and the GS bases are %llx %llx %llx, should be %llx %llx %llx",
+                       (unsigned long long)got->control, (unsigned long long)got->gs_base,
+                       (unsigned long long)got->other_gs_base, (unsigned long long)want.control,
+                       (unsigned long long)want.gs_base, (unsigned long long)want.other_gs_base);
         return true;
     }
     if (describe_fpu(&got->fpu, &want.fpu, text, size)) {

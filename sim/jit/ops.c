@@ -542,6 +542,22 @@ static void emit_count(struct translation *t)
     flags_set(t, zero, popcnt ? 0 : zero);
 }
 
+static void emit_clear(struct translation *t, u32 flag)
+{
+    flags_spill(t);
+    emit_alu_imm(&t->e, HA_AND, 4, CPU_AT(arch.rflags), ~(i32)flag);
+}
+
+static void emit_swapgs(struct translation *t)
+{
+    struct emit *e = &t->e;
+    emit_mov_load(e, 8, H_TMP, CPU_AT(arch.seg[SEG_GS].base));
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.kernel_gs_base));
+    emit_mov_store(e, 8, H_TMP, CPU_AT(arch.kernel_gs_base));
+    emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.seg[SEG_GS].base));
+    emit_mov_store(e, 8, H_ADDR, CPU_AT(d.seg_base[SEG_GS]));
+}
+
 void emit_native(struct translation *t)
 {
     switch ((enum op_kind)facts_of(t)->kind) {
@@ -578,6 +594,9 @@ void emit_native(struct translation *t)
     case OP_WIDEN: emit_widen(t); break;
     case OP_VEC: emit_vec(t); break;
     case OP_X87: emit_x87(t); break;
+    case OP_SWAPGS: emit_swapgs(t); break;
+    case OP_CLI: emit_clear(t, RFLAGS_IF); break;
+    case OP_CLD: emit_clear(t, RFLAGS_DF); break;
     case OP_HANDLER:
     case OP_NOTHING:
     case OP_PUSH:
@@ -586,6 +605,7 @@ void emit_native(struct translation *t)
     case OP_JCC:
     case OP_JMP:
     case OP_CALL:
-    case OP_RET: break;
+    case OP_RET:
+    case OP_STRING: break;
     }
 }

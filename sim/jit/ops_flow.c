@@ -121,8 +121,7 @@ static void emit_jump(struct translation *t)
         flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
-    check_canonical(t, H_ADDR, H_TMP);
-    leave_indirect(t);
+    leave_by_cache(t, 0);
 }
 
 static void push_return(struct translation *t)
@@ -158,16 +157,114 @@ static void emit_call_op(struct translation *t)
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
     push_return(t);
     emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
-    leave_indirect(t);
+    leave_by_cache(t, 0);
 }
 
 static void emit_return(struct translation *t)
 {
     open_pop(t);
     emit_mov_load(&t->e, t->word, H_ADDR, rm_mem(H_ADDR, 0));
-    check_canonical(t, H_ADDR, H_TMP);
-    move_stack(t, (i32)(t->word + (t->in->imm & 0xffff)));
-    leave_indirect(t);
+    leave_by_cache(t, (i32)(t->word + (t->in->imm & 0xffff)));
+    t->ended = true;
+}
+
+/* r14 = bytes from the linear address in `reg` to its page's end, [delta] = what leads from there to host bytes; the
+ * page has a fast entry. */
+static void open_string(struct translation *t, unsigned reg, bool write, struct host_rm delta)
+{
+    struct emit *e = &t->e;
+    emit_mov_load(e, 8, H_ADDR, rm_reg(reg));
+    find_slot(t, write);
+    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE - 1);
+    to_slow_path(t, emit_jcc(e, 7));
+    emit_op(e, OP(0xf7), 8, 3, rm_reg(H_ADDR)); /* neg */
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_ADDR), PAGE_SIZE);
+    struct host_rm page = rm_mem(H_TMP, offsetof(struct tlb_entry, page));
+    struct host_rm host = rm_mem(H_TMP, offsetof(struct tlb_entry, host));
+    emit_op(e, OP(0xff), 4, 6, host); /* push; r15 is needed twice */
+    emit_mov_load(e, 8, H_TMP, page);
+    emit_op(e, OP(0x29), 8, H_TMP, rm_mem(H_RSP, 0));
+    emit_op(e, OP(0x8f), 4, 0, delta); /* pop */
+}
+
+/* RCX = elements of this chunk, which is as long as the handler's: to the end of either page; [rest] = those behind it.
+ * Charged as there. */
+static void open_chunk(struct translation *t, bool copies, unsigned log2_size)
+{
+    struct emit *e = &t->e;
+    open_string(t, H_RDI, true, CPU_AT(d.jit.tmp));
+    if (copies) {
+        emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.room));
+        open_string(t, H_RSI, false, CPU_AT(d.jit.rest));
+        emit_alu(e, HA_CMP, 8, H_ADDR, CPU_AT(d.jit.room));
+        emit_op(e, OP_0F(0x47), 8, H_ADDR, CPU_AT(d.jit.room)); /* cmova */
+    }
+    if (log2_size != 0) {
+        emit_shift_imm(e, HS_SHR, 8, rm_reg(H_ADDR), log2_size);
+        to_slow_path(t, emit_jcc(e, 4)); /* an element on two pages */
+    }
+    emit_alu(e, HA_CMP, 8, H_ADDR, rm_reg(H_RCX));
+    emit_op(e, OP_0F(0x47), 8, H_ADDR, rm_reg(H_RCX));
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
+    if (log2_size != 0) {
+        emit_shift_imm(e, HS_SHL, 8, rm_reg(H_TMP), log2_size);
+    }
+    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_TMP), 1); /* (bytes + 63) / 64 - 1 */
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 6);
+    emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.left));
+    emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.jit.mark)); /* no instructions */
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_RCX));
+    emit_mov_load(e, 8, H_RCX, rm_reg(H_ADDR));
+    if (copies) {
+        emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.rest)); /* what leads to the source's bytes */
+    }
+    emit_alu(e, HA_SUB, 8, H_TMP, rm_reg(H_RCX));
+    emit_mov_store(e, 8, H_TMP, CPU_AT(d.jit.rest));
+}
+
+/* REP MOVS or STOS upwards by the host's own instruction, chunk by chunk. RCX, RSI and RDI are at home. */
+static void emit_string(struct translation *t)
+{
+    struct emit *e = &t->e;
+    bool copies = t->in->exec == exec_movs;
+    unsigned size = t->in->osz;
+    flags_spill(t);
+    emit_op_imm(e, OP(0xf7), 4, 0, CPU_AT(arch.rflags), RFLAGS_DF); /* test */
+    to_slow_path(t, emit_jcc(e, 5));
+    emit_op(e, OP(0x85), 8, H_RCX, rm_reg(H_RCX));
+    to_slow_path(t, emit_jcc(e, 4));
+    open_chunk(t, copies, size == 8 ? 3 : size / 2);
+    emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.tmp));
+    emit_alu(e, HA_ADD, 8, H_RDI, rm_reg(H_TMP));
+    if (copies) {
+        emit_alu(e, HA_ADD, 8, H_RSI, rm_reg(H_ADDR));
+    } else {
+        emit_op(e, OP(0x87), 8, H_RAX, rm_reg(jit_home[RAX])); /* xchg */
+    }
+    if (size == 2) {
+        emit_u8(e, 0x66);
+    }
+    emit_u8(e, 0xf3);
+    if (size == 8) {
+        emit_u8(e, 0x48);
+    }
+    emit_u8(e, (copies ? 0xa4u : 0xaau) | (size == 1 ? 0u : 1u));
+    emit_alu(e, HA_SUB, 8, H_RDI, rm_reg(H_TMP));
+    if (copies) {
+        emit_alu(e, HA_SUB, 8, H_RSI, rm_reg(H_ADDR));
+    } else {
+        emit_op(e, OP(0x87), 8, H_RAX, rm_reg(jit_home[RAX]));
+    }
+    emit_mov_load(e, 8, H_RCX, CPU_AT(d.jit.rest));
+    emit_op(e, OP(0x85), 8, H_RCX, rm_reg(H_RCX));
+    emit_op(e, OP_0F(0x95), 1, 0, CPU_AT(arch.rep_partial)); /* setne */
+    u8 *over = emit_jcc(e, 4);
+    leave_to(t, t->rip);
+    if (!e->full) {
+        emit_patch(over, e->at);
+    }
+    leave_to(t, rip_behind(t));
     t->ended = true;
 }
 
@@ -181,6 +278,7 @@ void emit_flow(struct translation *t)
     case OP_JMP: emit_jump(t); break;
     case OP_CALL: emit_call_op(t); break;
     case OP_RET: emit_return(t); break;
+    case OP_STRING: emit_string(t); break;
     default: break;
     }
 }

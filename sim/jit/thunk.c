@@ -92,25 +92,25 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
     make_tail(e);
 }
 
-/* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it:
- * jump_line() is computed here. */
+void emit_jump_line(struct emit *e)
+{
+    _Static_assert(JUMP_LINES == 16384 && sizeof(struct block *) == 8, "mask below");
+    emit_op(e, OP_0F(0xb6) | OP_RM8, 4, H_TMP, rm_reg(H_ADDR)); /* movzx r15d, r14b */
+    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 4);
+    emit_alu(e, HA_XOR, 4, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 1);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 8 * (JUMP_LINES - 1));
+    emit_alu(e, HA_ADD, 8, H_TMP, CPU_AT(d.jit.jump));
+    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, 0));
+}
+
+/* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
 static void make_indirect(struct emit *e)
 {
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
-    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 8);
-    emit_alu(e, HA_XOR, 8, H_TMP, rm_reg(H_ADDR));
-    emit_mov_load(e, 4, H_ADDR, rm_reg(H_TMP));
-    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_ADDR), PAGE_SHIFT);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES_OF_PAGE - 1);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_ADDR), JUMP_LINES / JUMP_LINES_OF_PAGE - 1);
-    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_ADDR), 8);
-    emit_alu(e, HA_ADD, 4, H_TMP, rm_reg(H_ADDR));
-    emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.jump));
-    emit_mov_load(e, 8, H_TMP, rm_index(H_ADDR, H_TMP, 3, 0));
+    emit_jump_line(e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
     u8 *empty = emit_jcc(e, 4);
-    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
     u8 *other = emit_jcc(e, 5);
     emit_mov_load(e, 4, H_ADDR, CPU_AT(d.mode_word));

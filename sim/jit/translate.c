@@ -172,23 +172,26 @@ static void call_thunk(struct translation *t, const u8 *thunk)
     emit_call_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
 }
 
-/* The slot's address is that of tlb_slot(): page ^ page >> 10. */
-void check_access(struct translation *t, unsigned size, bool write)
+/* The slot's address is that of tlb_slot(). */
+void find_slot(struct translation *t, bool write)
 {
     struct emit *e = &t->e;
     u32 mask = (u32)(t->j->config.tlb_entries - 1) * (u32)sizeof(struct tlb_entry);
     _Static_assert(sizeof(struct tlb_entry) == 16, "shift below");
     emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 10);
-    emit_alu(e, HA_XOR, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), 8);
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT - 4);
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), (i32)mask);
     emit_alu(e, HA_ADD, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
+}
+
+void check_access(struct translation *t, unsigned size, bool write)
+{
+    struct emit *e = &t->e;
+    find_slot(t, write);
     emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), (i32)(PAGE_SIZE - size));
     to_slow_path(t, emit_jcc(e, 7)); /* above */
-    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
-    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, delta)));
+    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, host)));
     if (write && t->j->lockstep != NULL) {
         vec_flush(t);
         t->vec.in = t->vec.in_upper = 0;
@@ -244,12 +247,79 @@ void leave_indirect(struct translation *t)
     }
 }
 
+/* r15 is a block of the jump cache or NULL: on to its translation if it is the one at `target` (NULL: in r14) in
+ * this mode. Returns with jumps in miss[] that are taken where it is not, and in miss[3] where it has none. */
+static void go_if_cached(struct translation *t, const u64 *target, i32 pop, u8 *miss[4])
+{
+    struct emit *e = &t->e;
+    emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP));
+    miss[0] = emit_jcc(e, 4);
+    struct host_rm lin = rm_mem(H_TMP, offsetof(struct block, lin));
+    if (target != NULL && *target == (u64)(i64)(i32)*target) {
+        emit_alu_imm(e, HA_CMP, 8, lin, (i32)*target);
+    } else {
+        if (target != NULL) {
+            emit_mov_const(e, H_ADDR, *target);
+        }
+        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
+    }
+    miss[1] = emit_jcc(e, 5);
+    emit_op_imm(e, OP(0x81), 4, 7, rm_mem(H_TMP, offsetof(struct block, mode)), (i32)t->b->mode);
+    miss[2] = emit_jcc(e, 5);
+    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
+    emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
+    miss[3] = emit_jcc(e, 4);
+    if (pop != 0) {
+        emit_lea(e, t->word, jit_home[RSP], rm_mem(jit_home[RSP], pop));
+    }
+    emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
+}
+
+static void land(struct translation *t, u8 *const *jumps, unsigned count)
+{
+    for (unsigned i = 0; i < count && !t->e.full; i++) {
+        emit_patch(jumps[i], t->e.at);
+    }
+}
+
+void leave_by_cache(struct translation *t, i32 pop)
+{
+    struct emit *e = &t->e;
+    if (t->j->lockstep == NULL) {
+        u8 *miss[4];
+        emit_jump_line(e);
+        go_if_cached(t, NULL, pop, miss);
+        land(t, &miss[3], 1);
+        emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
+        land(t, miss, 3);
+    }
+    check_canonical(t, H_ADDR, H_TMP);
+    if (pop != 0) {
+        emit_lea(e, t->word, jit_home[RSP], rm_mem(jit_home[RSP], pop));
+    }
+    leave_indirect(t);
+}
+
+/* To another page: the jump cache's line is known. */
+static void leave_page(struct translation *t, u64 target)
+{
+    struct emit *e = &t->e;
+    if (t->j->lockstep == NULL) {
+        u8 *miss[4];
+        emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.jump));
+        emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, (i32)(8 * jump_line(target))));
+        go_if_cached(t, &target, 0, miss);
+        land(t, miss, 4);
+    }
+    emit_mov_const(e, H_ADDR, target);
+    leave_indirect(t);
+}
+
 void leave_to(struct translation *t, u64 target)
 {
     flags_settle(t);
     if (((target ^ t->b->lin) & ~PAGE_MASK) != 0) {
-        emit_mov_const(&t->e, H_ADDR, target);
-        leave_indirect(t);
+        leave_page(t, target);
         return;
     }
     if (t->j->lockstep != NULL) {

@@ -20,7 +20,7 @@ struct x87_pointers {
 /* Out-of-line call of a handler: a memory access that no fast entry serves, a branch target that needs a
  * look. The handler executes the whole instruction, which has committed nothing. */
 struct slow_path {
-    u8 *from[4]; /* jumps to it */
+    u8 *from[8]; /* jumps to it */
     unsigned count;
     u8 *back;    /* where the next instruction begins; NULL: it goes on at arch.rip */
     unsigned op;
@@ -106,6 +106,8 @@ void address_to(struct translation *t, unsigned reg, bool linear);
 void check_access(struct translation *t, unsigned size, bool write);
 /* flags_spill, address_to, check_access for the instruction's memory operand: then it is [r14]. */
 struct host_rm memory_operand(struct translation *t, unsigned size, bool write);
+/* r15 = the slot of the table of fast entries for the linear address in r14. */
+void find_slot(struct translation *t, bool write);
 /* The jump just emitted leads to the current instruction's slow path. */
 void to_slow_path(struct translation *t, u8 *jump);
 /* jne-style check: the address in `reg` has 48-bit canonical form, else the slow path. Clobbers `scratch`. */
@@ -117,6 +119,9 @@ void check_canonical(struct translation *t, unsigned reg, unsigned scratch);
 void flags_settle(struct translation *t);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
+/* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must
+ * be canonical, else the slow path. */
+void leave_by_cache(struct translation *t, i32 pop);
 
 /* ---- Emitters (facts.c says which; ops.c, ops_flow.c) ---- */
 enum op_kind {
@@ -149,6 +154,9 @@ enum op_kind {
     OP_WIDEN,  /* CBW .. CQO */
     OP_VEC,
     OP_X87,
+    OP_SWAPGS,
+    OP_CLI,
+    OP_CLD,
     OP_PUSH,
     OP_POP,
     OP_LEAVE,
@@ -156,6 +164,7 @@ enum op_kind {
     OP_JMP,
     OP_CALL,
     OP_RET,
+    OP_STRING, /* REP MOVS, REP STOS */
 };
 /* The memory operand is one that emitters know. */
 bool memory_is_plain(const struct translation *t, const struct insn *in);

@@ -196,6 +196,13 @@ static void ring_doorbell(void *self, u32 apic_id)
     }
 }
 
+/* Does the processor with that APIC ID run a guest? */
+static bool runs_guest(void *self, u32 apic_id)
+{
+    const struct machine *m = self;
+    return apic_id < m->set.count && m->set.cpu[apic_id]->arch.guest != GUEST_NONE;
+}
+
 static void build_iommu(struct machine *m)
 {
     if (m->config.iommu == IOMMU_INTEL) {
@@ -213,6 +220,9 @@ static void build_iommu(struct machine *m)
                                       .hpet_requester = BOARD_AMD_SOUTHBRIDGE_REQUESTER,
                                       .doorbell = {.ring = ring_doorbell, .self = m}};
         m->iommu = amdvi_new(&m->env, "amd-iommu", &config);
+    }
+    if (m->iommu != NULL) {
+        m->iommu->processors = (struct iommu_processors){.in_guest = runs_guest, .self = m};
     }
 }
 

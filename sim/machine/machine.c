@@ -36,7 +36,7 @@ void machine_config_init(struct machine_config *c)
     c->rtc_base = 1767225600; /* 2026-01-01 00:00:00 UTC */
     c->debugcon_port = 0xe9;
     c->debug_exit_port = 0xf4;
-    c->tlb_entries = 1024;
+    c->tlb_entries = TLB_ENTRIES_MAX;
     c->code_cache_bytes = MIB(64);
     c->jit_bytes = MIB(64);
     c->jit_threshold = 64;
@@ -345,7 +345,9 @@ void machine_state(struct machine *m, struct state_io *io)
     }
     phys_state(&m->phys, io);
     if (state_is_load(io)) {
-        code_flush(&m->set, &m->phys);
+        if (!io->without_ram) { /* else who changes memory also sees to the code in it */
+            code_flush(&m->set, &m->phys);
+        }
         for (unsigned i = 0; i < m->set.count; i++) {
             tlb_drop_all(m->set.cpu[i]);
             cpu_update_mode(m->set.cpu[i]);

@@ -2,6 +2,7 @@
 #include "machine/travel.h"
 
 #include "base/assert.h"
+#include "cpu/decode/block.h"
 #include "cpu/mem.h"
 #include "cpu/tlb.h"
 #include "machine/evidence.h"
@@ -184,11 +185,18 @@ static void note_front(struct machine *m)
     }
 }
 
+static void forget_code(void *self, u32 frame, u64 offset, u64 size)
+{
+    struct machine *m = self;
+    code_invalidate(&m->set, &m->phys, frame, offset, size);
+}
+
 /* Back to the i-th checkpoint. Later ones are forgotten: they come again. */
 static void rewind_to(struct machine *m, unsigned i)
 {
     struct travel *t = m->travel;
     struct checkpoint *c = t->points[i];
+    const struct page_log_hook hook = {.code_changes = forget_code, .self = m};
     note_front(m);
     if (!t->in_past) {
         t->in_past = true;
@@ -201,7 +209,7 @@ static void rewind_to(struct machine *m, unsigned i)
     m->seen = c->seen;
     m->phys.page_log = NULL;
     for (unsigned k = t->count; k-- > i;) {
-        page_log_undo(&t->points[k]->pages, &m->phys);
+        page_log_undo(&t->points[k]->pages, &m->phys, &hook);
         page_log_clear(&t->points[k]->pages);
         if (k > i) {
             free_checkpoint(t->points[k]);

@@ -346,6 +346,16 @@ void watching_look_for_stale(struct machine *m, enum violation_policy policy)
     }
 }
 
+void watching_print_posted(const struct machine *m, FILE *out)
+{
+    const struct iommu_posted *p = m->iommu != NULL ? &m->iommu->posted : NULL;
+    if (p != NULL && p->all != 0) {
+        (void)fprintf(out, "interrupts posted to guests: %llu, a processor told of %llu, which ran a guest %llu times; logged: %llu\n",
+                      (unsigned long long)p->all, (unsigned long long)p->told, (unsigned long long)p->running,
+                      (unsigned long long)p->logged);
+    }
+}
+
 void watching_print_stale(const struct machine *m, FILE *out)
 {
     if (m->iommu != NULL) {

@@ -19,6 +19,8 @@ struct watch *watching_tracker(const struct machine *m); /* NULL: off */
 void watching_record_owners(struct machine *m);
 /* From now on, report where an IOMMU's tables were changed, used and not invalidated (devices/iommu/iommu_stale.h). */
 void watching_look_for_stale(struct machine *m, enum violation_policy policy);
+/* How many interrupts of devices went straight to guests; nothing if there is no IOMMU. */
+void watching_print_posted(const struct machine *m, FILE *out);
 void watching_print_stale(const struct machine *m, FILE *out);
 /* Pages shared by strangers, and stale uses. */
 u64 watching_violations(const struct machine *m);

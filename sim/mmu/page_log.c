@@ -9,6 +9,7 @@
 #include <zstd.h>
 
 #define PACK_LEVEL 1
+#define CODE_PIECE 64u /* of a page: what code_map tells apart */
 
 static struct page_image *new_image(struct page_log *log)
 {
@@ -49,14 +50,37 @@ static void put_back(const struct page_image *image, u8 *host)
     }
 }
 
-void page_log_undo(const struct page_log *log, struct phys *phys)
+/* Tell of what is about to change in a page that holds decoded code. */
+static void tell_changes(const u8 *now, const u8 *then, u32 frame, const struct page_log_hook *hook)
+{
+    for (u64 at = 0; at < PAGE_SIZE; at += CODE_PIECE) {
+        if (memcmp(now + at, then + at, CODE_PIECE) != 0) {
+            hook->code_changes(hook->self, frame, at, CODE_PIECE);
+        }
+    }
+}
+
+static void put_code_back(const struct page_image *image, u8 *host, const struct page_log_hook *hook)
+{
+    u8 then[PAGE_SIZE];
+    put_back(image, then);
+    tell_changes(host, then, image->frame, hook);
+    memcpy(host, then, PAGE_SIZE);
+}
+
+void page_log_undo(const struct page_log *log, struct phys *phys, const struct page_log_hook *hook)
 {
     struct page_log *active = phys->page_log;
     phys->page_log = NULL; /* going back is no write of the guest's */
     for (u32 i = log->count; i-- > 0;) {
         const struct page_image *image = &log->images[i];
+        u8 *host = phys_frame_host(phys, image->frame);
         phys_note_write(phys, image->frame);
-        put_back(image, phys_frame_host(phys, image->frame));
+        if ((phys->pages[image->frame].flags & PAGE_HAS_CODE) != 0) {
+            put_code_back(image, host, hook);
+        } else {
+            put_back(image, host);
+        }
     }
     phys->page_log = active;
 }

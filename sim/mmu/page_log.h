@@ -25,9 +25,15 @@ struct page_log {
 
 /* For phys_note_write: keep what `frame` holds now. */
 void page_log_add(struct page_log *log, const struct phys *phys, u32 frame);
-/* Put every image back, the newest first. The pages count as dirty afterwards. Whoever derived anything
- * from memory (translations, decoded code) must have dropped it. */
-void page_log_undo(const struct page_log *log, struct phys *phys);
+/* Who keeps decoded code is told what will change of pages that have some, in pieces. */
+struct page_log_hook {
+    void (*code_changes)(void *self, u32 frame, u64 offset, u64 size);
+    void *self;
+};
+
+/* Put every image back, the newest first. The pages count as dirty afterwards. Whoever derived anything else
+ * from memory (translations) must drop it. */
+void page_log_undo(const struct page_log *log, struct phys *phys, const struct page_log_hook *hook);
 /* Is the frame in it? */
 bool page_log_has(const struct page_log *log, u32 frame);
 /* Move everything from `later` to the end of `log`, except what `log` has already. */

@@ -88,6 +88,14 @@ static void rebuild(struct phys *phys)
                 (struct phys_span){.first = cuts[i], .last = cuts[i + 1] - 1, .region = r};
         }
     }
+    phys->main_span = 0;
+    for (unsigned i = 0; i < phys->span_count; i++) {
+        const struct phys_span *s = &phys->spans[i], *best = &phys->spans[phys->main_span];
+        if (s->region->kind == REGION_RAM &&
+            (best->region->kind != REGION_RAM || s->last - s->first > best->last - best->first)) {
+            phys->main_span = i;
+        }
+    }
     if (phys->watch.map_changed != NULL) {
         phys->watch.map_changed(phys->watch.self);
     }
@@ -165,6 +173,10 @@ static const struct phys_span *find_span(const struct phys *phys, u64 address)
 {
     unsigned lo = 0;
     unsigned hi = phys->span_count;
+    const struct phys_span *main = &phys->spans[phys->main_span];
+    if (LIKELY(hi != 0 && address - main->first <= main->last - main->first)) {
+        return main;
+    }
     while (lo < hi) {
         unsigned mid = (lo + hi) / 2;
         if (phys->spans[mid].last < address) {
@@ -354,6 +366,10 @@ u64 phys_read_scalar(struct phys *phys, spa_t spa, unsigned size)
 {
     u64 address = spa.v & phys->a20_mask;
     const struct phys_span *span = find_span(phys, address);
+    if (LIKELY(span != NULL && span->region->kind == REGION_RAM && (address & PAGE_MASK) <= PAGE_SIZE - size &&
+               span->last - address >= size - 1)) {
+        return load_le(phys->ram + (address - span->region->base + span->region->ram_offset), size);
+    }
     if (span != NULL && span->region->kind == REGION_MMIO && is_power_of_2(size) &&
         span->last - address >= size - 1) {
         const struct region *r = span->region;

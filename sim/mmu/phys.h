@@ -91,6 +91,7 @@ struct phys {
         const struct region *region;
     } *spans;
     unsigned span_count;
+    unsigned main_span; /* the largest of RAM: asked first */
     struct phys_watch watch;
     /* Told before bytes of a page with PAGE_TRAPPED change. */
     void (*trapped_write)(void *self, u64 frame, u64 offset, u64 size);

@@ -56,13 +56,14 @@ enum trace_net_direction {
     TRACE_NET_TO_GUEST,
 };
 
-/* Whose hypercalls a guest makes, as the signatures of CPUID leaves 4000xx00h told it. */
+/* Whose hypercalls a guest makes, as the signatures of CPUID leaves 4000xx00h told it; VMI by the ROM that makes the call. */
 enum trace_interface {
     TRACE_INTERFACE_UNKNOWN,
     TRACE_INTERFACE_HYPERV,
     TRACE_INTERFACE_XEN,
     TRACE_INTERFACE_KVM,
     TRACE_INTERFACE_VMWARE,
+    TRACE_INTERFACE_VMI,
 };
 
 /* The second argument of iommu_fault. */

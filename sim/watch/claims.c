@@ -5,8 +5,9 @@
  * is a guest that has a lower trust level (levels.c). Nobody else is listened to, and nobody of these to what another one has to say.
  * Compared are: which call is being answered, and for whom (call_begun, translation_begun); what was made for it
  * (translation_child, before it happens); what it results in (call_ended, translation_ended). A call of a paravisor within one
- * that it announced, and which it did not announce, differs as well. Names of partitions and virtual processors and who owns pages are
- * not compared; names are shown as what they are, somebody's words. */
+ * that it announced, and which it did not announce, differs as well. Pages that change hands are compared when a guest runs again: none
+ * but their owner may have them in reach by then, or who they were granted or lent to, and nobody those of the hypervisor. What is said to be lent is
+ * declared (declared.c). Names of partitions and virtual processors are not compared; they are shown as what they are, somebody's words. */
 #include "abi/hyperv/hypercall.h"
 #include "abi/trace_port.h"
 #include "base/bits.h"
@@ -245,6 +246,130 @@ void watch_claims_result(struct watch *w, unsigned cpu, const struct open_call *
     (void)compare(w, cpu, type, call->claimed != 0 ? call->claimed : call->position, claimed, result);
 }
 
+/* ---- pages ---- */
+
+static u32 guest_of_partition(const struct watch *w, u64 partition)
+{
+    for (u32 i = 1; i <= w->guest_count; i++) {
+        if (w->guests[i].claimed && w->guests[i].partition == partition) {
+            return watch_partition(w, i);
+        }
+    }
+    return 0;
+}
+
+/* Who has a page in reach that, as is said, is another's; 0: nobody. */
+static u32 intruder(const struct watch *w, u64 frame)
+{
+    const struct frame_info *f = &w->frames[frame];
+    u32 owner = guest_of_partition(w, f->claimed_by), root;
+    for (u32 n = 0; (root = watch_owner_root(w, frame, n)) != 0; n++) {
+        struct watch_owner o;
+        watch_describe_owner(w, frame, root, &o);
+        u32 guest = watch_partition(w, o.guest);
+        bool known = guest == 1 || (guest != 0 && w->guests[guest].claimed);
+        bool may = f->claimed == TRACE_PAGES_ROOT + 1     ? guest == 1
+                   : f->claimed == TRACE_PAGES_PRIVATE + 1 ? guest == owner || o.since.granted : false;
+        for (u32 n2 = f->declared; f->claimed == TRACE_PAGES_PRIVATE + 1 && !may && n2 != 0;) {
+            const struct declared *d = pool_at(&w->declared, n2);
+            may = watch_partition(w, d->with) == guest || d->with == 0;
+            n2 = d->next;
+        }
+        if (!o.device && known && !may) {
+            return guest;
+        }
+    }
+    return 0;
+}
+
+static bool frame_of(const struct watch *w, u64 spa, u64 *frame)
+{
+    u8 *host;
+    bool writable;
+    return phys_page(w->phys, SPA(spa), frame, &host, &writable);
+}
+
+static void check_pages(struct watch *w, unsigned cpu, const struct due_pages *d)
+{
+    for (u64 i = 0, frame; i < d->count && i < w->phys->page_count; i++) {
+        u64 spa = d->first + (i << PAGE_SHIFT);
+        u32 guest = frame_of(w, spa, &frame) && w->frames[frame].claimed != 0 ? intruder(w, frame) : 0;
+        if (guest != 0) {
+            (void)compare(w, cpu, CLAIM_pages, spa, guest_of_partition(w, w->frames[frame].claimed_by), guest);
+            return;
+        }
+    }
+    w->claims.compared++;
+}
+
+void watch_claims_due(struct watch *w, unsigned cpu)
+{
+    struct cpu_watch *c = &w->cpu[cpu];
+    for (u32 i = 0; i < c->due_count; i++) {
+        check_pages(w, cpu, &c->due[i]);
+    }
+    c->due_count = 0;
+}
+
+static enum watch_verdict change_hands(struct watch *w, unsigned cpu, const u64 *field)
+{
+    struct cpu_watch *c = &w->cpu[cpu];
+    u64 first = align_down(field[2], PAGE_SIZE), count = field[3] < w->phys->page_count ? field[3] : w->phys->page_count;
+    for (u64 i = 0, frame; i < count && field[0] <= TRACE_PAGES_PRIVATE; i++) {
+        if (frame_of(w, first + (i << PAGE_SHIFT), &frame)) {
+            w->frames[frame].claimed = (u8)(field[0] + 1);
+            w->frames[frame].claimed_by = (u32)field[1];
+        }
+    }
+    if (c->due_count == WATCH_DUE) {
+        check_pages(w, cpu, &c->due[0]);
+        memmove(c->due, c->due + 1, sizeof c->due - sizeof c->due[0]);
+        c->due_count--;
+    }
+    c->due[c->due_count++] = (struct due_pages){.first = first, .count = count};
+    return WATCH_CLAIM_TAKEN;
+}
+
+static enum watch_verdict lends(struct watch *w, const struct watch_claim *claim)
+{
+    const u64 *f = claim->field;
+    u64 first = align_down(f[2], PAGE_SIZE), count = f[3] < w->phys->page_count ? f[3] : w->phys->page_count;
+    u32 guest = guest_of_partition(w, f[0]), with = guest_of_partition(w, f[1]);
+    const struct watch_declaration d = {
+        .reason = WATCH_REASON_PORT, .guest = guest, .with = with, .spa = first, .bytes = count << PAGE_SHIFT, .id = first};
+    if (guest == 0 || with == 0) {
+        return WATCH_CLAIM_TAKEN;
+    }
+    if (claim->type == CLAIM_pages_lent) {
+        (void)watch_declare(w, &d);
+        log_line(w->log, LOG_WATCH, "guest %u lends guest %u %llu pages at %#llx", guest, with, (unsigned long long)count,
+                 (unsigned long long)first);
+        return WATCH_CLAIM_TAKEN;
+    }
+    for (u64 i = 0, frame; i < count; i++) {
+        if (frame_of(w, first + (i << PAGE_SHIFT), &frame)) {
+            watch_end_lent(w, frame, guest, with);
+        }
+    }
+    return WATCH_CLAIM_TAKEN;
+}
+
+/* Pages by what is said of them, and those that somebody else has in reach all the same. */
+static void print_pages(const struct watch *w, FILE *out)
+{
+    u64 pages[TRACE_PAGES_PRIVATE + 2] = {0}, wrong = 0;
+    for (u64 f = 0; f < w->phys->page_count; f++) {
+        pages[w->frames[f].claimed]++;
+        wrong += w->frames[f].claimed != 0 && intruder(w, f) != 0 ? 1 : 0;
+    }
+    if (pages[0] != w->phys->page_count) {
+        (void)fprintf(out, "pages that changed hands as the trace port says: the root's %llu, the hypervisor's %llu, private %llu; "
+                      "within another's reach %llu\n", (unsigned long long)pages[TRACE_PAGES_ROOT + 1],
+                      (unsigned long long)pages[TRACE_PAGES_DEPOSITED + 1], (unsigned long long)pages[TRACE_PAGES_PRIVATE + 1],
+                      (unsigned long long)wrong);
+    }
+}
+
 enum watch_verdict watch_claim(struct watch *w, unsigned cpu, const struct watch_claim *claim)
 {
     u32 guest = w->cpu[cpu].guest;
@@ -261,6 +386,11 @@ enum watch_verdict watch_claim(struct watch *w, unsigned cpu, const struct watch
     case CLAIM_vp_named:
         name_vp(w, claim->field);
         return WATCH_CLAIM_TAKEN;
+    case CLAIM_pages:
+        return change_hands(w, cpu, claim->field);
+    case CLAIM_pages_lent:
+    case CLAIM_pages_unlent:
+        return lends(w, claim);
     case CLAIM_call_begun:
     case CLAIM_call_ended:
         return answers(w, cpu, claim);
@@ -283,6 +413,7 @@ void watch_claims_print(struct watch *w, FILE *out)
                       (unsigned long long)c->taken, (unsigned long long)c->refused, (unsigned long long)c->compared,
                       (unsigned long long)c->differ);
     }
+    print_pages(w, out);
     static const char *const names[] = {
 #define CLAIM(number, name, writers, fields, payload, meaning) [number] = #name,
 #include "abi/trace_port.def"

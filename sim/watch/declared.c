@@ -117,6 +117,24 @@ void watch_end_declaration(struct watch *w, enum watch_reason reason, u32 guest,
     watch_end_declared(w, is_named, &key);
 }
 
+void watch_end_lent(struct watch *w, u64 frame, u32 guest, u32 with)
+{
+    u32 *link = &w->frames[frame].declared;
+    while (*link != 0) {
+        u32 n = *link;
+        struct declared *d = declared_at(w, n);
+        if (d->reason != WATCH_REASON_PORT || d->guest != guest || d->with != with) {
+            link = &d->next;
+            continue;
+        }
+        *link = d->next;
+        d->live = false;
+        pool_give(&w->declared, n);
+        w->declared_now--;
+    }
+    watch_shares_judged(w, frame);
+}
+
 /* ---- claims ---- */
 
 /* Who is not the guest, none of those that run it or that it runs, and not who is named besides. */
@@ -145,6 +163,10 @@ static bool is_reached(struct watch *w, const struct watch_page_claim *c, u64 sp
 void watch_compare(struct watch *w, const struct watch_page_claim *c, struct watch_page_verdict *out)
 {
     *out = (struct watch_page_verdict){0};
+    if (c->guest > w->guest_count || c->with > w->guest_count) {
+        return;
+    }
+    watch_settle(w);
     for (u64 at = align_down(c->spa, PAGE_SIZE), frame; at - c->spa + PAGE_SIZE < c->bytes + PAGE_SIZE; at += PAGE_SIZE) {
         u8 *host;
         bool writable;
@@ -186,12 +208,25 @@ u32 watch_guest_of_tables(const struct watch *w, u64 table)
 
 /* ---- said to people ---- */
 
+/* Does whoever declared it have the page still? A guest that is gone takes nothing back. */
+static bool is_with_guest(const struct watch *w, const struct declared *d)
+{
+    u32 root;
+    for (u32 n = 0; (root = watch_owner_root(w, d->frame, n)) != 0; n++) {
+        if (is_meant(w, d->guest, watch_partition(w, w->roots[root].guest))) {
+            return true;
+        }
+    }
+    return d->guest == 0;
+}
+
 void watch_print_declared(struct watch *w, FILE *out)
 {
     for (enum watch_reason reason = WATCH_REASON_GPADL; reason < WATCH_REASONS; reason++) {
         u64 pages = 0;
         for (u32 n = 1; n < w->declared.count; n++) {
-            pages += declared_at(w, n)->live && declared_at(w, n)->reason == reason ? 1 : 0;
+            const struct declared *d = declared_at(w, n);
+            pages += d->live && d->reason == reason && is_with_guest(w, d) ? 1 : 0;
         }
         if (pages != 0 || w->share_declared[reason] != 0) {
             (void)fprintf(out, "declared sharing (%s): %llu pages, %llu of them within reach of both\n", watch_reason_name(reason),

@@ -326,6 +326,7 @@ void watch_entered(struct watch *w, unsigned cpu, const struct watch_entry *e)
     bool build;
     watch_settle(w);
     refresh_routes(w);
+    watch_claims_due(w, cpu);
     w->host.now(w->host.self, &m);
     u32 control = find_control(w, e, cpu);
     u32 parent = c->entry_from != 0 ? w->controls[c->entry_from].guest : 0; /* of a guest that is new */

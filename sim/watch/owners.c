@@ -54,6 +54,15 @@ void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct wat
     }
 }
 
+u32 watch_owner_root(const struct watch *w, u64 frame, u32 n)
+{
+    u32 o = w->frames[frame].owners;
+    while (o != 0 && n-- > 0) {
+        o = owner_at(w, o)->next;
+    }
+    return o != 0 ? owner_at(w, o)->root : 0;
+}
+
 /* ---- sharing ---- */
 
 /* Does a device reach the table that it would have to be kept from? Then it is the host's own, as those of Xen's dom0 are. */

@@ -4,6 +4,7 @@
  *
  * A file is hostile input: what was read is checked as a whole before anybody follows a number in it, and forgotten if
  * anything does not fit. Left out: `work`, `exhausted` and `in_routes`, which are 0 between events. */
+#include "abi/trace_port.h"
 #include "base/assert.h"
 #include "watch/watch_priv.h"
 
@@ -282,6 +283,12 @@ static void claims_state(struct watch *w, struct state_io *io)
 
 static void cpu_watch_state(struct cpu_watch *c, struct state_io *io)
 {
+    state_u32(io, "due_count", &c->due_count);
+    c->due_count = c->due_count <= WATCH_DUE ? c->due_count : 0;
+    for (u32 i = 0; i < c->due_count; i++) {
+        state_u64(io, "first", &c->due[i].first);
+        state_u64(io, "count", &c->due[i].count);
+    }
     state_u32(io, "control", &c->control);
     state_u32(io, "left_control", &c->left_control);
     state_u32(io, "root", &c->root);
@@ -318,7 +325,7 @@ static void frames_state(struct watch *w, struct state_io *io)
     u64 count = 0;
     for (u64 f = 0; !state_is_load(io) && f < w->phys->page_count; f++) {
         const struct frame_info *i = &w->frames[f];
-        count += (i->owners | i->shares | i->page | i->declared) != 0 || i->routes ? 1 : 0;
+        count += (i->owners | i->shares | i->page | i->declared | i->claimed) != 0 || i->routes ? 1 : 0;
     }
     state_u64(io, "count", &count);
     u64 at = 0;
@@ -326,7 +333,7 @@ static void frames_state(struct watch *w, struct state_io *io)
         struct frame_info *i;
         while (!state_is_load(io) && at < w->phys->page_count) {
             i = &w->frames[at];
-            if ((i->owners | i->shares | i->page | i->declared) != 0 || i->routes) {
+            if ((i->owners | i->shares | i->page | i->declared | i->claimed) != 0 || i->routes) {
                 break;
             }
             at++;
@@ -342,6 +349,8 @@ static void frames_state(struct watch *w, struct state_io *io)
         state_u32(io, "page", &i->page);
         state_bool(io, "routes", &i->routes);
         state_u32(io, "declared", &i->declared);
+        state_u8(io, "claimed", &i->claimed);
+        state_u32(io, "claimed_by", &i->claimed_by);
     }
 }
 
@@ -374,6 +383,9 @@ static bool declared_fit(const struct watch *w, u8 *seen)
 {
     u64 listed = 0;
     for (u64 f = 0; f < w->phys->page_count; f++) {
+        if (w->frames[f].claimed > TRACE_PAGES_PRIVATE + 1) {
+            return false;
+        }
         for (u32 n = w->frames[f].declared; n != 0; n = ((struct declared *)pool_at(&w->declared, n))->next) {
             const struct declared *d = pool_at(&w->declared, n < w->declared.count ? n : 0);
             if (!see(seen, &w->declared, n) || !d->live || d->frame != f || d->guest > w->guest_count || d->with > w->guest_count ||

@@ -35,6 +35,8 @@ struct frame_info {
     u32 page;   /* struct page: it is a table */
     bool routes;   /* an IOMMU finds devices' tables through it */
     u32 declared;  /* list of struct declared */
+    u8 claimed;    /* enum trace_port_pages + 1 as the trace port says, 0 nothing */
+    u32 claimed_by; /* the partition that it names */
 };
 
 /* A table page of one or more roots. */
@@ -194,7 +196,15 @@ struct call_kind {
 };
 #define WATCH_KINDS 128u
 
+/* Pages that this processor's hypervisor said changed hands, to be compared when it is done. */
+struct due_pages {
+    u64 first, count;
+};
+#define WATCH_DUE 16u
+
 struct cpu_watch {
+    struct due_pages due[WATCH_DUE];
+    u32 due_count;
     u32 control; /* running; 0: none */
     u32 left_control; /* that ran last */
     u32 root;
@@ -309,11 +319,15 @@ void watch_name_root(const struct watch *w, u32 root, char *text, size_t size);
 void watch_disown(struct watch *w, u32 root);
 void watch_name_owner(const struct watch_owner *o, char *text, size_t size); /* "guest 1 (write)" */
 void watch_describe_owner(const struct watch *w, u64 frame, u32 root, struct watch_owner *out);
+/* The n-th root that reaches a page, 0 none. */
+u32 watch_owner_root(const struct watch *w, u64 frame, u32 n);
 
 /* ---- declared.c ---- */
 
 /* By what may these two share the page? */
 enum watch_reason watch_reason_of(const struct watch *w, u64 frame, u32 root_a, u32 root_b);
+/* Of these pages, what `guest` may share with `with` by the trace port's word is over. */
+void watch_end_lent(struct watch *w, u64 frame, u32 guest, u32 with);
 /* False: there are too many. */
 bool watch_declare_frame(struct watch *w, u64 frame, const struct declared *what);
 void watch_end_declared(struct watch *w, bool (*ends)(const struct declared *d, const void *key), const void *key);
@@ -365,6 +379,8 @@ void watch_claims_back(struct watch *w, unsigned cpu);
 void watch_claims_result(struct watch *w, unsigned cpu, const struct open_call *call, u64 result);
 /* A guest is entered: what the trace port calls it. */
 void watch_claims_name(struct watch *w, u32 guest, u64 control);
+/* The hypervisor is done with what it said of pages: a guest is about to run. */
+void watch_claims_due(struct watch *w, unsigned cpu);
 void watch_claims_print(struct watch *w, FILE *out);
 
 #endif

@@ -5,7 +5,8 @@ KVM in the stock kernel, and of the isolation watch, Vitrine against
 qemu-system-x86_64 -accel tcg (where it is installed) and, for the loop, the host itself. Runs are interleaved, so
 that a busy host hits all alike; medians are shown. CPU seconds are the child's user and system time.
 
-usage: bench.py [--build DIR] [--pairs N] [--no-boot] [--boot-pairs N] [--only loop|boot|exits|watch]"""
+usage: bench.py [--build DIR] [--pairs N] [--no-boot] [--boot-pairs N] [--only loop|boot|exits|watch]
+                [--engines jit,interp]: of `watch`"""
 import argparse
 import os
 import re
@@ -108,7 +109,7 @@ def position(done):
 def exits(build, vitrine, qemu, folder, pairs):
     """CPUID in a guest of KVM: out of it, through the kernel, back. From a machine saved when it is warm, where
     that can be."""
-    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
+    kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz")
     modules = os.path.join(build, "tests/guests/media/modules-kvm")
     if not os.path.exists(kernel) or not os.path.exists(modules):
         print("exits: no kernel or no modules; scripts/fetch-inputs and the test guest.media make them")
@@ -151,7 +152,7 @@ def exits(build, vitrine, qemu, folder, pairs):
             print(f"  {name:14} {ns:9.0f} ns" + (f"   {counts[cpu]:8.0f} instructions" if cpu in counts else ""))
 
 
-def watch(build, vitrine, folder, pairs):
+def watch(build, vitrine, folder, pairs, engines):
     """What --watch costs: a stock boot, which has no guests, and a guest's boot under KVM, from its first instruction on."""
     kernel = os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud")
     nested = os.path.join(build, "tests/guests/media/nested-cloud.cpio")
@@ -164,7 +165,7 @@ def watch(build, vitrine, folder, pairs):
     off_on = {"off": [], "on": ["--watch"]}
     boot_of = ["--kernel", kernel, "--initrd", initrd, "--append", "console=ttyS0", "-m", "512M"]
     commands = {f"stock boot, {engine}, watch {name}": [vitrine, "run", "--engine", engine, *boot_of, *more]
-                for engine in ("interp", "jit") for name, more in off_on.items()}
+                for engine in engines for name, more in off_on.items()}
     count = 600_000_000
     for cpu in ("intel", "amd"):
         saved = os.path.join(folder, f"nested.{cpu}.save")
@@ -173,7 +174,7 @@ def watch(build, vitrine, folder, pairs):
                        stdin=subprocess.DEVNULL, capture_output=True, check=True)
         start = position(subprocess.run([vitrine, "run", "--load", saved, "--max-instructions", "1", "--hash"],
                                         stdin=subprocess.DEVNULL, capture_output=True, check=False))
-        for engine in ("interp", "jit"):
+        for engine in engines:
             for name, more in off_on.items():
                 commands[f"boot under KVM, {cpu}, {engine}, watch {name}"] = [
                     vitrine, "run", "--engine", engine, "--load", saved, "--max-instructions", str(start + count), *more]
@@ -191,6 +192,7 @@ def main():
     ap.add_argument("--pairs", type=int, default=5)
     ap.add_argument("--boot-pairs", type=int, default=3)
     ap.add_argument("--no-boot", action="store_true")
+    ap.add_argument("--engines", default="interp,jit")
     ap.add_argument("--only", choices=("loop", "boot", "exits", "watch"))
     a = ap.parse_args()
     vitrine = os.path.join(a.build, "debugger/vitrine")
@@ -205,7 +207,7 @@ def main():
         if a.only == "exits" or (a.only is None and not a.no_boot):
             exits(a.build, vitrine, qemu, folder, a.boot_pairs)
         if a.only == "watch" or (a.only is None and not a.no_boot):
-            watch(a.build, vitrine, folder, a.boot_pairs)
+            watch(a.build, vitrine, folder, a.boot_pairs, a.engines.split(","))
 
 
 main()

@@ -161,4 +161,5 @@ def main():
             json.dump(result, f, indent=2)
 
 
-main()
+if __name__ == "__main__":
+    main()

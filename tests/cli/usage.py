@@ -73,7 +73,7 @@ def options():
                  "seed", "quantum", "ips", "tsc-hz", "rtc-base", "pace", "record", "trace", "epoch", "log", "D"):
         case(["run", "--" + name], 64, f"--{name} wants an argument")
     for name, low, high in (("smp", 1, 16), ("max-instructions", 1, None), ("quantum", 1, 10**9),
-                            ("ips", 10**6, 10**12), ("tsc-hz", 10**6, 10**11), ("tlb-entries", 2, 1024),
+                            ("ips", 10**6, 10**12), ("tsc-hz", 10**6, 10**11), ("tlb-entries", 2, 4096),
                             ("seed", 0, None), ("epoch", 1000, None)):
         wrong = ["", "abc", "-1", "1x", "0x", "99999999999999999999", "1 ", "+ 1", "1.5"]
         wrong += [str(low - 1)] if low > 0 else []

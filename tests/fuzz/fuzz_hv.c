@@ -160,7 +160,7 @@ static struct partition *make_child(bool vtl2)
     must(partition_take_pages(p), "pages", 0);
     p->state = HV_PARTITION_ACTIVE;
     for (u32 i = 0; i < 2; i++) {
-        struct vp *vp = vp_create(p, i);
+        struct vp *vp = vp_create(p, i, &cpus[0]);
         must(vp != NULL, "VP", i);
         be_64_bit(vtl2 ? vp->other : vp);
     }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The tracker under hypervisors that do anything: tables of every format and any content, written while they are used,
- * entries and exits of any guest, devices that come and go, hypercalls, claims of the trace port, and what was saved given back, whole or damaged. */
+ * entries and exits of any guest, devices that come and go, hypercalls, VMBus messages and other declarations of sharing, claims of
+ * the trace port, and what was saved given back, whole or damaged. */
 #include "watch/watch.h"
 
+#include "abi/hyperv/hypercall.h"
 #include "base/assert.h"
 #include "base/bits.h"
 #include "fuzz_input.h"
@@ -137,6 +139,66 @@ static void save(struct rig *r, struct input *in)
     state_free(&out);
 }
 
+static void cross(struct rig *r, unsigned cpu, enum watch_cause cause, const u64 left[16], const u64 back[16], const struct watch_entry *entry)
+{
+    struct watch_entry e = *entry;
+    const struct watch_exit x = {.cause = cause, .gpr = left, .code64 = true};
+    if ((r->running >> cpu & 1) == 0) {
+        watch_entered(r->w, cpu, &e);
+    }
+    watch_left(r->w, cpu, &x);
+    e.gpr = back;
+    watch_entered(r->w, cpu, &e);
+    r->running |= 1u << cpu;
+}
+
+/* A guest with tables of its own that is told of Hyper-V and says something to the other end of a VMBus. */
+static void say(struct rig *r, struct input *in, unsigned cpu)
+{
+    static const u64 calls[] = {HV_CALL_PostMessage, HV_CALL_PostMessageDirect, HV_CALL_ConnectPort, HV_CALL_PostMessage};
+    u64 asked[16] = {0x40000000}, told[16] = {0, 0x666f736f, 0x76482074, 0x7263694d}, done[16] = {0};
+    u64 at = (32 + 2 * (u64)cpu) * PAGE_SIZE;
+    const struct watch_entry e = {.kind = WATCH_VMX,
+                                  .control = (cpu + 16) * PAGE_SIZE,
+                                  .nested = true,
+                                  .tables = {.format = WATCH_EPT, .levels = 1, .table = at},
+                                  .gpr = done};
+    struct hv_post_input message = {.connection = 1, .type = 1, .size = (u32)take(in, 1)};
+    u64 call[16] = {[1] = calls[take(in, 1) & 3], [2] = 0};
+    u32 kind = 8 + (u32)take(in, 1) % 10;
+    memcpy(message.payload, &kind, sizeof kind);
+    for (unsigned i = 8; i < 64; i += 4) {
+        u32 word = (u32)take(in, 1);
+        word = i == 20 ? word << 8 : word;
+        memcpy(message.payload + i, &word, sizeof word);
+    }
+    phys_write_scalar(&r->phys, SPA(at), (at + PAGE_SIZE) | 7, 8);
+    phys_write(&r->phys, SPA(at + PAGE_SIZE), &message, sizeof message);
+    cross(r, cpu, WATCH_CAUSE_CPUID, asked, told, &e);
+    done[0] = take(in, 1) & 1;
+    cross(r, cpu, WATCH_CAUSE_HYPERCALL, call, done, &e);
+}
+
+static void declare(struct rig *r, struct input *in)
+{
+    struct watch_declaration d = {.reason = (enum watch_reason)(take(in, 1) % WATCH_REASONS),
+                                  .guest = (u32)take(in, 1) & 3,
+                                  .with = (u32)take(in, 1) & 3,
+                                  .spa = take(in, 2) * 64,
+                                  .bytes = take(in, 1) << 8,
+                                  .id = take(in, 1) & 1};
+    const struct watch_page_claim claim = {.spa = d.spa, .bytes = d.bytes, .guest = d.guest, .with = d.with};
+    struct watch_page_verdict verdict;
+    if (take(in, 1) & 1) {
+        watch_end_declaration(r->w, d.reason, d.guest, d.id);
+    } else {
+        (void)watch_declare(r->w, &d);
+    }
+    if (watch_guest(r->w, d.guest) != NULL && (d.with == 0 || watch_guest(r->w, d.with) != NULL)) {
+        watch_compare(r->w, &claim, &verdict);
+    }
+}
+
 /* The trace port: what a writer that may not say so, and one that may, says of whatever. */
 static void claim(struct rig *r, struct input *in, unsigned cpu)
 {
@@ -175,10 +237,14 @@ static void step(struct rig *r, struct input *in)
         save(r, in);
         break;
     case 6:
-        watch_declare_shared(r->w, take(in, 1) * PAGE_SIZE, PAGE_SIZE);
+        declare(r, in);
         break;
     case 7:
     case 8:
+        say(r, in, cpu);
+        break;
+    case 9:
+    case 10:
         claim(r, in, cpu);
         break;
     default:

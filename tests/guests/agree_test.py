@@ -7,7 +7,7 @@ report. From the saved machine it goes on to the next report, and so on. Then al
 table sizes, epochs and engine, recorded; and that recording replayed. What the watch says must be the same each time,
 to the letter.
 
-usage: agree_test.py --vitrine PATH --kind kvm|xen --reports N [--needs FILE]... -- RUN_ARGUMENTS
+usage: agree_test.py --vitrine PATH --kind kvm|xen|calls --reports N [--needs FILE]... -- RUN_ARGUMENTS
 Ends with 77 (skipped) when a needed input is missing."""
 import json
 import os
@@ -149,6 +149,26 @@ def compare_xen(shown, watch, trace, vitrine):
               f"since {position} by the instruction at {rip:#x}")
 
 
+def compare_calls(shown, watch, trace, vitrine):
+    """shown: the hypercalls of its guests by number that Xen's own trace has, from the one by which a program of dom0 switched it on
+    to the one by which it switched it off. Both are sysctl, the last its last one; the first comes after its settings."""
+    del trace, vitrine
+    if "@@ XENTRACE" not in shown:
+        return
+    print("    xenperf:", re.search(".*perf counters.*", shown)[0])
+    calls, lost, numbers = re.search(r"@@ XENTRACE calls=(\d+) lost=(\d+) by number(.*)", shown).groups()
+    with open(os.path.join(os.path.dirname(__file__), "../../abi/xen/hypercall.def"), encoding="utf-8") as f:
+        names = dict(re.findall(r"^XEN_HYPERCALL\((\d+), (\w+),", f.read(), re.M))
+    said = {names[n]: int(count) for n, count in re.findall(r" (\d+):(\d+)", numbers)}
+    made = [m[1] for line in watch.lines for m in [re.match(r"watch: cpu\d+ guest \d+ Xen (\w+)", line)] if m]
+    switches = [i for i, name in enumerate(made) if name == "sysctl"]
+    windows = [made[a + 1:switches[-1] + 1] for a in switches[:-1]]
+    window = next((w for w in windows if len(w) == int(calls)), windows[-1])
+    same("records that Xen's trace has lost", 0, int(lost))
+    same("hypercalls while Xen traced", int(calls), len(window))
+    same("by name", sorted(said.items()), sorted((n, window.count(n)) for n in set(window)))
+
+
 # ---- Runs ----
 
 def run(command, limit):
@@ -168,10 +188,10 @@ def read_watch(path):
 
 def main():
     ap = parser(3000)
-    ap.add_argument("--kind", choices=("kvm", "xen"), required=True)
+    ap.add_argument("--kind", choices=("kvm", "xen", "calls"), required=True)
     ap.add_argument("--reports", type=int, required=True)
     a = parse(ap)
-    compare = compare_kvm if a.kind == "kvm" else compare_xen
+    compare = {"kvm": compare_kvm, "xen": compare_xen, "calls": compare_calls}[a.kind]
     on = ["--watch", "--log", "watch"]
     with tempfile.TemporaryDirectory() as folder:
         def at(name):

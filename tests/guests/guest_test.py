@@ -4,10 +4,10 @@
 epochs; the replay of that recording with other sizes again, by the translator where the host can. Console bytes, position and state hash must be
 equal, and the texts asked for must appear (or not).
 
-usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--status N]
+usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--said REGEX]... [--status N]
                      [--once] [--long] [--jit] -- RUN_ARGUMENTS
 With --long the recorded run is by the translator too, with translation caches that it is not slow by; with --jit the
-plain one too.
+plain one too. What --said names is looked for on standard error of the plain run: the words of the watch.
 Ends with 77 (skipped) when a needed input is missing."""
 import os
 import platform
@@ -45,6 +45,7 @@ def main():
     ap = parser(1200)
     ap.add_argument("--expect", action="append", default=[])
     ap.add_argument("--reject", action="append", default=[])
+    ap.add_argument("--said", action="append", default=[])
     ap.add_argument("--status", type=int, default=0)
     ap.add_argument("--once", action="store_true")
     ap.add_argument("--long", action="store_true")
@@ -56,6 +57,7 @@ def main():
     if status != a.status:
         problems.append(f"exit status {status}, expected {a.status}; {err.decode('latin1').strip()}")
     problems += [f"console never showed {t!r}" for t in a.expect if t not in text]
+    problems += [f"standard error never showed {t!r}" for t in a.said if not re.search(t, err.decode("latin1"), re.M)]
     for pattern in a.reject:
         found = re.search(pattern, text, re.M)
         if found:

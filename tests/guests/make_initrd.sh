@@ -20,7 +20,9 @@ mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev
 if [ -f /modules/load ]; then
-    while read -r m; do insmod "/modules/$m"; done < /modules/load
+    while read -r m; do # with options from the command line, as modprobe takes them
+        insmod "/modules/$m" $(tr ' ' '\n' < /proc/cmdline | sed -n "s/^${m%.ko}\.//p")
+    done < /modules/load
 fi
 case " $(cat /proc/cmdline) " in
 *" console=hvc0 "*) exec </dev/hvc0 >/dev/hvc0 2>&1 ;; # only now is there one

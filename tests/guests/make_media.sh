@@ -88,7 +88,7 @@ if [ -e "$in/xen/complete" ]; then
     "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-disk" virtio_pci virtio_blk
     rm -rf "$out/xen"
     mkdir -p "$out/xen/tools" "$out/xen/qemu/keymaps" "$out/xen/seabios"
-    for program in xl xenstored xenconsoled xen-init-dom0; do
+    for program in xl xenstored xenconsoled xen-init-dom0 xentrace xenperf; do
         "$here/pick_program.sh" "$xen" "${tools}bin/$program" "$out/xen/tools"
     done
     "$here/pick_program.sh" "$xen" usr/libexec/xen-qemu-system-i386 "$out/xen/tools"
@@ -107,7 +107,7 @@ if [ -e "$in/xen/complete" ]; then
     "$here/make_initrd.sh" "$out/xen/guest.cpio.gz" "$here/xen_guest_commands"
     "$here/make_initrd.sh" "$out/xen/idle.cpio.gz" "$here/xen_idle_commands"
     MODULES=$out/modules-disk "$here/make_initrd.sh" "$out/xen/passed.cpio.gz" "$here/passed_commands"
-    for what in '' _pass _agree; do
+    for what in '' _pass _agree _calls; do
         MODULES=$out/modules-xen EXTRA=$out/xen "$here/make_initrd.sh" "$out/xen$what.cpio.gz" "$here/xen${what}_commands"
     done
 fi

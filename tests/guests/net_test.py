@@ -4,7 +4,7 @@
 loopback. One run, since what the outside does is not the same twice; it is recorded, and the replay, for which
 there is no network, must be equal.
 
-usage: net_test.py --vitrine PATH [--needs FILE]... -- RUN_ARGUMENTS    (PORT and NAME in them are replaced)"""
+usage: net_test.py --vitrine PATH [--needs FILE]... [--expect REGEX]... -- RUN_ARGUMENTS    (PORT and NAME in them are replaced)"""
 import hashlib
 import http.server
 import os
@@ -61,6 +61,7 @@ def frames_differ(vitrine, trace):
 
 def main():
     ap = parser(600)
+    ap.add_argument("--expect", action="append", default=[])
     a = parse(ap)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -81,7 +82,7 @@ def main():
     if name != "host.vitrine":
         wanted.append(rf"Name:\s+{re.escape(name)}\s+Address: *10\.0\.2\.2\s")
     for pattern in (*wanted, r"@@ DHCP 10\.0\.2\.15 gateway 10\.0\.2\.2", r"3 packets transmitted, 3 packets received",
-                    hashlib.sha256(BLOB).hexdigest(), r"@@ DONE"):
+                    hashlib.sha256(BLOB).hexdigest(), r"@@ DONE", *a.expect):
         if not re.search(pattern, text):
             problems.append(f"console never showed {pattern}")
     if not problems:

@@ -9,7 +9,8 @@
  *   touch  first writes to fresh pages: second-level faults
  *   spin   a loop that never leaves, then HLT
  *
- * With `exits N`: a guest that executes CPUID N times, for measurements. */
+ * For measurements: `exits N`, `ports N`: a guest that executes CPUID, or OUT to the program, N times; `pages N`: N first
+ * writes to fresh pages (at most 3072); `compute N`: a loop of N turns that never leaves. */
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <stdbool.h>
@@ -35,6 +36,10 @@ GUEST("long", "64", "movw $0x3f8, %dx\n xorl %eax, %eax\n 1: outb %al, %dx\n inc
 GUEST("cpuid", "64", "movl $1000, %edi\n 1: xorl %eax, %eax\n cpuid\n decl %edi\n jnz 1b\n movw $0x3f8, %dx\n"
                      "movl %ebx, %eax\n outb %al, %dx\n hlt");
 GUEST("exits", "64", "1: xorl %eax, %eax\n cpuid\n decq %rdi\n jnz 1b\n hlt");
+GUEST("ports", "64", "movw $0x3f8, %dx\n xorl %eax, %eax\n 1: outb %al, %dx\n decq %rdi\n jnz 1b\n hlt");
+GUEST("pages", "64", "movl $0x400000, %esi\n 1: incl (%rsi)\n addl $0x1000, %esi\n decq %rdi\n jnz 1b\n hlt");
+GUEST("compute", "64", "movl $0x400000, %esi\n 1: addq %rdi, %rax\n movq %rax, (%rsi)\n imulq $77, %rax, %rax\n"
+                       "addq 8(%rsi), %rax\n decq %rdi\n jnz 1b\n hlt");
 GUEST("mmio", "64", "movl $0x10000000, %edi\n xorl %eax, %eax\n 1: movl %eax, (%rdi)\n incl %eax\n"
                     "cmpl $100, %eax\n jne 1b\n hlt");
 GUEST("touch", "64", "movl $0x400000, %edi\n movl $1024, %ecx\n 1: incl (%rdi)\n addl $0x1000, %edi\n"
@@ -47,6 +52,9 @@ GUEST_BYTES(real);
 GUEST_BYTES(long);
 GUEST_BYTES(cpuid);
 GUEST_BYTES(exits);
+GUEST_BYTES(ports);
+GUEST_BYTES(pages);
+GUEST_BYTES(compute);
 GUEST_BYTES(mmio);
 GUEST_BYTES(touch);
 GUEST_BYTES(spin);
@@ -66,6 +74,14 @@ static const struct guest guests[] = {
     {"mmio", guest_mmio, guest_mmio_end, true, 100, 99 * 100 / 2, 0},
     {"touch", guest_touch, guest_touch_end, true, 0, 0, 0},
     {"spin", guest_spin, guest_spin_end, true, 0, 0, 0},
+};
+
+/* N is RDI; `ports` leaves N times. */
+static const struct guest measured[] = {
+    {"exits", guest_exits, guest_exits_end, true, 0, 0, 0},
+    {"ports", guest_ports, guest_ports_end, true, 1, 0, 0},
+    {"pages", guest_pages, guest_pages_end, true, 0, 0, 0},
+    {"compute", guest_compute, guest_compute_end, true, 0, 0, 0},
 };
 
 static int wrong(const char *name, const char *what, unsigned long long number)
@@ -184,9 +200,13 @@ int main(int argc, char **argv)
     if (kvm < 0) {
         return wrong("open", "/dev/kvm", 0);
     }
-    if (argc == 3 && strcmp(argv[1], "exits") == 0) {
-        struct guest many = {"exits", guest_exits, guest_exits_end, true, 0, 0, strtoull(argv[2], NULL, 0)};
-        return try_guest(kvm, &many);
+    for (size_t i = 0; argc == 3 && i < sizeof measured / sizeof measured[0]; i++) {
+        if (strcmp(argv[1], measured[i].name) == 0) {
+            struct guest many = measured[i];
+            many.rdi = strtoull(argv[2], NULL, 0);
+            many.exits *= many.rdi;
+            return try_guest(kvm, &many);
+        }
     }
     int bad = 0;
     for (size_t i = 0; i < sizeof guests / sizeof guests[0]; i++) {

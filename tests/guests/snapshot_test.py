@@ -29,8 +29,13 @@ ENGINE = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else [
 class Case:
     def __init__(self, a, folder):
         self.a, self.folder, self.wrong = a, folder, []
+        named = {part for argument in a.arguments for part in argument.split(",")[:1]} | {a.vitrine}
+        self.stamps = {f: os.stat(f).st_mtime_ns for f in named if os.path.isfile(f)}
 
     def run(self, arguments, statuses=(0,)):
+        for f, stamp in self.stamps.items(): # one run of many must not be of other media, made again meanwhile
+            if os.stat(f).st_mtime_ns != stamp:
+                sys.exit(f"FAIL: {f} was changed while the test ran")
         done = subprocess.run([self.a.vitrine, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=self.a.timeout, check=False)
         if done.returncode not in statuses:

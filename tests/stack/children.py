@@ -44,7 +44,10 @@ def xtf(what, cpu, vitrine, hv, root, adapter, name):
     """The framework's own word at the end."""
     image = f"test-{what}-{name}"
     path = os.path.join(os.environ["XTF"], "tests", name, image)
-    text = machine(f"{root} vm create xtf --kernel {image} --xen adapter.elf --memory 64M && vm start xtf && vm console xtf && poweroff",
+    config = path.replace(image, image + ".cfg")
+    vps = re.search(r"^vcpus *= *(\d+)", open(config, encoding="utf-8").read() if os.path.exists(config) else "", re.M)
+    vps = vps.group(1) if vps else "1"
+    text = machine(f"{root} vm create xtf --kernel {image} --xen adapter.elf --memory 64M --vp {vps} && vm start xtf && vm console xtf && poweroff",
                    [path, adapter], cpu, vitrine, hv, 1)
     word = re.findall(r"^Test result: (\w+)", text, re.M)
     off = "root: xtf: powered off" in text

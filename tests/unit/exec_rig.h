@@ -97,7 +97,7 @@ static inline void set_up(void)
     }
     for (u64 p = 0; p < PAGES; p++) {
         u64 page = GUEST + p * 4096;
-        struct tlb_entry e = {page, (uintptr_t)memory - GUEST};
+        struct tlb_entry e = {page, memory + (page - GUEST)};
         rd[tlb_slot(&ctx, page)] = wr[tlb_slot(&ctx, page)] = e;
     }
     memset(memory, 0, sizeof memory);

@@ -143,7 +143,7 @@ static struct tlb_ctx tlb;
 static inline void cpu_from_native(const struct native_state *s)
 {
     memset(&cpu, 0, sizeof cpu);
-    tlb_rd = tlb_wr = (struct tlb_entry){.page = (u64)(uintptr_t)page, .delta = 0};
+    tlb_rd = tlb_wr = (struct tlb_entry){.page = (u64)(uintptr_t)page, .host = page};
     tlb = (struct tlb_ctx){.rd = &tlb_rd, .wr = &tlb_wr};
     cpu.d.ctx = &tlb;
     cpu.d.lin_mask = ~(u64)0;

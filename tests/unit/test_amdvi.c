@@ -481,6 +481,11 @@ START_TEST(interrupts__long_entries)
 }
 END_TEST
 
+static bool runs_guest(void *self, u32 apic_id)
+{
+    return *(const u32 *)self == apic_id;
+}
+
 START_TEST(interrupts__guest_apic)
 {
     struct amdvi_rig *r = rig();
@@ -491,12 +496,20 @@ START_TEST(interrupts__guest_apic)
     ar_control(r, AMDVI_CTL_GA_EN | AMDVI_CTL_XT_EN | AMDVI_CTL_INTCAPXT_EN | (u64)1 << AMDVI_CTL_GAM_SHIFT |
                       AMDVI_CTL_GA_LOG_EN | AMDVI_CTL_GA_INT_EN, 0);
     u64 low = (u64)0xabcd << 32 | 3 << 8 | AMDVI_IRTE_GUEST_MODE | 1;
+    u32 running = 3;
+    r->iommu->processors = (struct iommu_processors){.in_guest = runs_guest, .self = &running};
     irte(r, 1, low | AMDVI_IRTE_IS_RUN, AR_VAPIC | 0x41);
     send(r, 1);
     ck_assert_uint_eq(ar_r32(r, AR_VAPIC + 0x220), 2); /* IRR, vector 0x41 */
     ck_assert_uint_eq(r->doorbells, 1);
     ck_assert_uint_eq(r->doorbell, 3);
     ck_assert_uint_eq(r->messages, 0);
+    ck_assert_uint_eq(r->iommu->posted.running, 1);
+    running = 4;
+    send(r, 1);
+    ck_assert_uint_eq(r->iommu->posted.all, 2);
+    ck_assert_uint_eq(r->iommu->posted.told, 2);
+    ck_assert_uint_eq(r->iommu->posted.running, 1);
     irte(r, 1, low, AR_VAPIC | 0x42);
     send(r, 1); /* nobody is told */
     ck_assert_uint_eq(ar_r32(r, AR_VAPIC + 0x220), 6);
@@ -507,6 +520,9 @@ START_TEST(interrupts__guest_apic)
     ck_assert_uint_eq(ar_r64(r, AR_STATUS), 8);
     ck_assert_uint_eq(ar_r64(r, AR_GA), (u64)1 << 60 | (u64)AR_DEVICE << 32 | 0xabcd);
     check_message(r, 1, 0xfee00000, 0x55);
+    ck_assert_uint_eq(r->iommu->posted.all, 4);
+    ck_assert_uint_eq(r->iommu->posted.told, 2);
+    ck_assert_uint_eq(r->iommu->posted.logged, 1);
     irte(r, 1, low, 0xfff00000 | 0x43);
     ir_blocked(r, 1, 4, 0, "the guest's virtual APIC page could not be accessed");
     ar_free(r);

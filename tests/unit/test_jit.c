@@ -6,6 +6,7 @@
 
 #include "jit/emit.h"
 #include "jit/jit.h"
+#include "jit/jit_priv.h"
 
 #define DATA 0x200000u /* reached by RBX and RBP, with R14 as a small index */
 #define DATA_BYTES 8192u
@@ -96,8 +97,30 @@ static void draw_high(struct emit *e)
     }
 }
 
+/* REP MOVS or STOS with pointers and a count that it should have; overlapping, across pages, downwards too. */
+static void draw_string(struct emit *e)
+{
+    unsigned size = draw_size(), word = narrow ? 4 : 8;
+    emit_lea(e, word, H_RSI, rm_mem(H_RBX, 600 + (i32)below(3400)));
+    emit_lea(e, word, H_RDI, rm_mem(H_RBX, 600 + (i32)below(3400)));
+    emit_mov_const(e, H_RCX, below(4) == 0 ? below(300) : below(70));
+    emit_u8(e, below(8) == 0 ? 0xfd : 0xfc);
+    if (size == 2) {
+        emit_u8(e, 0x66);
+    }
+    emit_u8(e, below(8) == 0 ? 0xf2 : 0xf3);
+    if (size == 8) {
+        emit_u8(e, 0x48);
+    }
+    emit_u8(e, (below(2) == 0 ? 0xa4u : 0xaau) | (size == 1 ? 0u : 1u));
+}
+
 static void draw_insn(struct emit *e)
 {
+    if (below(30) == 0) {
+        draw_string(e);
+        return;
+    }
     unsigned size = draw_size(), wide = size < 4 ? 4 : size, cc = below(16);
     struct host_rm rm = draw_rm();
     switch (below(26)) {
@@ -275,7 +298,8 @@ static void compare_programs(unsigned programs)
         R.cpu.engine = engine;
         run_program(&p, &got);
         bool same = memcmp(want.arch.gpr, got.arch.gpr, sizeof want.arch.gpr) == 0 &&
-                    want.arch.rip == got.arch.rip && want.arch.rflags == got.arch.rflags &&
+                    want.arch.rip == got.arch.rip && want.arch.rep_partial == got.arch.rep_partial &&
+                    want.arch.rflags == got.arch.rflags &&
                     want.arch.cc_res == got.arch.cc_res && want.arch.cc_aux == got.arch.cc_aux &&
                     want.arch.ist_count == got.arch.ist_count && want.used == got.used &&
                     memcmp(want.data, got.data, DATA_BYTES) == 0 && memcmp(want.stack, got.stack, 256) == 0;
@@ -326,6 +350,47 @@ START_TEST(test_jit__random_programs_32)
 }
 END_TEST
 
+/* A guest that rewrites the code it runs, forever: every turn is decoded and translated anew, memory for it is emptied
+ * and reused, bookkeeping does not grow. */
+START_TEST(test_jit__rewrites_forever)
+{
+    const char *why = NULL;
+    rig_start();
+    R.code.size = 2048;
+    go_long(0);
+    struct jit_config config = {.bytes = 256 * 1024, .threshold = 0, .tlb_entries = 64};
+    struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
+    ck_assert_msg(j != NULL, "%s", why);
+    struct emit e = {.at = ram(CODE_AT), .end = ram(CODE_AT) + 64};
+    emit_op(&e, OP(0xff), 4, 0, rm_reg(H_RCX)); /* inc ecx */
+    emit_mov_store(&e, 4, H_RCX, rm_mem(H_RBX, 0));
+    i32 imm = (i32)(e.at - ram(CODE_AT)) + 1;
+    emit_u8(&e, 0xb8); /* mov eax, imm32 */
+    emit_u32(&e, 0);
+    emit_op(&e, OP(0x39), 4, H_RCX, rm_reg(H_RAX)); /* cmp eax, ecx */
+    emit_u8(&e, 0x0f);
+    emit_u8(&e, 0x84); /* je: again */
+    emit_u32(&e, (u32)(ram(CODE_AT) - (e.at + 4)));
+    emit_u8(&e, 0xeb);
+    emit_u8(&e, 0xfe);
+    R.cpu.arch.gpr[RBX] = CODE_AT + (u64)imm;
+    R.cpu.arch.gpr[RCX] = 0;
+    R.cpu.arch.rip = CODE_AT;
+    u32 room = 0;
+    for (unsigned n = 0; n < 20; n++) {
+        (void)cpu_run(CPU, 20000);
+        room = n == 4 ? j->block_cap : room;
+    }
+    ck_assert_uint_gt(R.cpu.arch.gpr[RCX], 79990);
+    ck_assert_uint_lt(R.cpu.arch.rip - CODE_AT, (u64)(e.at - ram(CODE_AT) - 2));
+    ck_assert_uint_gt(jit_stats(j)->blocks, 70000);
+    ck_assert_uint_gt(jit_stats(j)->evictions, 100);
+    ck_assert_uint_eq(room, j->block_cap);
+    jit_free(j);
+    rig_stop();
+}
+END_TEST
+
 int main(void)
 {
 #if !defined(__x86_64__)
@@ -334,6 +399,8 @@ int main(void)
     Suite *s = suite_create("jit");
     TCase *tc = tcase_create("all");
     tcase_add_test(tc, test_jit__random_programs);
+    tcase_add_test(tc, test_jit__rewrites_forever);
+    tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_jit__random_programs_32);
     suite_add_tcase(s, tc);
     return unit_run(s);

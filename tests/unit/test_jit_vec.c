@@ -314,6 +314,7 @@ int main(void)
     tcase_add_test(tc, test_jit_vec__random_programs);
     tcase_add_test(tc, test_jit_vec__without_avx);
     tcase_add_test(tc, test_jit_vec__small_cache);
+    tcase_set_timeout(tc, 120);
     suite_add_tcase(s, tc);
     return unit_run(s);
 }

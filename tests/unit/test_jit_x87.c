@@ -313,6 +313,7 @@ int main(void)
     TCase *tc = tcase_create("all");
     tcase_add_test(tc, test_jit_x87__intel);
     tcase_add_test(tc, test_jit_x87__amd);
+    tcase_set_timeout(tc, 120);
     suite_add_tcase(s, tc);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -2,8 +2,10 @@
 /* The way into an SVM guest and back: exits, what they report, injected events. [APM2 "#VMEXIT"] */
 #include "svm_rig.h"
 #include "unit.h"
+#include "vmi_rom.h"
 
 #include "cpu/msr.h"
+#include "traces/words.h"
 
 START_TEST(test_svm__round_trip)
 {
@@ -173,6 +175,40 @@ START_TEST(test_svm__vm_cr)
 END_TEST
 
 /* An SMI that is not intercepted: SMM is outside the guest, RSM goes back into it. [APM2 "SMM Support"] */
+/* A call by the code of a VMI ROM is VMI's; the same instruction elsewhere, or without the ROM, is nobody's. */
+START_TEST(test_svm__vmi_rom_calls)
+{
+    static const struct {
+        bool rom, wide;
+        u64 rip;
+        enum trace_interface interface;
+    } cases[] = {{true, false, AT_ROM_CALL, TRACE_INTERFACE_VMI},
+                 {true, false, AT_BEHIND_ROM, TRACE_INTERFACE_UNKNOWN},
+                 {true, true, AT_ROM_CALL, TRACE_INTERFACE_UNKNOWN},
+                 {false, false, AT_ROM_CALL, TRACE_INTERFACE_UNKNOWN}};
+    for (unsigned i = 0; i < ARRAY_LEN(cases); i++) {
+        struct trace t;
+        struct seen_call seen = {0};
+        start();
+        good_vmcb();
+        look_at_calls(&t, &R.clock, &seen);
+        if (cases[i].rom) {
+            put_vmi_rom();
+        }
+        put(VMCB_cs + 2, 2, cases[i].wide ? 0xa9b : 0xc9b);
+        put_code(cases[i].rip, "\xb8\x11\x00\x00\x00\x0f\x01\xd9", 8); /* SetCR3; VMMCALL */
+        put(VMCB_rip, 8, cases[i].rip);
+        ck_assert_uint_eq(run_guest("", 0), SVM_EXIT_VMMCALL);
+        ck_assert_uint_eq(seen.count, 1);
+        ck_assert_uint_eq(seen.interface, cases[i].interface);
+        ck_assert_uint_eq(seen.number, 17);
+        CPU->trace = NULL;
+        stop();
+    }
+    ck_assert_str_eq(trace_hypercall_name(TRACE_INTERFACE_VMI, 17), "SetCR3");
+}
+END_TEST
+
 START_TEST(test_svm__smi_leaves_the_guest)
 {
     start();
@@ -205,6 +241,7 @@ int main(void)
     tcase_add_test(c, test_svm__ferr_freeze);
     tcase_add_test(c, test_svm__vm_cr);
     tcase_add_test(c, test_svm__nested_page_fault);
+    tcase_add_test(c, test_svm__vmi_rom_calls);
     tcase_add_test(c, test_svm__smi_leaves_the_guest);
     suite_add_tcase(s, c);
     return unit_run(s);

@@ -18,16 +18,19 @@ struct rig {
     struct trace t;
 };
 
-static void begin(struct rig *r)
+static void begin_at(struct rig *r, u64 position)
 {
     struct error err = {0};
     (void)strcpy(path, "/tmp/vitrine-test-XXXXXX");
     int fd = mkstemp(path);
     ck_assert_int_ge(fd, 0);
     clock_init(&r->clock, NS_PER_SEC, NS_PER_SEC);
+    r->clock.position = position;
     trace_init(&r->t, &r->clock);
     ck_assert(trace_start(&r->t, fd, ~(u32)0, "build test\n", &err));
 }
+
+static void begin(struct rig *r) { begin_at(r, 0); }
 
 static void at(struct rig *r, u64 position)
 {
@@ -50,6 +53,7 @@ static struct report *collect(void)
         struct trace_reader r;
         struct trace_record record;
         ck_assert(trace_reader_open(&r, path, &err));
+        p->goes_on = r.began > 0;
         while (trace_reader_next(&r, &record)) {
             if (pass == 0) {
                 report_measure(p, &record);
@@ -103,6 +107,27 @@ START_TEST(test_report__levels)
     ck_assert_uint_ge(*report_share(p, 0, 2, 500), 990);
     ck_assert_uint_eq(*report_share(p, 0, 1, 500), 0);
     drop(p);
+}
+END_TEST
+
+/* What passed before a recording of a saved machine began is nobody's time. */
+START_TEST(test_report__goes_on)
+{
+    for (u64 began = 0; began <= 5000; began += 5000) {
+        struct rig r;
+        begin_at(&r, began);
+        at(&r, 5000);
+        trace_vm_exit(&r.t, 0, TRACE_EXIT_SVM | 0x78, 0, 0, 0, 0x1000, "", 0);
+        at(&r, 5400);
+        trace_vm_entry(&r.t, 0, 0x1000, 0, 0x5000, 0, 0);
+        at(&r, 6000);
+        trace_vm_exit(&r.t, 0, TRACE_EXIT_SVM | 0x78, 0, 0, 0, 0x1000, "", 0);
+        end(&r);
+        struct report *p = collect();
+        ck_assert_uint_eq(p->guests[0].ns, 600);
+        ck_assert_uint_eq(p->host_ns, began == 0 ? 5400 : 400);
+        drop(p);
+    }
 }
 END_TEST
 
@@ -229,6 +254,7 @@ int main(void)
     Suite *s = suite_create("trace_export");
     TCase *tc = tcase_create("trace_export");
     tcase_add_test(tc, test_report__levels);
+    tcase_add_test(tc, test_report__goes_on);
     tcase_add_test(tc, test_report__calls);
     tcase_add_test(tc, test_report__interrupts);
     tcase_add_test(tc, test_report__owners);

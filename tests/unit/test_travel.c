@@ -224,6 +224,41 @@ static u32 rounds(struct machine *m)
     return (u32)phys_read_scalar(&m->phys, SPA(ROUNDS), 4);
 }
 
+/* Code that the guest rewrites all the time is, after going back, the code that was there: decoded and translated. */
+static void check_rewritten_code(enum engine engine)
+{
+    struct error err = {0};
+    struct machine_config c;
+    struct place seen[60];
+    machine_config_init(&c);
+    c.ram_bytes = MIB(16);
+    c.engine = engine;
+    c.jit_threshold = 2;
+    c.kernel = TINY_DIR "/rewrite.elf";
+    c.serial[c.serial_count++].kind = CONSOLE_NONE;
+    struct machine *m = machine_new(&c, &err);
+    ck_assert_msg(m != NULL, "%s", err.text);
+    ck_assert(travel_start(m, &(struct travel_options){.spacing = 3000}, &err));
+    rng_state = 88172645463325252u;
+    for (unsigned i = 0; i < ARRAY_LEN(seen); i++) {
+        ck_assert_int_eq(travel_to(m, position_of(m) + 1 + rng() % 2000).reason, STOP_POSITION);
+        seen[i] = (struct place){position_of(m), machine_hash(m)};
+    }
+    for (unsigned i = 0; i < 3 * ARRAY_LEN(seen); i++) {
+        const struct place *p = &seen[rng() % ARRAY_LEN(seen)];
+        ck_assert_int_eq(travel_to(m, p->position).reason, STOP_POSITION);
+        ck_assert_msg(machine_hash(m) == p->hash, "the state at %llu differs", (unsigned long long)p->position);
+    }
+    machine_free(m);
+}
+
+START_TEST(test_travel__rewritten_code)
+{
+    check_rewritten_code(ENGINE_INTERP);
+    check_rewritten_code(ENGINE_JIT);
+}
+END_TEST
+
 START_TEST(test_travel__last_write)
 {
     struct error err = {0};
@@ -365,6 +400,7 @@ int main(void)
     tcase_add_test(tc, test_travel__little_memory);
     tcase_add_test(tc, test_travel__spacing_adapts);
     tcase_add_test(tc, test_travel__step_back);
+    tcase_add_test(tc, test_travel__rewritten_code);
     tcase_add_test(tc, test_travel__last_write);
     tcase_add_test(tc, test_travel__last_write_against_full_trace);
     tcase_add_test(tc, test_travel__nobody_wrote);

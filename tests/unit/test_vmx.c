@@ -3,6 +3,7 @@
  * that row, its field and its value. [SDM3 "VM Entries"] Then VMfail, capabilities, the guest. */
 #include "vmx_broken.h"
 #include "unit.h"
+#include "vmi_rom.h"
 
 static const struct {
     const char *id, *title, *field;
@@ -242,6 +243,33 @@ START_TEST(test_vmx__apic_page_read_modify_write)
 END_TEST
 
 /* [SDM3 "IPI Virtualization"]: a fixed IPI to one physical destination is posted; others exit after the write. */
+/* A call by the code of a VMI ROM is VMI's; the same instruction behind the ROM is nobody's. */
+START_TEST(test_vmx__vmi_rom_calls)
+{
+    static const u64 places[] = {AT_ROM_CALL, AT_BEHIND_ROM};
+    for (unsigned i = 0; i < ARRAY_LEN(places); i++) {
+        struct trace t;
+        struct seen_call seen = {0};
+        start(LONG);
+        put(VMCS_GUEST_CS_ACCESS_RIGHTS, 0xc09b);
+        put(VMCS_GUEST_RIP, places[i]);
+        put_vmi_rom();
+        memcpy(ram(places[i]), "\xb8\x30\x00\x00\x00\x0f\x01\xc1", 8); /* SetLinearMapping; VMCALL */
+        look_at_calls(&t, &R.clock, &seen);
+        ck_assert_int_eq(launch(), CPU_OK);
+        ck_assert_msg(R.cpu.arch.guest == GUEST_VMX, "%s", log_text);
+        for (unsigned k = 0; k < 100 && R.cpu.arch.guest == GUEST_VMX; k++) {
+            (void)cpu_run(CPU, 1);
+        }
+        ck_assert_uint_eq(seen.count, 1);
+        ck_assert_uint_eq(seen.interface, i == 0 ? TRACE_INTERFACE_VMI : TRACE_INTERFACE_UNKNOWN);
+        ck_assert_uint_eq(seen.number, 48);
+        CPU->trace = NULL;
+        stop();
+    }
+}
+END_TEST
+
 START_TEST(test_vmx__virtual_ipi)
 {
     enum { TABLE = 0x60000, DESC = 0x61000 };
@@ -291,6 +319,7 @@ int main(void)
     tcase_add_test(tc, test_vmx__tsc_deadline_ignores_the_offset);
     tcase_add_test(tc, test_vmx__smi_leaves_the_guest);
     tcase_add_test(tc, test_vmx__apic_page_read_modify_write);
+    tcase_add_test(tc, test_vmx__vmi_rom_calls);
     tcase_add_test(tc, test_vmx__virtual_ipi);
     suite_add_tcase(suite, tc);
     return unit_run(suite);

@@ -566,6 +566,8 @@ START_TEST(interrupts__posted)
     vr_irte(r, 1, irte | BIT(14), 0);
     send(r, VR_DEVICE, vr_msi_address(1), 0); /* urgent */
     ck_assert_uint_eq(r->messages, 2);
+    ck_assert_uint_eq(r->vtd->posted.all, 4);
+    ck_assert_uint_eq(r->vtd->posted.told, 2);
     vr_w64(r, VR_DATA + 56, 1);
     ir_blocked(r, VR_DEVICE, vr_msi_address(1), 0, 0x28, 1);
     vr_irte(r, 1, irte, (u64)1 << 32);

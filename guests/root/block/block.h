@@ -18,7 +18,8 @@ enum block_status {
     BLOCK_NO_MEMORY = -5    /* an overlay that is full */
 };
 
-/* A request is its submitter's, but for `next`, until `done` is called; that may be before submit returns. `flush` alone has no sectors:
+/* A request is the disk's until `done` is called, which may be before submit returns; `next` and `sector` are others then (a partition adds its
+ * start). `flush` alone has no sectors:
  * all that was written before it is on the medium when it is done. `discard` has no data. `fua`: this write too is on the medium. */
 struct block_request {
     struct block_request *next;

@@ -77,8 +77,7 @@ void code_flush(struct cpu_set *set, struct phys *phys);
 #define JUMP_LINES_OF_PAGE 256
 static inline unsigned jump_line(u64 lin)
 {
-    u64 x = lin ^ (lin >> 8); /* jit/thunk.c computes the same */
-    return (unsigned)((x >> PAGE_SHIFT & 63) << 8 | (x & 255));
+    return (unsigned)((lin ^ (lin & 255) << 4) >> 4) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
 }
 
 #endif

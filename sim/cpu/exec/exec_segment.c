@@ -67,13 +67,23 @@ cpu_rc exec_lgs(struct cpu *cpu, const struct insn *in)
     return load_far_pointer(cpu, in, SEG_GS);
 }
 
+/* In 64-bit code nothing else follows from the bases of FS and GS. */
+static void set_base(struct cpu *cpu, unsigned seg, u64 base)
+{
+    cpu->arch.seg[seg].base = base;
+    if (LIKELY(cpu->d.code64)) {
+        cpu->d.seg_base[seg] = base;
+    } else {
+        cpu_update_mode(cpu);
+    }
+}
+
 cpu_rc exec_swapgs(struct cpu *cpu, const struct insn *in)
 {
     UNUSED(in);
     u64 base = cpu->arch.seg[SEG_GS].base;
-    cpu->arch.seg[SEG_GS].base = cpu->arch.kernel_gs_base;
+    set_base(cpu, SEG_GS, cpu->arch.kernel_gs_base);
     cpu->arch.kernel_gs_base = base;
-    cpu_update_mode(cpu);
     return CPU_OK;
 }
 
@@ -96,8 +106,7 @@ static cpu_rc write_base(struct cpu *cpu, const struct insn *in, unsigned seg)
     if (!lin_is_canonical(cpu, base)) {
         return raise_gp(cpu, 0, "segment base not canonical");
     }
-    cpu->arch.seg[seg].base = base;
-    cpu_update_mode(cpu);
+    set_base(cpu, seg, base);
     return CPU_OK;
 }
 

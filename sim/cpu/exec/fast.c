@@ -44,7 +44,7 @@ static ALWAYS_INLINE cpu_rc fast_load(struct cpu *cpu, unsigned seg, u64 offset,
 {
     const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-        *v = load_le((const void *)(lin + e->delta), size);
+        *v = load_le(tlb_host(e, lin), size);
         return CPU_OK;
     }
     return mem_read_slow(cpu, seg, offset, size, v);
@@ -55,7 +55,7 @@ static ALWAYS_INLINE cpu_rc fast_store(struct cpu *cpu, unsigned seg, u64 offset
 {
     const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-        store_le((void *)(lin + e->delta), v, size);
+        store_le(tlb_host(e, lin), v, size);
         return CPU_OK;
     }
     return mem_write_slow(cpu, seg, offset, size, v);
@@ -143,7 +143,7 @@ static ALWAYS_INLINE cpu_rc fast_to_mem(struct cpu *cpu, const struct insn *in, 
     }
     const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-        u8 *host = (u8 *)(lin + e->delta);
+        u8 *host = tlb_host(e, lin);
         store_le(host, fast_compute(cpu, op, size, load_le(host, size), b), size);
         return CPU_OK;
     }

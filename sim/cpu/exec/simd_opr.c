@@ -31,7 +31,7 @@ cpu_rc simd_mem_read(struct cpu *cpu, const struct insn *in, void *data, unsigne
     if (LIKELY(offset + (size - 1) < cpu->d.seg_rend[seg])) {
         const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            copy_vector(data, (const void *)(lin + e->delta), size);
+            copy_vector(data, tlb_host(e, lin), size);
             return CPU_OK;
         }
     }
@@ -50,7 +50,7 @@ cpu_rc simd_mem_write(struct cpu *cpu, const struct insn *in, const void *data, 
     if (LIKELY(offset + (size - 1) < cpu->d.seg_wend[seg])) {
         const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
         if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-            copy_vector((void *)(lin + e->delta), data, size);
+            copy_vector(tlb_host(e, lin), data, size);
             return CPU_OK;
         }
     }

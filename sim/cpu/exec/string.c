@@ -155,7 +155,7 @@ static u8 *fast_bytes(const struct cpu *cpu, const struct string *s, unsigned se
     if (lin - e->page > PAGE_SIZE - bytes) {
         return NULL;
     }
-    return (u8 *)(lin + (offset - low) + e->delta);
+    return tlb_host(e, lin) + (offset - low);
 }
 
 /* Elements from src to dst in the order the instruction has, each read before it is written. */

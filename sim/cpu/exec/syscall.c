@@ -6,6 +6,7 @@
  * only the selector of SS. A single-step trap follows SYSCALL and SYSRET when TF is set afterwards. */
 #include "cpu/model.h"
 #include "cpu/segment.h"
+#include "cpu/virt.h"
 
 #define R11 11
 #define FLAT_CODE (SEG_P | SEG_S | SEG_TYPE_CODE | SEG_TYPE_WRITE | SEG_TYPE_ACCESSED | SEG_G)
@@ -75,7 +76,11 @@ cpu_rc exec_syscall(struct cpu *cpu, const struct insn *in)
     }
     load_flat(cpu, SEG_SS, sel + 8, FLAT_DATA, 0);
     cet_enter(cpu, user_shadow);
-    step_by_new_tf(cpu);
+    if (LIKELY((a->rflags & RFLAGS_TF) == 0 && !in_guest(cpu))) {
+        cpu->d.step_decided = true; /* flags were only taken away: nothing that waited can come now */
+    } else {
+        step_by_new_tf(cpu);
+    }
     return CPU_OK;
 }
 

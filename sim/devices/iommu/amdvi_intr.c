@@ -64,14 +64,13 @@ static enum amdvi_fault deliver_guest(struct amdvi *a, u16 requester, u64 low, u
     }
     u32 destination = (u32)(bits_get(low, 8, 24) | high >> 56 << 24);
     bool runs = (low & AMDVI_IRTE_IS_RUN) != 0;
-    log_line(a->base.env.log, LOG_IOMMU, "%s: vector %u of %02x:%02x.%x into the virtual APIC at %#llx, whose guest %s", a->base.id,
-             vector, (unsigned)requester >> 8, (unsigned)(requester >> 3 & 31), (unsigned)(requester & 7),
-             (unsigned long long)(high & AMDVI_BASE_ADDRESS), runs ? "runs" : "does not run");
+    iommu_count_posted(&a->base, requester, vector, high & AMDVI_BASE_ADDRESS, runs, destination);
     if (runs) {
         if (a->config.doorbell.ring != NULL) {
             a->config.doorbell.ring(a->config.doorbell.self, destination);
         }
     } else if ((low & AMDVI_IRTE_GA_LOG_INTR) != 0) {
+        a->base.posted.logged++;
         amdvi_log_guest(a, requester, (u32)(low >> 32));
     }
     return AMDVI_FAULT_NONE;

@@ -22,6 +22,7 @@ void iommu_init(struct iommu *iommu, const struct iommu_ops *ops, const struct d
 void iommu_reset(struct iommu *iommu)
 {
     iommu->last = (struct iommu_last_fault){0};
+    iommu->posted = (struct iommu_posted){0};
     iommu_stale_forget(iommu);
     iommu_changed(iommu);
 }
@@ -36,6 +37,10 @@ void iommu_state(struct iommu *iommu, struct state_io *io)
     state_bool(io, "last.recorded", &last->recorded);
     state_u16(io, "last.requester", &last->requester);
     state_u64(io, "last.address", &last->address);
+    state_u64(io, "posted.all", &iommu->posted.all);
+    state_u64(io, "posted.told", &iommu->posted.told);
+    state_u64(io, "posted.running", &iommu->posted.running);
+    state_u64(io, "posted.logged", &iommu->posted.logged);
     if (state_is_load(io)) {
         iommu_stale_forget(iommu);
         iommu_changed(iommu);
@@ -158,6 +163,19 @@ void iommu_blocked(struct iommu *iommu, const struct iommu_request *r, u8 reason
              (unsigned)(r->requester & 7),
              r->interrupt ? "interrupt" : r->write ? "write to" : "read of",
              r->interrupt ? "index " : "", (unsigned long long)r->address, words);
+}
+
+void iommu_count_posted(struct iommu *iommu, u16 requester, unsigned vector, u64 at, bool told, u32 apic_id)
+{
+    const struct iommu_processors *p = &iommu->processors;
+    bool running = told && p->in_guest != NULL && p->in_guest(p->self, apic_id);
+    iommu->posted.all++;
+    iommu->posted.told += told ? 1 : 0;
+    iommu->posted.running += running ? 1 : 0;
+    trace_iommu_posted(iommu->env.phys->trace, TRACE_NO_CPU, requester, vector, at, told ? 1 : 0, running ? 1 : 0);
+    log_line(iommu->env.log, LOG_IOMMU, "%s: vector %u of %02x:%02x.%x posted at %#llx%s%s", iommu->id, vector,
+             (unsigned)requester >> 8, (unsigned)(requester >> 3 & 31), (unsigned)(requester & 7), (unsigned long long)at,
+             told ? ", a processor told" : "", running ? " that runs a guest" : "");
 }
 
 /* ---- routes ---- */

@@ -77,6 +77,20 @@ struct iommu_stale_watch {
 
 struct iommu_stale;
 
+/* Interrupts that went into a guest's virtual APIC, or the descriptor of posted ones. */
+struct iommu_posted {
+    u64 all;
+    u64 told;    /* a processor was told: by doorbell, by notification */
+    u64 running; /* and was running a guest at that moment */
+    u64 logged;  /* AMD-Vi: the guest ran nowhere, its hypervisor was told by the GA log */
+};
+
+/* Does a processor run a guest now? May be empty. */
+struct iommu_processors {
+    bool (*in_guest)(void *self, u32 apic_id);
+    void *self;
+};
+
 /* First member of each model. */
 struct iommu {
     const struct iommu_ops *ops;
@@ -85,6 +99,8 @@ struct iommu {
     struct iommu_stale *stale; /* NULL: nobody looks for missing invalidations */
     char id[32];
     struct iommu_last_fault last;
+    struct iommu_posted posted;
+    struct iommu_processors processors;
 };
 
 /* What bus masters and senders of interrupts get instead of env's. */
@@ -123,6 +139,8 @@ struct iommu_request {
 
 /* A request is blocked: remember, log and trace it with its reason in words. */
 void iommu_blocked(struct iommu *iommu, const struct iommu_request *r, u8 reason, bool recorded);
+/* An interrupt was posted at that address: count and trace it. told: the processor with this APIC ID was, or nobody. */
+void iommu_count_posted(struct iommu *iommu, u16 requester, unsigned vector, u64 at, bool told, u32 apic_id);
 void iommu_changed(struct iommu *iommu);
 void iommu_route_used(struct iommu_route *route, u64 spa);
 

@@ -80,9 +80,7 @@ static enum vtd_fault_code post(struct vtd *v, u16 requester, const u64 irte[2])
     if (!iommu_table_write(&v->base, at, pid, sizeof pid)) {
         return VTD_FAULT_IR_PID_ACCESS;
     }
-    log_line(v->base.env.log, LOG_IOMMU, "%s: vector %u of %02x:%02x.%x posted at %#llx%s", v->base.id, vector,
-             (unsigned)requester >> 8, (unsigned)(requester >> 3 & 31), (unsigned)(requester & 7), (unsigned long long)at,
-             notify ? ", notified" : "");
+    iommu_count_posted(&v->base, requester, vector, at, notify, extended(v) ? destination : destination >> 8 & 0xff);
     if (notify) {
         send(v, requester, destination, 0, (u32)bits_get(control, 16, 8));
     }

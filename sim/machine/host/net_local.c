@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The part of the network that needs no host: ARP for the gateway and the name server, DHCP with
- * one lease, echo replies of both. Answers leave a fixed virtual time after the question, so they
+ * one lease for each card, echo replies of both. Answers leave a fixed virtual time after the question, so they
  * are no outside input. ARP packets also go on: slirp learns the guest's address from them.
  *
  * What a name means is the host's to say (net_lookup.c), and comes through the input gate; but the answer
@@ -19,6 +19,7 @@
 
 #define MAX_ANSWERS 32u
 #define LEASE_SECONDS 86400u
+#define LEASES 128u /* of cards behind the machine's own */
 
 struct answer {
     u64 deadline_ns;
@@ -199,6 +200,16 @@ static void put_options(u8 *p, u8 type)
     *p = 255;
 }
 
+/* One address for the machine's own card. Cards of guests behind it, on a hypervisor's switch, have addresses in the range that Microsoft has for
+ * such: theirs follow from the last two octets, so that nothing is to be remembered. */
+static u32 lease_of(const u8 *dhcp)
+{
+    static const u8 virtual_cards[4] = {0x00, 0x15, 0x5d, 0x00};
+    const u8 *mac = dhcp + DHCP_CHADDR;
+    bool own = memcmp(mac, virtual_cards, sizeof virtual_cards) != 0;
+    return own ? NET_LOCAL_GUEST : NET_LOCAL_GUEST + 1 + (mac[4] * 4u + mac[5]) % LEASES;
+}
+
 /* The type of the answer; false: none. */
 static bool dhcp_answer_type(const struct dhcp_question *q, const u8 *dhcp, u8 *type)
 {
@@ -211,7 +222,7 @@ static bool dhcp_answer_type(const struct dhcp_question *q, const u8 *dhcp, u8 *
         *type = DHCP_OFFER;
         return true;
     case DHCP_REQUEST:
-        *type = wanted == NET_LOCAL_GUEST ? DHCP_ACK : DHCP_NAK;
+        *type = wanted == lease_of(dhcp) ? DHCP_ACK : DHCP_NAK;
         return q->server == 0 || q->server == NET_LOCAL_GATEWAY;
     case DHCP_INFORM:
         *type = DHCP_ACK;
@@ -248,7 +259,7 @@ static void answer_dhcp(struct net_local *local, const u8 *dhcp, u32 len)
     store_be16(d + 8, 0);
     memcpy(d + DHCP_CHADDR, dhcp + DHCP_CHADDR, 16);
     store_be32(d + DHCP_MAGIC, DHCP_MAGIC_VALUE);
-    u32 yours = q.type == DHCP_INFORM || type == DHCP_NAK ? 0 : NET_LOCAL_GUEST;
+    u32 yours = q.type == DHCP_INFORM || type == DHCP_NAK ? 0 : lease_of(dhcp);
     store_be32(d + DHCP_YIADDR, yours);
     store_be32(d + DHCP_SIADDR, NET_LOCAL_GATEWAY);
     put_options(d + DHCP_OPTIONS, type);

@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nothing on the host's side may be seen: the benchmark guest (kernels.c: integers, x87, SSE, strings, system calls,
+faults, forks, switches, code that rewrites itself) in a stock kernel ends with one hash, whatever engine runs it, when
+blocks are translated, how small tables and code memory are, and what the host can do.
+
+usage: perturb.py [--vitrine FILE] [--limit N]    N: counts of the runs that would take too long to the end"""
+import argparse
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import kernels
+
+ROOT = kernels.ROOT
+# Name, options, whether to the end.
+VARIANTS = (
+    ("interpreter", ["--engine", "interp"], True),
+    ("translator", ["--engine", "jit"], True),
+    ("everything translated at once", ["--engine", "jit", "--jit-threshold", "0"], True),
+    ("nothing ever translated", ["--engine", "jit", "--jit-threshold", "1000000000"], False),
+    ("code memory always full", ["--engine", "jit", "--code-cache", "1M", "--jit-threshold", "0"], True),
+    ("host without AVX", ["--engine", "jit", "--jit-host", "sse2"], True),
+    ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
+    ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),
+    ("interpreter, tables of two entries", ["--engine", "interp", "--tlb-entries", "2"], False),
+)
+
+
+def hash_line(command):
+    p = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    lines = [line for line in p.stdout.decode("latin1").splitlines() if "hash" in line]
+    jit = re.search(r"\((\d+\.\d) %\)", p.stdout.decode("latin1"))
+    return (lines[-1] if lines else f"no hash, status {p.returncode}"), (jit.group(1) if jit else "0")
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
+    ap.add_argument("--vitrine", default=os.path.join(ROOT, "build/release/debugger/vitrine"))
+    ap.add_argument("--kernel", default=os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud"))
+    ap.add_argument("--limit", type=int, default=60000000)
+    a = ap.parse_args()
+    if not os.path.exists(a.kernel):
+        print("no kernel; scripts/fetch-inputs gets it")
+        sys.exit(77)
+    wrong = 0
+    with tempfile.TemporaryDirectory() as folder:
+        program, initrd = os.path.join(folder, "kernels"), os.path.join(folder, "initrd")
+        subprocess.run(["gcc", "-O2", "-static", "-ffp-contract=off", "-o", program,
+                        os.path.join(ROOT, "tests/bench/kernels.c")], check=True)
+        kernels.make_initrd(initrd, program)
+        base = [a.vitrine, "run", "-m", "512M", "--seed", "1", "--hash", "--log", "jit", "-kernel", a.kernel,
+                "-initrd", initrd, "-append", "console=ttyS0 quiet scale=1"]
+        limit = ["--max-instructions", str(a.limit)]
+        want = {True: None, False: hash_line([*base, *limit])[0]}
+        for name, options, whole in VARIANTS:
+            got, share = hash_line([*base, *options, *([] if whole else limit)])
+            want[whole] = want[whole] or got
+            same = got == want[whole] and "no hash" not in got
+            wrong += not same
+            print(f"{'same' if same else 'DIFFERS'}: {name}{'' if whole else f' ({a.limit} counts)'}, "
+                  f"{share} % translated: {got}", flush=True)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
