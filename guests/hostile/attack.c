@@ -134,9 +134,10 @@ static void fill(u8 *at)
     for (u32 i = 0; i < 512; i++) {
         ((u64 *)(void *)at)[i] = any(3) != 0 ? any(0) : any(64);
     }
-    u64 partition = some_partition();
+    bool own = attack_from_vtl2 && any(4) == 0; /* what it may name, so that calls that it may make are made too */
+    u64 partition = own ? HV_PARTITION_SELF : some_partition();
     memcpy(at, &partition, 8);
-    u32 vp = any(3) == 0 ? HV_VP_SELF : (u32)any(20);
+    u32 vp = own || any(3) == 0 ? HV_VP_SELF : (u32)any(20);
     memcpy(at + 8, &vp, 4);
     at[12] = any(2) != 0 ? 0 : (u8)(0x10 | any(3));
     u32 name = registers[any(ARRAY_LEN(registers) - (attack_from_vtl2 ? 2 : 0))];
