@@ -19,7 +19,8 @@ def skip_without(files):
     """Ends the test with 77 (skipped) when one of the files is missing."""
     for need in files:
         if not os.path.exists(need):
-            print(f"SKIP: {need} is missing; scripts/fetch-inputs gets it")
+            script = "make-userland makes" if "/.cache/userland/" in need else "fetch-inputs gets"
+            print(f"SKIP: {need} is missing; scripts/{script} it")
             sys.exit(77)
 
 
