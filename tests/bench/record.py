@@ -106,6 +106,8 @@ def main():
     ap.add_argument("--nested")
     ap.add_argument("run", nargs=argparse.REMAINDER)
     a = ap.parse_args()
+    if a.limit and a.limit <= a.first:
+        sys.exit("record.py: --limit is a position, behind --from")
     vitrine = a.vitrine or os.path.join(a.build, "debugger/vitrine")
     arguments = a.run[1:] if a.run[:1] == ["--"] else a.run
     if a.small:
