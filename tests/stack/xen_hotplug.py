@@ -4,7 +4,6 @@
 end; the child is asked through the management console. At the end it powers off, and as many pages are free as before.
 usage: xen_hotplug.py VITRINE CPU ROUNDS HV ROOT ADAPTER VMLINUX INITRD"""
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -40,7 +39,7 @@ def main():
                   "disk add xen virtio0 && vm start xen && vm console xen")
         command = [vitrine, "run", "--cpu", cpu, "--smp", "1", "--memory", "384M", "--kernel", hv, "--nic", "user", "--max-instructions", "60000000000",
                    "--drive", f"file={path('one.img')},format=raw,if=virtio", "--drive", f"file={path('two.img')},format=raw,if=virtio",
-                   *(["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []), "--script", path("script"),
+                   "--script", path("script"),
                    "--initrd", f"{root} {script},{vmlinux},{initrd},{adapter}"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
     text = (done.stdout + done.stderr).decode("latin1").replace("\r", "")
