@@ -5,10 +5,10 @@
 usage: says.py [--status N] [--needs FILE]... [--expect REGEX]... [--reject REGEX]... [--lines N] [--timeout S] -- COMMAND...
 Ends with 77 (skipped) when a needed input is missing. --lines: so many lines at most."""
 import argparse
-import os
-import re
 import subprocess
 import sys
+
+import judging
 
 
 def main():
@@ -20,22 +20,15 @@ def main():
     ap.add_argument("--timeout", type=float, default=600)
     ap.add_argument("command", nargs=argparse.REMAINDER)
     a = ap.parse_args()
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing")
-            return 77
+    if judging.is_missing(a.needs):
+        return judging.SKIPPED
     done = subprocess.run(a.command[1:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=a.timeout)
-    text = done.stdout.decode("latin1").replace("\r", "")
-    problems = [] if done.returncode == a.status else [f"exit status {done.returncode}, expected {a.status}"]
-    problems += [f"does not say {p!r}" for p in a.expect if not re.search(p, text, re.M)]
-    problems += [f"says {m.group(0)!r}" for m in (re.search(p, text, re.M) for p in a.reject) if m]
+    text = judging.text_of(done.stdout)
+    problems = judging.problems_of(text, a.expect, a.reject, done.returncode, a.status)
     if a.lines is not None and len(text.splitlines()) > a.lines:
         problems.append(f"says {len(text.splitlines())} lines")
-    print(text[-6000:] if problems else text[-300:])
-    for p in problems:
-        print("FAIL:", p)
-    return 1 if problems else 0
+    return judging.finish(text, problems)
 
 
 sys.exit(main())
