@@ -51,7 +51,7 @@ for name in one two; do
     rm -f "$out/$name.img"
     truncate -s 12M "$out/$name.img"
     /sbin/mke2fs -q -F -t ext4 -O ^metadata_csum_seed,^orphan_file -U 6f1e3c52-0d5b-4c59-8e55-7a3c14f7b011 \
-        -E root_owner=0:0,hash_seed=6f1e3c52-0d5b-4c59-8e55-7a3c14f7b012 -d "$root" "$out/$name.img"
+        -L $name -E root_owner=0:0,hash_seed=6f1e3c52-0d5b-4c59-8e55-7a3c14f7b012 -d "$root" "$out/$name.img"
 done
 truncate -s 2M "$out/empty.img"
 mkdir -p "$dir/cd"
