@@ -5,13 +5,10 @@
 
 static const unsigned stack_reg = H_R13; /* jit_home[RSP] */
 
-/* [r14] is the slot below the stack pointer, writable. */
+/* The slot below the stack pointer, writable. */
 static struct host_rm open_push(struct translation *t)
 {
-    flags_spill(t);
-    emit_lea(&t->e, t->word, H_ADDR, rm_mem(stack_reg, -(i32)t->word));
-    check_access(t, t->word, true);
-    return rm_mem(H_ADDR, 0);
+    return access_memory(t, AT_PUSH, t->word, 0, true);
 }
 
 static void move_stack(struct translation *t, i32 by)
@@ -39,18 +36,16 @@ static void emit_push(struct translation *t)
     move_stack(t, -(i32)t->word);
 }
 
-static void open_pop(struct translation *t)
+static struct host_rm open_pop(struct translation *t)
 {
-    flags_spill(t);
-    emit_mov_load(&t->e, t->word, H_ADDR, rm_reg(stack_reg));
-    check_access(t, t->word, false);
+    return access_memory(t, AT_TOP, t->word, 0, false);
 }
 
 static void emit_pop(struct translation *t)
 {
-    open_pop(t);
+    struct host_rm top = open_pop(t);
     unsigned d = reg_for(t->in->r[0], H_TMP);
-    emit_mov_load(&t->e, t->word, d, rm_mem(H_ADDR, 0));
+    emit_mov_load(&t->e, t->word, d, top);
     reg_out(t, t->in->r[0], d);
     if (t->in->r[0] != RSP) {
         move_stack(t, (i32)t->word);
@@ -60,10 +55,8 @@ static void emit_pop(struct translation *t)
 static void emit_leave(struct translation *t)
 {
     struct emit *e = &t->e;
-    flags_spill(t);
-    emit_mov_load(e, t->word, H_ADDR, reg_rm(RBP));
-    check_access(t, t->word, false);
-    emit_mov_load(e, t->word, H_TMP, rm_mem(H_ADDR, 0));
+    struct host_rm frame = access_memory(t, AT_FRAME, t->word, 0, false);
+    emit_mov_load(e, t->word, H_TMP, frame);
     emit_mov_load(e, t->word, stack_reg, reg_rm(RBP));
     move_stack(t, (i32)t->word);
     emit_mov_store(e, 8, H_TMP, reg_rm(RBP));
@@ -153,6 +146,7 @@ static void emit_call_op(struct translation *t)
         flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
+    address_lost(t);
     check_canonical(t, H_ADDR, H_TMP);
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
     push_return(t);
@@ -162,8 +156,7 @@ static void emit_call_op(struct translation *t)
 
 static void emit_return(struct translation *t)
 {
-    open_pop(t);
-    emit_mov_load(&t->e, t->word, H_ADDR, rm_mem(H_ADDR, 0));
+    emit_mov_load(&t->e, t->word, H_ADDR, open_pop(t));
     leave_by_cache(t, (i32)(t->word + (t->in->imm & 0xffff)));
     t->ended = true;
 }
