@@ -191,7 +191,7 @@ void check_groups_here(struct translation *t)
 {
     for (unsigned k = 1; k <= t->group_count; k++) {
         const struct group *g = &t->group[k];
-        if (!g->early || g->place != t->i) {
+        if (g->count == 0 || !g->early || g->place != t->i) {
             continue;
         }
         flags_spill(t);
