@@ -242,6 +242,14 @@ static bool interpret(struct jit *j, struct cpu *cpu, struct block *b, cpu_rc *r
     return *rc == CPU_OK && cpu->d.block_end != NULL && cpu->d.left > 0;
 }
 
+/* A block was left at an instruction's end: does cpu_run() have to look? */
+static bool asks_for_attention(const struct cpu *cpu)
+{
+    const struct cpu_derived *d = &cpu->d;
+    return d->pending || d->stop || d->left <= 0 || d->slow_step || cpu->arch.activity != ACTIVITY_RUNNING ||
+           cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss;
+}
+
 static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
 {
     struct cpu_derived *d = &cpu->d;
@@ -272,8 +280,14 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
         switch (jit_run_code(j, cpu, b->code)) {
         case JIT_FAULT: return CPU_EXIT;
         case JIT_LEAVE:
-            d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
-            return CPU_OK;
+            if (UNLIKELY(j->lockstep != NULL)) {
+                d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
+                return CPU_OK;
+            }
+            if (asks_for_attention(cpu)) {
+                return CPU_OK;
+            }
+            break;
         case JIT_OUT:
             if (d->left <= 0) {
                 return CPU_OK;
