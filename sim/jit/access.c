@@ -85,28 +85,41 @@ static void linear_address(struct translation *t, enum access_form form, i32 bey
 
 /* ---- Checks ---- */
 
-/* The slot's address is that of tlb_slot(). */
-void find_slot(struct translation *t, bool write)
+/* The table for writing lies behind the one for reading. */
+static i32 table_offset(const struct translation *t, bool write)
+{
+    return write ? (i32)(t->j->config.tlb_entries * sizeof(struct tlb_entry)) : 0;
+}
+
+/* The slot is that of tlb_slot(). */
+void find_slot(struct translation *t, bool write, struct host_rm *page, struct host_rm *host)
 {
     struct emit *e = &t->e;
     u32 mask = (u32)(t->j->config.tlb_entries - 1) * (u32)sizeof(struct tlb_entry);
     _Static_assert(sizeof(struct tlb_entry) == 16, "shift below");
     address_lost(t);
-    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT - 4);
+    if (t->j->has_rorx) {
+        emit_vex(e, OP_0F3A(0xf0) | OP_PREFIX(0xf2), true, false, 0, H_TMP, rm_reg(H_ADDR));
+        emit_u8(e, PAGE_SHIFT - 4);
+    } else {
+        emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
+        emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT - 4);
+    }
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), (i32)mask);
-    emit_alu(e, HA_ADD, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
+    *page = rm_index(H_TABLE, H_TMP, 0, table_offset(t, write) + (i32)offsetof(struct tlb_entry, page));
+    *host = rm_index(H_TABLE, H_TMP, 0, table_offset(t, write) + (i32)offsetof(struct tlb_entry, host));
 }
 
 /* r14, a linear address, becomes the host's; the jump returned is taken when the `size` bytes there have no fast entry. */
 static u8 *check_range(struct translation *t, unsigned size, bool write)
 {
     struct emit *e = &t->e;
-    find_slot(t, write);
-    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    struct host_rm page, host;
+    find_slot(t, write, &page, &host);
+    emit_alu(e, HA_SUB, 8, H_ADDR, page);
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), (i32)(PAGE_SIZE - size));
     u8 *miss = emit_jcc(e, 7); /* above */
-    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, host)));
+    emit_alu(e, HA_ADD, 8, H_ADDR, host);
     return miss;
 }
 
@@ -114,10 +127,10 @@ static u8 *check_range(struct translation *t, unsigned size, bool write)
 static u8 *check_page(struct translation *t, u64 page, bool write)
 {
     struct emit *e = &t->e;
-    i32 slot = (i32)((page >> PAGE_SHIFT & (t->j->config.tlb_entries - 1)) * sizeof(struct tlb_entry));
+    i32 slot = table_offset(t, write) +
+               (i32)((page >> PAGE_SHIFT & (t->j->config.tlb_entries - 1)) * sizeof(struct tlb_entry));
     address_lost(t);
-    emit_mov_load(e, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
-    struct host_rm tag = rm_mem(H_TMP, slot + (i32)offsetof(struct tlb_entry, page));
+    struct host_rm tag = rm_mem(H_TABLE, slot + (i32)offsetof(struct tlb_entry, page));
     if (page == (u64)(i64)(i32)page) {
         emit_alu_imm(e, HA_CMP, 8, tag, (i32)page);
     } else {
@@ -125,7 +138,7 @@ static u8 *check_page(struct translation *t, u64 page, bool write)
         emit_alu(e, HA_CMP, 8, H_ADDR, tag);
     }
     u8 *miss = emit_jcc(e, 5);
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, slot + (i32)offsetof(struct tlb_entry, host)));
+    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TABLE, slot + (i32)offsetof(struct tlb_entry, host)));
     return miss;
 }
 

@@ -15,11 +15,12 @@
  * rbp points 128 bytes into struct cpu, so that the guest's registers are reached with one byte of
  * displacement; rsp is the host's stack. rax holds the guest's flags between blocks (struct flags below),
  * r14 and r15 are scratch: address of a memory operand, and anything. Guest RAX lives in r12, RSP in r13,
- * RBP and R12-R15 in memory, all others at home. */
+ * RBP and R11-R15 in memory, all others at home. */
 #define CPU_BIAS 128
 #define H_CPU H_RBP
 #define H_ADDR H_R14
 #define H_TMP H_R15
+#define H_TABLE H_R11 /* the context's fast entries for reading, then those for writing */
 extern const u8 jit_home[16]; /* host register of a guest register, H_NONE: in memory */
 
 #define CPU_AT(field) rm_mem(H_CPU, (i32)offsetof(struct cpu, field) - CPU_BIAS)
@@ -108,6 +109,7 @@ struct jit {
     u64 *helped_by; /* calls of handlers by mnemonic */
     struct lockstep *lockstep;
     u32 vec_features;   /* the host's, a bit for each enum vec_feature */
+    bool has_rorx;      /* the host has BMI2 */
     bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
     bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
 };

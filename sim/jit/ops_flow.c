@@ -111,9 +111,9 @@ static void emit_jump(struct translation *t)
     if (t->in->r[0] == OPR_MEM) {
         emit_mov_load(e, t->word, H_ADDR, memory_operand(t, t->word, false));
     } else {
-        flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
+    flags_spill(t); /* an access of a group has not */
     leave_by_cache(t, 0);
 }
 
@@ -143,9 +143,9 @@ static void emit_call_op(struct translation *t)
     if (t->in->r[0] == OPR_MEM) {
         emit_mov_load(e, t->word, H_ADDR, memory_operand(t, t->word, false));
     } else {
-        flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
+    flags_spill(t); /* an access of a group has not */
     address_lost(t);
     check_canonical(t, H_ADDR, H_TMP);
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
@@ -157,6 +157,7 @@ static void emit_call_op(struct translation *t)
 static void emit_return(struct translation *t)
 {
     emit_mov_load(&t->e, t->word, H_ADDR, open_pop(t));
+    flags_spill(t);
     leave_by_cache(t, (i32)(t->word + (t->in->imm & 0xffff)));
     t->ended = true;
 }
@@ -167,14 +168,13 @@ static void open_string(struct translation *t, unsigned reg, bool write, struct 
 {
     struct emit *e = &t->e;
     emit_mov_load(e, 8, H_ADDR, rm_reg(reg));
-    find_slot(t, write);
-    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    struct host_rm page, host;
+    find_slot(t, write, &page, &host);
+    emit_alu(e, HA_SUB, 8, H_ADDR, page);
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE - 1);
     to_slow_path(t, emit_jcc(e, 7));
     emit_op(e, OP(0xf7), 8, 3, rm_reg(H_ADDR)); /* neg */
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_ADDR), PAGE_SIZE);
-    struct host_rm page = rm_mem(H_TMP, offsetof(struct tlb_entry, page));
-    struct host_rm host = rm_mem(H_TMP, offsetof(struct tlb_entry, host));
     emit_op(e, OP(0xff), 4, 6, host); /* push; r15 is needed twice */
     emit_mov_load(e, 8, H_TMP, page);
     emit_op(e, OP(0x29), 8, H_TMP, rm_mem(H_RSP, 0));

@@ -217,7 +217,6 @@ enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     i64 left = d->left;
     d->jit.flags = jit_pack_flags(cpu);
     d->jit.rd = d->ctx->rd;
-    d->jit.wr = d->ctx->wr;
     d->jit.jump = d->ctx->jump;
     d->jit.mark = left;
     j->stats.enters++;
@@ -374,6 +373,9 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->log = log;
     j->config = *config;
     j->vec_features = config->hide_avx ? BIT32(VEC_SSE2) : vec_host_features();
+#if defined(__x86_64__)
+    j->has_rorx = !config->hide_avx && __builtin_cpu_supports("bmi2") != 0;
+#endif
     ask_for_of(j, set->cpu[0]);
     j->helped_by = calloc(INSN_COUNT, sizeof *j->helped_by);
     if (j->helped_by == NULL) {

@@ -7,7 +7,7 @@
 
 const u8 jit_home[16] = {
     [RAX] = H_R12, [RCX] = H_RCX, [RDX] = H_RDX, [RBX] = H_RBX, [RSP] = H_R13, [RBP] = H_NONE,
-    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_R11,
+    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_NONE,
     [12] = H_NONE, [13] = H_NONE, [14] = H_NONE, [15] = H_NONE,
 };
 
@@ -30,6 +30,7 @@ static void emit_registers(struct emit *e, bool store)
         emit_mov_store(e, 8, H_RAX, CPU_AT(d.jit.flags));
     } else {
         emit_mov_load(e, 8, H_RAX, CPU_AT(d.jit.flags));
+        emit_mov_load(e, 8, H_TABLE, CPU_AT(d.jit.rd));
     }
 }
 

@@ -160,8 +160,8 @@ void address_to(struct translation *t, unsigned reg, bool linear);
 struct host_rm access_memory(struct translation *t, enum access_form form, unsigned size, unsigned align, bool write);
 /* The same for the instruction's memory operand. */
 struct host_rm memory_operand(struct translation *t, unsigned size, bool write);
-/* r15 = the slot of the table of fast entries for the linear address in r14. */
-void find_slot(struct translation *t, bool write);
+/* Where the fast entry for the linear address in r14 is; r15 belongs to it. */
+void find_slot(struct translation *t, bool write, struct host_rm *page, struct host_rm *host);
 /* Groups (groups.c): which accesses of ops `from` to `to` - 1 share a check. False: none. */
 bool find_groups(struct translation *t, unsigned from, unsigned to);
 /* Op i makes no access of its own that may fail. */
