@@ -149,7 +149,7 @@ struct block;
 /* What translated code looks at (sim/jit); derived. */
 struct cpu_jit {
     u64 flags;                       /* arithmetic flags in the form they have between translated blocks */
-    const struct tlb_entry *rd, *wr; /* tables of the current context */
+    const struct tlb_entry *rd; /* the current context's, with those for writing behind it */
     struct block **jump;
     u64 tmp, room, rest;
     u32 exit;  /* the exit that was taken */

@@ -144,6 +144,12 @@ void tlb_clear_jumps(struct cpu *cpu)
     }
 }
 
+/* A context has become another's, or registers have changed. */
+static void forget_found(struct tlb *tlb)
+{
+    tlb->epoch = ++tlb->epochs;
+}
+
 static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, bool no_fast,
                                     const struct tlb_ctx *keep)
 {
@@ -172,6 +178,7 @@ static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, 
     if (oldest->live) {
         clear_context(oldest);
     }
+    forget_found(tlb);
     oldest->live = true;
     oldest->key = *key;
     oldest->no_fast = no_fast;
@@ -206,7 +213,7 @@ enum {
     KEY_WALK_SHIFT = 8, /* walk_flag bits */
 };
 
-void tlb_select_context(struct cpu *cpu)
+static void select_slowly(struct cpu *cpu)
 {
     struct walk_root *kept = &cpu->tlb->root, root;
     walk_root_of(cpu, &root);
@@ -236,6 +243,33 @@ void tlb_select_context(struct cpu *cpu)
     cpu->d.sys_ctx = cpu->d.ctx;
     if (side != 0 || no_fast) {
         cpu->d.sys_ctx = find_context(cpu, &sys, false, cpu->d.ctx);
+    }
+}
+
+/* Levels alternate with nothing else changed: a system call and its return, an interrupt. */
+void tlb_select_context(struct cpu *cpu)
+{
+    struct tlb *tlb = cpu->tlb;
+    struct tlb_registers now = registers_of(cpu);
+    unsigned kind = (cpu->d.cpl == 3 ? 1u : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? 2u : 0u) |
+                    (cpu->d.data_breaks ? 4u : 0u);
+    bool plain = !in_guest(cpu) && tlb->epoch != 0 && memcmp(&now, &tlb->root_of, sizeof now) == 0;
+    if (LIKELY(plain && tlb->found[kind].epoch == tlb->epoch)) {
+        cpu->d.ctx = tlb->found[kind].ctx;
+        cpu->d.sys_ctx = tlb->found[kind].sys_ctx;
+        cpu->d.ctx->last_used = cpu->d.sys_ctx->last_used = ++tlb->clock;
+        return;
+    }
+    if (!plain) {
+        forget_found(tlb);
+    }
+    select_slowly(cpu);
+    if (in_guest(cpu) || tlb->root.mode == PAGING_PAE) {
+        tlb->epoch = 0;
+    } else {
+        tlb->found[kind].ctx = cpu->d.ctx;
+        tlb->found[kind].sys_ctx = cpu->d.sys_ctx;
+        tlb->found[kind].epoch = tlb->epoch;
     }
 }
 
@@ -447,6 +481,7 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
         if (is_abandoned(cpu, ctx, u)) {
             clear_context(ctx);
             ctx->live = false;
+            forget_found(cpu->tlb);
             continue; /* stale now */
         }
         unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;

@@ -12,6 +12,7 @@ struct jit_config {
     u32 threshold;  /* interpreted executions after which a block is translated */
     u64 tlb_entries;
     bool hide_avx;  /* do as if the host had no more than SSE2 */
+    bool no_groups; /* check each memory access by itself */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 

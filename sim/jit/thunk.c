@@ -7,9 +7,11 @@
 
 const u8 jit_home[16] = {
     [RAX] = H_R12, [RCX] = H_RCX, [RDX] = H_RDX, [RBX] = H_RBX, [RSP] = H_R13, [RBP] = H_NONE,
-    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_R11,
+    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_NONE,
     [12] = H_NONE, [13] = H_NONE, [14] = H_NONE, [15] = H_NONE,
 };
+
+#define FRAME_BYTES (8 * FRAME_SLOTS + 8) /* 16-byte aligned in translated code */
 
 static const u8 callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
 
@@ -28,6 +30,7 @@ static void emit_registers(struct emit *e, bool store)
         emit_mov_store(e, 8, H_RAX, CPU_AT(d.jit.flags));
     } else {
         emit_mov_load(e, 8, H_RAX, CPU_AT(d.jit.flags));
+        emit_mov_load(e, 8, H_TABLE, CPU_AT(d.jit.rd));
     }
 }
 
@@ -45,7 +48,7 @@ static void make_enter(struct emit *e)
     for (unsigned i = 0; i < ARRAY_LEN(callee_saved); i++) {
         push_pop(e, 0x50, callee_saved[i]);
     }
-    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8); /* 16-byte aligned in translated code */
+    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), FRAME_BYTES);
     emit_lea(e, 8, H_CPU, rm_mem(H_RDI, CPU_BIAS));
     emit_mov_load(e, 8, H_TMP, rm_reg(H_RSI));
     emit_registers(e, false);
@@ -56,7 +59,7 @@ static void make_enter(struct emit *e)
 static void make_tail(struct emit *e)
 {
     emit_mov_load(e, 4, H_RAX, rm_reg(H_ADDR));
-    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8);
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), FRAME_BYTES);
     for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0;) {
         push_pop(e, 0x58, callee_saved[i]);
     }

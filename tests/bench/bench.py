@@ -23,25 +23,14 @@ PER_LOOP = 16
 LIMIT = 124  # the limit of --max-instructions
 
 
-def assemble(folder, name, loops):
+def assemble(folder, name, loops, bits, host=False):
+    """The loop as a Multiboot kernel, or as a program of the host."""
     out = os.path.join(folder, name)
-    subprocess.run(["gcc", "-m32", f"-DBENCH_LOOPS={loops}", "-c", "-o", out + ".o", SOURCE], check=True)
-    subprocess.run(["ld", "-m", "elf_i386", "-Ttext=0x100000", "-e", "start", "--build-id=none", "-z", "noexecstack",
-                    "-o", out, out + ".o"], check=True)
-    return out
-
-
-def assemble_native(folder, name, loops):
-    """The same loop as a 32-bit program of the host: its power off becomes exit(0)."""
-    text = open(SOURCE, encoding="utf-8").read()
-    text = text.replace("start:", "_start:").replace("power_off", "movl $1, %eax\n    xorl %ebx, %ebx\n    int $0x80")
-    path = os.path.join(folder, name + ".S")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text + "\n    .globl _start\n")
-    out = os.path.join(folder, name)
-    subprocess.run(["gcc", "-m32", f"-DBENCH_LOOPS={loops}", "-I", os.path.dirname(SOURCE), "-c", "-o", out + ".o", path],
-                   check=True)
-    subprocess.run(["ld", "-m", "elf_i386", "-o", out, out + ".o"], check=True)
+    wide = host and bits == 64
+    subprocess.run(["gcc", "-m64" if wide else "-m32", f"-DBENCH_LOOPS={loops}", f"-DBENCH_BITS={bits}",
+                    *(["-DBENCH_HOST"] if host else []), "-c", "-o", out + ".o", SOURCE], check=True)
+    subprocess.run(["ld", "-m", "elf_x86_64" if wide else "elf_i386", "-Ttext=0x100000", "-e", "start", "--build-id=none",
+                    "-z", "noexecstack", "-o", out, out + ".o"], check=True)
     return out
 
 
@@ -62,19 +51,19 @@ def interleave(commands, pairs, expect=None):
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def loop(vitrine, qemu, folder, pairs):
+def loop(vitrine, qemu, folder, pairs, bits):
     small, large = 1_000_000, 21_000_000
     commands = {}
     for size, loops in (("small", small), ("large", large)):
-        image = assemble(folder, f"bench-{size}", loops)
+        image = assemble(folder, f"bench-{size}-{bits}", loops, bits)
         for engine in ("interp", "jit"):
             commands[f"{engine} {size}"] = [vitrine, "run", "--engine", engine, "--kernel", image, "--serial", "none"]
         if qemu:
             commands["qemu tcg " + size] = [qemu, "-M", "q35", "-accel", "tcg", "-display", "none", "-serial", "none",
                                             "-monitor", "none", "-net", "none", "-kernel", image]
-        commands["native " + size] = [assemble_native(folder, f"native-{size}", loops)]
+        commands["native " + size] = [assemble(folder, f"native-{size}-{bits}", loops, bits, host=True)]
     times = interleave(commands, pairs)
-    print("integer loop (load, store, multiply, call, branches):")
+    print(f"integer loop (load, store, multiply, call, branches), {bits}-bit code:")
     for name in ("interp", "jit", "qemu tcg", "native"):
         if name + " large" in times:
             seconds = times[name + " large"] - times[name + " small"]
@@ -201,7 +190,8 @@ def main():
         print("note: no qemu-system-x86_64 here; only Vitrine and the host are measured")
     with tempfile.TemporaryDirectory() as folder:
         if a.only in (None, "loop"):
-            loop(vitrine, qemu, folder, a.pairs)
+            for bits in (32, 64):
+                loop(vitrine, qemu, folder, a.pairs, bits)
         if a.only == "boot" or (a.only is None and not a.no_boot):
             boot(vitrine, qemu, folder, a.boot_pairs)
         if a.only == "exits" or (a.only is None and not a.no_boot):

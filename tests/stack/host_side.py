@@ -70,7 +70,7 @@ def differences(path, wanted):
 
 def replay(vitrine, trace, done):
     """Problems when the recording that `done` made runs again."""
-    again = subprocess.run([vitrine, "replay", trace, "--hash", *judging.ENGINE], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
+    again = subprocess.run([vitrine, "replay", trace, "--hash"], stdin=subprocess.DEVNULL, capture_output=True, timeout=3000,
                            check=False)
     if again.returncode == 0 and again.stdout == done.stdout:
         return []

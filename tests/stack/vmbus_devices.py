@@ -77,7 +77,7 @@ def main():
         command = [vitrine, "run", "--cpu", cpu, "--smp", "1" if vps == "1" else "2", "--memory", "512M", "--kernel", hv, "--nic", "user",
                    "--drive", f"file={path('disk.img')},format=raw,if=virtio", "--drive", f"file={path('base.img')},format=raw,if=virtio",
                    "--drive", f"file={path('sata.img')},format=raw,if=ahci", "--cdrom", os.path.join(media, "cd.img"),
-                   "--max-instructions", "60000000000", *judging.ENGINE,
+                   "--max-instructions", "60000000000",
                    "--initrd", f"{root} {script},{kernel},{os.path.join(media, 'vmbus.cpio.gz')}"]
         recording = ["--hash", "--record", path("trace")] if "record" in more else []
         done = subprocess.run(command + recording, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)

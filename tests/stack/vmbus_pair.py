@@ -45,7 +45,7 @@ def main():
         modules = [kernel] + [os.path.join(media, name) for name in ("vmbus.cpio.gz", "one.img", "two.img")]
         command = [vitrine, "run", "--cpu", cpu, "--smp", "1", "--memory", "640M", "--kernel", hv, "--nic", "user", "--max-instructions", "200000000000",
                    "--drive", f"file={path('to.img')},format=raw,if=virtio", "--drive", f"file={path('from.img')},format=raw,if=virtio",
-                   *judging.ENGINE, "--hash", "--record", path("trace"), "--initrd", f"{root} {script},{','.join(modules)}"]
+                   "--hash", "--record", path("trace"), "--initrd", f"{root} {script},{','.join(modules)}"]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=3000, check=False)
         text = judging.text_of(done.stdout + done.stderr)
         total, one_page = hashlib.sha256(data).hexdigest(), hashlib.sha256(page).hexdigest()

@@ -71,7 +71,11 @@ bool netvsp_send(struct nic *n, u32 channel, const void *head, u32 head_bytes, c
     } range = {{n->receive_id, 0, 0, 1}, total, s * SECTION};
     const struct nvsp_message m = {.type = NVSP_RNDIS_PACKET,
                                    .packet = {.channel = channel, .section = NVSP_NO_SECTION, .section_size = 0}};
-    return emit(n, VMBUS_PACKET_TRANSFER_PAGES, VMBUS_PACKET_ASKS, s + 1, &range, sizeof range, &m);
+    u32 type;
+    memcpy(&type, head, sizeof type);
+    bool ok = emit(n, VMBUS_PACKET_TRANSFER_PAGES, VMBUS_PACKET_ASKS, s + 1, &range, sizeof range, &m);
+    trace_packet_holds(n->vm->partition, n->channel->relid, s + 1, type, total);
+    return ok;
 }
 
 void netvsp_deliver(struct switch_port *p, const u8 *frame, u32 size)
@@ -194,6 +198,9 @@ static bool rndis(struct nic *n, const struct packet *p, const struct nvsp_messa
     if (bytes == 0 || m->packet.channel > NVSP_CONTROL) {
         return false;
     }
+    u32 type;
+    memcpy(&type, message, sizeof type);
+    trace_packet_holds(n->vm->partition, n->channel->relid, p->transaction, type, bytes);
     const struct nvsp_message answer = {.type = NVSP_RNDIS_PACKET_COMPLETE, .packet_complete = {.status = NVSP_STATUS_SUCCESS}};
     return complete(n, p, &answer) && (control ? rndis_control(n, message, bytes) : rndis_data(n, message, bytes));
 }

@@ -201,7 +201,11 @@ void channel_run(struct channel *c)
             break;
         }
         c->packets_in++;
+        const struct traced_channel traced = channel_traced(c);
+        trace_packet(CLAIM_packet_taken, &traced, p.type, p.transaction, p.data + p.extra, p.bytes - p.extra);
+        packet_work(c->bus, traced.relid, p.transaction);
         nonsense = !c->ops->packet(c, &p);
+        packet_work(c->bus, 0, 0);
         if (nonsense) {
             break;
         }
@@ -236,7 +240,10 @@ bool channel_write(struct channel *c, u16 type, u16 flags, u64 transaction, cons
         return false;
     }
     c->packets_out++;
+    const struct traced_channel traced = channel_traced(c);
+    trace_packet(CLAIM_packet_put, &traced, type, transaction, data, bytes);
     if (signal) {
+        trace_packet_calls(CLAIM_packet_signal, traced.partition, traced.relid, transaction);
         host_signal(c);
     }
     return true;
