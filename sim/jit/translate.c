@@ -588,6 +588,9 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
         find_liveness_unchecked(t, from, to);
         start = emit_copy(t, from, to);
         emit_misses(t);
+        for (unsigned k = 1; k <= t->group_count; k++) {
+            t->j->stats.groups += t->group[k].count > 1;
+        }
     }
     return start;
 }
