@@ -173,6 +173,41 @@ START_TEST(test_jit_groups__none)
 }
 END_TEST
 
+/* A group's page becomes a live table by an access in the group's midst: the next store must be noticed. */
+START_TEST(test_jit_groups__page_becomes_table)
+{
+    const char *why = NULL;
+    rig_start();
+    enter();
+    struct jit_config config = {.bytes = MIB(1), .threshold = 0, .tlb_entries = 64};
+    struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
+    ck_assert_msg(j != NULL, "%s", why);
+    struct emit e = {.at = ram(CODE_AT), .end = ram(CODE_AT) + 64};
+    emit_mov_store(&e, 8, H_RDX, rm_mem(H_RDI, 64));
+    emit_mov_load(&e, 8, H_RCX, rm_mem(H_RSI, 0));
+    emit_mov_store(&e, 8, H_RDX, rm_mem(H_RDI, 0));
+    emit_u8(&e, 0xeb); /* jmp: the next instruction */
+    emit_u8(&e, 0);
+    emit_mov_load(&e, 8, H_RAX, rm_mem(H_RSI, 0));
+    emit_u8(&e, 0xeb); /* jmp . */
+    emit_u8(&e, 0xfe);
+    store_le64(ram(DATA), 1111);
+    store_le64(ram(DATA + PAGE_SIZE), 2222);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        R.cpu.arch.gpr[RDI] = TABLE;
+        R.cpu.arch.gpr[RDX] = turn == 0 ? DATA | 7 : (DATA + PAGE_SIZE) | 7;
+        R.cpu.arch.gpr[RSI] = turn == 0 ? AT_STACK : DATA; /* the first turn walks through no entry of TABLE */
+        R.cpu.arch.rip = CODE_AT;
+        (void)cpu_run(CPU, 8);
+    }
+    ck_assert_uint_gt(jit_stats(j)->groups, 0);
+    ck_assert_uint_eq(R.cpu.arch.gpr[RCX], 1111);
+    ck_assert_uint_eq(R.cpu.arch.gpr[RAX], 2222);
+    jit_free(j);
+    rig_stop();
+}
+END_TEST
+
 int main(void)
 {
 #if !defined(__x86_64__)
@@ -184,6 +219,7 @@ int main(void)
     tcase_add_test(tc, test_jit_groups__random_programs);
     tcase_add_test(tc, test_jit_groups__narrow_host);
     tcase_add_test(tc, test_jit_groups__none);
+    tcase_add_test(tc, test_jit_groups__page_becomes_table);
     suite_add_tcase(s, tc);
     return unit_run(s);
 }
