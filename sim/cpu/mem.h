@@ -67,6 +67,7 @@ struct tlb_ctx {
     struct block **jump; /* jump cache: 256 lines per page, see block.h */
     u64 jump_used[256];  /* bit per line that may hold something */
     u64 used[3][TLB_ENTRIES_MAX / 64];   /* the same of the tables' slots, in the order rd, wr, ex */
+    u64 used_words[3];                   /* bit per word of that, not 0 */
     struct ctx_key key;
 };
 
