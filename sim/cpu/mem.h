@@ -57,7 +57,7 @@ struct ctx_key {
 #define TLB_ENTRIES_MAX 4096
 
 struct tlb_ctx {
-    struct tlb_entry *rd, *wr, *ex;
+    struct tlb_entry *rd, *wr, *ex; /* one behind the other, then `jump`: translated code knows */
     u64 mask;         /* entries per table - 1 */
     u32 id;           /* 0..TLB_CONTEXTS-1 */
     u32 generation;   /* bumped when it is given to another key: older uses of tables are stale */

@@ -103,11 +103,11 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         struct tlb_ctx *ctx = &cpu->tlb->ctx[i];
         ctx->id = i;
         ctx->mask = entries - 1;
-        ctx->rd = calloc(3 * entries, sizeof *ctx->rd);
-        ctx->jump = calloc(JUMP_LINES, sizeof *ctx->jump);
-        if (ctx->rd == NULL || ctx->jump == NULL) {
+        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump);
+        if (ctx->rd == NULL) {
             return false;
         }
+        ctx->jump = (struct block **)(void *)(ctx->rd + TABLES * entries);
         ctx->wr = ctx->rd + entries;
         ctx->ex = ctx->wr + entries;
         for (u64 slot = 0; slot < TABLES * entries; slot++) {
@@ -125,7 +125,6 @@ void tlb_free(struct cpu *cpu)
     if (cpu->tlb != NULL) {
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             free(cpu->tlb->ctx[i].rd);
-            free(cpu->tlb->ctx[i].jump);
         }
         free(cpu->tlb);
         cpu->tlb = NULL;

@@ -217,7 +217,6 @@ enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     i64 left = d->left;
     d->jit.flags = jit_pack_flags(cpu);
     d->jit.rd = d->ctx->rd;
-    d->jit.jump = d->ctx->jump;
     d->jit.mark = left;
     j->stats.enters++;
     u64 ist = cpu->arch.ist_count;
