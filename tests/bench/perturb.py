@@ -23,6 +23,7 @@ VARIANTS = (
     ("nothing ever translated", ["--engine", "jit", "--jit-threshold", "1000000000"], False),
     ("code memory always full", ["--engine", "jit", "--code-cache", "1M", "--jit-threshold", "0"], True),
     ("host without AVX", ["--engine", "jit", "--jit-host", "sse2"], True),
+    ("every access checked by itself", ["--engine", "jit", "--jit-groups", "off"], True),
     ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
     ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),
     ("interpreter, tables of two entries", ["--engine", "interp", "--tlb-entries", "2"], False),
