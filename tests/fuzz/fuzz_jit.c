@@ -99,7 +99,8 @@ static void run(const u8 *data, size_t size, bool translate, struct outcome *out
     R.cpu.ports = (struct cpu_ports){.io_read = io_read, .io_write = io_write, .int_ack = int_ack, .eoi_broadcast = no_eoi,
                                      .smi_ack = no_smi, .cpu_reset = rig_shutdown, .ferr = nothing, .self = &R};
     if (translate) {
-        struct jit_config config = {.bytes = MIB(1), .threshold = 0, .tlb_entries = 64, .hide_avx = (data[0] & 8) != 0};
+        struct jit_config config = {.bytes = MIB(1), .threshold = 0, .tlb_entries = 64, .hide_avx = (data[0] & 8) != 0,
+                                    .no_groups = (data[0] & 4) != 0};
         j = jit_new(&R.set, &R.code, &R.log, &config, &why);
     }
     unsigned cpl = (data[0] & 2) != 0 ? 3 : 0;
