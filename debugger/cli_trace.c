@@ -6,6 +6,7 @@
 #include "traces/compare.h"
 #include "traces/golden.h"
 #include "traces/report.h"
+#include "traces/tree.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -253,6 +254,24 @@ int trace_cmd_dump(const struct trace_arguments *a)
         return cli_fail(&err);
     }
     trace_dump(&r, &a->filter, a->json, stdout);
+    return finish_reading(&r, a->files[0]);
+}
+
+int trace_cmd_tree(const struct trace_arguments *a)
+{
+    struct error err = {0};
+    struct trace_reader r;
+    struct trace_tree_counts n;
+    if (!trace_reader_open(&r, a->files[0], &err) ||
+        (!trace_tree(&r, a->filter.first, a->filter.last, a->json, stdout, &n) && !error_set(&err, EXIT_STATUS_INTERNAL, "out of memory"))) {
+        trace_reader_close(&r);
+        return cli_fail(&err);
+    }
+    if (!a->json) {
+        (void)printf("%llu requests, %llu without an end, %llu done without a packet; %llu packets, %llu not completed; %llu calls\n",
+                     (unsigned long long)n.requests, (unsigned long long)n.unended, (unsigned long long)n.bare,
+                     (unsigned long long)n.packets, (unsigned long long)n.unanswered, (unsigned long long)n.calls);
+    }
     return finish_reading(&r, a->files[0]);
 }
 

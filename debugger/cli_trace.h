@@ -24,7 +24,7 @@ struct trace_arguments {
 };
 
 typedef int trace_command_fn(const struct trace_arguments *a);
-trace_command_fn trace_cmd_stat, trace_cmd_dump, trace_cmd_diff, trace_cmd_check, trace_cmd_export,
+trace_command_fn trace_cmd_stat, trace_cmd_dump, trace_cmd_tree, trace_cmd_diff, trace_cmd_check, trace_cmd_export,
     trace_cmd_report;
 
 #endif

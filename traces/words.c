@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "traces/words.h"
 
+#include "abi/hyperv/vmbus.h"
 #include "abi/x86/svm.h"
 #include "abi/x86/vmx.h"
 #include "base/bytes.h"
@@ -187,6 +188,30 @@ static const struct {
     {"claim_pages", {"root", "deposited", "private"}},
 };
 
+static const char *request_word(const struct trace_field *f, u64 v)
+{
+    static const struct {
+        char kind; /* r, p: of a request, of a packet; w: what it is */
+        u64 value;
+        const char *word;
+    } rows[] = {
+        {'r', 0, "READ"},      {'r', 1, "WRITE"},         {'r', 2, "BARRIER"},    {'r', 3, "FLUSH"},
+        {'r', 5, "DISCARD"},   {'r', 16, "TRANSMIT"},     {'r', 17, "RECEIVE"},   {'p', VMBUS_PACKET_INBAND, "in-band"},
+        {'p', VMBUS_PACKET_TRANSFER_PAGES, "transfer-pages"}, {'p', VMBUS_PACKET_GPA_DIRECT, "gpa-direct"},
+        {'p', VMBUS_PACKET_COMPLETION, "completion"},
+#define WHAT(protocol, code, name) {'w', (protocol) << 16 | (code), name},
+#include "abi/hyperv/vmbus_what.def"
+#undef WHAT
+    };
+    char kind = trace_field_is(f, "xen_request") ? 'r' : trace_field_is(f, "vmbus_packet") ? 'p' : 'w';
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        if (rows[i].kind == kind && rows[i].value == v) {
+            return rows[i].word;
+        }
+    }
+    return NULL;
+}
+
 const char *trace_word(const struct trace_record *r, const struct trace_field *f, u64 v)
 {
     for (unsigned i = 0; i < ARRAY_LEN(enumerations); i++) {
@@ -209,6 +234,9 @@ const char *trace_word(const struct trace_record *r, const struct trace_field *f
     if (trace_field_is(f, "claim")) {
         const struct trace_port_row *row = trace_port_row((u32)v);
         return row != NULL && v <= UINT32_MAX ? row->name : NULL;
+    }
+    if (trace_field_is(f, "xen_request") || trace_field_is(f, "vmbus_packet") || trace_field_is(f, "vmbus_what")) {
+        return request_word(f, v);
     }
     if (trace_field_is(f, "claim_call")) {
         return trace_hypercall_name(TRACE_INTERFACE_HYPERV, v);

@@ -193,7 +193,7 @@ static void control(struct adapter *a, u32 type, const u32 *body, u32 size)
 }
 
 /* One message of RNDIS's in the receive buffer. It is the parent's to write; what it says is checked all the same. */
-static void message(struct adapter *a, const u8 *at, u32 size)
+static void message(struct adapter *a, u64 transaction, const u8 *at, u32 size)
 {
     static u32 copy[128];
     u32 head[4];
@@ -206,7 +206,7 @@ static void message(struct adapter *a, const u8 *at, u32 size)
         memcpy(copy, at, n);
         control(a, head[0], copy + 2, n >= 8 ? n - 8 : 0);
     } else if (a->step == STEP_READY && head[2] <= size - 8 && head[3] <= size - 8 - head[2]) {
-        vif_receive(&a->nic, at + 8 + head[2], head[3]);
+        vif_receive(&a->nic, transaction, at + 8 + head[2], head[3]);
     }
 }
 
@@ -220,7 +220,7 @@ static void transfer(struct adapter *a, const struct vmbus_packet *p)
         u32 range[2];
         memcpy(range, p->extra + 8 + 8 * i, 8);
         if (range[1] <= sizeof a->receive && range[0] <= sizeof a->receive - range[1]) {
-            message(a, a->receive + range[1], range[0]);
+            message(a, p->transaction, a->receive + range[1], range[0]);
         }
     }
     const u32 done[2] = {NVSP_PACKET_COMPLETE, SUCCESS};
@@ -263,18 +263,23 @@ u8 *nic_take(struct nic *nic)
     return NULL;
 }
 
-u64 nic_send(struct nic *nic, u8 *frame, u32 size)
+u32 nic_section(const struct nic *nic, const u8 *frame)
+{
+    const struct adapter *a = (const struct adapter *)(const void *)nic;
+    return (u32)(frame - RNDIS_HEADER - a->send) / a->section_size;
+}
+
+void nic_send(struct nic *nic, u8 *frame, u32 size)
 {
     struct adapter *a = (struct adapter *)(void *)nic;
     u8 *at = frame - RNDIS_HEADER;
-    u32 section = (u32)(at - a->send) / a->section_size;
+    u32 section = nic_section(nic, frame);
     const u32 head[RNDIS_HEADER / 4] = {RNDIS_PACKET, RNDIS_HEADER + size, RNDIS_HEADER - 8, size};
     const u32 m[NVSP_BYTES / 4] = {NVSP_PACKET, 0, section, RNDIS_HEADER + size};
     memcpy(at, head, sizeof head);
     if (vmbus_send(nic->channel, PACKET_IN_BAND, PACKET_WANTS_COMPLETION, section, m, sizeof m, NULL, 0)) {
         a->busy |= 1ull << section;
     }
-    return section;
 }
 
 static void opened(struct channel *c)

@@ -14,14 +14,15 @@ struct nic {
     void *owner;
 };
 
-/* Where a frame is to be put; NULL: not now. Then nic_send, whose transaction is told. */
+/* Where a frame is to be put; NULL: not now. Then nic_send; the section is its transaction. */
 u8 *nic_take(struct nic *nic);
-u64 nic_send(struct nic *nic, u8 *frame, u32 size);
+u32 nic_section(const struct nic *nic, const u8 *frame);
+void nic_send(struct nic *nic, u8 *frame, u32 size);
 
 /* vif.c */
 void vif_add(struct nic *nic);
 void vif_remove(struct nic *nic);
-void vif_receive(struct nic *nic, const u8 *frame, u32 size);
+void vif_receive(struct nic *nic, u64 transaction, const u8 *frame, u32 size);
 void vif_rest(struct nic *nic); /* there is room again; what was received is over */
 
 #endif

@@ -16,8 +16,9 @@
 #define TX_MORE 4u
 #define TX_EXTRA 8u
 #define ETHERNET 14u
-#define TX 0u /* operations, in the trace */
-#define RX 1u
+#define TX 16u /* operations, in the trace (beside those of blkif.h) */
+#define RX 17u
+#define RX_IDS 0x10000u /* in the trace: the other ring's, which begin at 0 too */
 #define PROTOCOL_TCP 6
 #define PROTOCOL_UDP 17
 
@@ -177,16 +178,16 @@ static u32 transmit(struct vif *v, u32 there)
         v->starved = true;
         return 0;
     }
+    trace_claim(CLAIM_request_begun, v->device.number, chain[0].id, TX, chain[0].size);
     bool ok = extra[0] == 0 && copy_frame(chain, parts, to, chain[0].size);
     if (ok) {
         if ((chain[0].flags & TX_CSUM_BLANK) != 0) {
             checksum(to, chain[0].size);
         }
-        trace_claim(CLAIM_request_begun, v->device.number, chain[0].id, TX, chain[0].size);
-        u64 section = nic_send(v->nic, to, chain[0].size);
-        trace_claim(CLAIM_request_packet, v->device.number, chain[0].id, v->nic->channel->relid, section);
-        trace_claim(CLAIM_request_ended, v->device.number, chain[0].id, 0);
+        trace_claim(CLAIM_request_packet, v->device.number, chain[0].id, v->nic->channel->relid, nic_section(v->nic, to));
+        nic_send(v->nic, to, chain[0].size);
     }
+    trace_claim(CLAIM_request_ended, v->device.number, chain[0].id, (u16)(ok ? RSP_OKAY : RSP_ERROR));
     for (u32 i = 0; i < parts; i++) {
         tx_respond(v, chain[i].id, ok ? RSP_OKAY : RSP_ERROR);
         for (u32 n = 0; n < extra[i]; n++) {
@@ -226,7 +227,7 @@ static void work(struct vif *v)
     }
 }
 
-void vif_receive(struct nic *nic, const u8 *frame, u32 size)
+void vif_receive(struct nic *nic, u64 transaction, const u8 *frame, u32 size)
 {
     struct vif *v = nic->owner;
     if (v == NULL || !v->connected || size > FRAME_MAX) {
@@ -243,8 +244,9 @@ void vif_receive(struct nic *nic, const u8 *frame, u32 size)
         return;
     }
     u32 request[2];
-    trace_claim(CLAIM_request_begun, v->device.number, v->rx_cons, RX, size);
     memcpy(request, v->rx.grant.frame + RING_ENTRIES + (v->rx_cons % SLOTS) * RX_BYTES, sizeof request);
+    trace_claim(CLAIM_request_begun, v->device.number, RX_IDS | (u16)request[0], RX, size);
+    trace_claim(CLAIM_request_packet, v->device.number, RX_IDS | (u16)request[0], nic->channel->relid, transaction);
     v->rx_cons++;
     struct grant g;
     bool ok = grant_begin(&g, request[1], true);
@@ -253,6 +255,7 @@ void vif_receive(struct nic *nic, const u8 *frame, u32 size)
         grant_end(&g);
     }
     const u16 answer[4] = {(u16)request[0], 0, 0, (u16)(ok ? (int)size : RSP_ERROR)};
+    trace_claim(CLAIM_request_ended, v->device.number, RX_IDS | (u16)request[0], (u16)(ok ? RSP_OKAY : RSP_ERROR));
     memcpy(v->rx.grant.frame + RING_ENTRIES + (v->rx_prod % SLOTS) * RX_BYTES, answer, sizeof answer);
     v->rx_prod++;
     publish(v, &v->rx, v->rx_prod - 1, v->rx_prod);

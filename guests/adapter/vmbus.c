@@ -4,6 +4,7 @@
 #include "guests/adapter/vmbus.h"
 
 #include "abi/hyperv/msr.h"
+#include "guests/lib/packet_trace.h"
 
 #define CONNECTION 4u
 #define VERSIONS 2
@@ -142,6 +143,15 @@ static void get_bytes(const u8 *ring, u32 at, void *data, u32 size)
     memcpy((u8 *)data + first, ring + PAGE_SIZE, size - first);
 }
 
+/* An observer knows who says it once VTL 0 has called. */
+static void tell(enum trace_port_type claim, const struct channel *c, u16 type, u64 transaction, const void *data, u32 size)
+{
+    const struct traced_channel traced = {0, c->relid, c->driver->interface};
+    if (vps[0].calls != 0) {
+        trace_packet(claim, &traced, type, transaction, data, size);
+    }
+}
+
 bool vmbus_send(struct channel *c, enum packet_type type, u16 flags, u64 transaction, const void *data, u32 size, const u64 *pages, u32 bytes)
 {
     static const u64 zeros;
@@ -172,9 +182,13 @@ bool vmbus_send(struct channel *c, enum packet_type type, u16 flags, u64 transac
     const u64 trailer = (u64)begin << 32;
     put_bytes(ring, &at, &trailer, 8);
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    tell(CLAIM_packet_put, c, (u16)type, transaction, data, size);
     *field(ring, WRITE_INDEX) = at;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (*field(ring, INTERRUPT_MASK) == 0 && *field(ring, READ_INDEX) == begin) {
+        if (vps[0].calls != 0) {
+            trace_packet_calls(CLAIM_packet_signal, 0, c->relid, transaction);
+        }
         (void)hv_signal(c->connection);
     }
     return true;
@@ -216,6 +230,7 @@ static bool take_packet(struct channel *c)
     if (wanted != 0 && free_before <= wanted && free_before + total + 8 > wanted) {
         (void)hv_signal(c->connection);
     }
+    tell(CLAIM_packet_taken, c, p.type, p.transaction, p.data, p.size);
     c->driver->packet(c, &p);
     return true;
 }

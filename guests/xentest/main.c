@@ -1,72 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* A guest of Xen's that makes every call the adapter translates, those that a stock Linux does not make among them, rightly and wrongly. Two
  * vCPUs. Says what is broken by console_io, ends by sched_op shutdown. [Xen public/] */
-#include "guests/lib/lib.h"
+#include "guests/xentest/xen.h"
 
-#define SELF 0x7ff0u
+#define REPORT_NAME "xentest"
+#include "guests/xentest/report.h"
+
 #define PENDING 2048
 #define VCPU_TIME 32
 #define RAM_PAGE 0x1800u /* at 24 MiB */
-
-enum { MEMORY = 12, MULTICALL = 13, SET_TIMER = 15, VERSION = 17, CONSOLE = 18, GRANT = 20, ASSIST = 21, VCPU = 24, SCHED = 29, EVENT = 32,
-       PHYSDEV = 33, HVM = 34 };
 
 extern void second_entry(void);
 static u8 shared[4096] __attribute__((aligned(4096)));
 static u8 second_stack[4096] __attribute__((aligned(4096)));
 static volatile u32 second_ran;
-static bool amd;
-static u32 kept, broken;
-
-static i64 xen(u64 number, u64 a, u64 b, u64 c)
-{
-    i64 result;
-    register u64 r10 __asm__("r10") = 0;
-    register u64 r8 __asm__("r8") = 0;
-    if (amd) {
-        __asm__ volatile("vmmcall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "memory");
-    } else {
-        __asm__ volatile("vmcall" : "=a"(result) : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8) : "memory");
-    }
-    return result;
-}
-
-static u64 at(const volatile void *p) { return address_of(p); }
-
-static void say(const char *text) { (void)xen(CONSOLE, 0, strlen(text), at(text)); }
-
-static void say_number(i64 v)
-{
-    char digits[24];
-    u32 n = sizeof digits;
-    u64 m = v < 0 ? 0 - (u64)v : (u64)v;
-    digits[--n] = 0;
-    do {
-        digits[--n] = (char)('0' + m % 10);
-        m /= 10;
-    } while (m != 0);
-    if (v < 0) {
-        digits[--n] = '-';
-    }
-    say(digits + n);
-}
-
-static void check(const char *what, i64 got, i64 wanted)
-{
-    if (got == wanted) {
-        kept++;
-        return;
-    }
-    broken++;
-    say("xentest: BROKEN: ");
-    say(what);
-    say(": ");
-    say_number(got);
-    say(", should be ");
-    say_number(wanted);
-    say("\n");
-}
-
 static void test_version(void)
 {
     static char text[1024];
@@ -295,12 +242,11 @@ static void test_params(void)
 
 void guest_main(u32 magic, u32 info)
 {
-    u32 vendor[4], base[4];
+    u32 base[4];
     (void)magic;
     (void)info;
-    cpuid(0, vendor);
+    xen_find_vendor();
     cpuid(0x40000000, base);
-    amd = vendor[1] != 0x756e6547;
     check("Xen's leaves", base[1], 0x566e6558);
     interrupt_init();
     test_version();
@@ -308,12 +254,6 @@ void guest_main(u32 magic, u32 info)
     test_params();
     test_events();
     test_vcpus();
-    say("xentest: ");
-    say_number(kept);
-    say(" rules kept, ");
-    say_number(broken);
-    say(" broken\n");
-    u32 reason = 0;
-    (void)xen(SCHED, 2, at(&reason), 0);
-    die("shutdown came back");
+    report();
+    power_off();
 }

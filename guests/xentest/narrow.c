@@ -31,7 +31,6 @@ static u8 shared[4096] __attribute__((aligned(4096)));
 static u8 areas[2][4096] __attribute__((aligned(4096)));
 static u8 second_stack[4096] __attribute__((aligned(4096)));
 static volatile u32 second_saw[4];
-static u32 kept, broken;
 
 void *memset(void *to, int value, unsigned long n)
 {
@@ -66,37 +65,8 @@ static void say(const char *text)
     (void)xen(CONSOLE, 0, n, at(text));
 }
 
-static void say_number(int32_t v)
-{
-    char digits[12];
-    u32 n = sizeof digits;
-    u32 m = v < 0 ? 0 - (u32)v : (u32)v;
-    digits[--n] = 0;
-    do {
-        digits[--n] = (char)('0' + m % 10);
-        m /= 10;
-    } while (m != 0);
-    if (v < 0) {
-        digits[--n] = '-';
-    }
-    say(digits + n);
-}
-
-static void check(const char *what, int32_t got, int32_t wanted)
-{
-    if (got == wanted) {
-        kept++;
-        return;
-    }
-    broken++;
-    say("xentest32: BROKEN: ");
-    say(what);
-    say(": ");
-    say_number(got);
-    say(", should be ");
-    say_number(wanted);
-    say("\n");
-}
+#define REPORT_NAME "xentest32"
+#include "guests/xentest/report.h"
 
 static u64 get64(const u8 *p)
 {
@@ -274,11 +244,7 @@ void narrow_main(void)
     test_runstate();
     test_events();
     test_vcpus();
-    say("xentest32: ");
-    say_number((int32_t)kept);
-    say(" rules kept, ");
-    say_number((int32_t)broken);
-    say(" broken\n");
+    report();
     u32 reason = 0;
     (void)xen(SCHED, 2, at(&reason), 0);
 }

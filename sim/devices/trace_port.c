@@ -36,6 +36,7 @@ struct trace_port {
 #define H TRACE_PORT_HYPERVISOR
 #define R TRACE_PORT_ROOT
 #define V TRACE_PORT_PARAVISOR
+#define RV (R | V)
 #define PAYLOAD_NONE false
 #define PAYLOAD_TEXT true
 #define PAYLOAD_BYTES true

@@ -5,7 +5,6 @@
  * the grant table is in use when the devices are closed, and an orderly frontend works again. */
 #include "guests/adapter/store.h"
 #include "guests/adapter/xenbus.h"
-#include "hv/core/trace_port.h"
 #include "tests/fuzz/adapter_bus.h"
 
 #include <sys/mman.h>
@@ -40,15 +39,6 @@ void root_console(enum adapter_stream stream, const char *text, u32 count)
     (void)stream;
     (void)text;
     (void)count;
-}
-bool trace_port_present;
-void trace_port_write(enum trace_port_type type, const uint64_t *field, uint32_t count, const void *payload, uint32_t size)
-{
-    (void)type;
-    (void)field;
-    (void)count;
-    (void)payload;
-    (void)size;
 }
 void console_notify(void) {}
 u16 hv_interrupt(u32 vp, u32 type, u8 vector)

@@ -16,6 +16,8 @@
 #include "hv/partition/partition.h"
 #include "hv/vcpu/msr.h"
 
+#include "fuzz_stream.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -67,20 +69,6 @@ _Noreturn void panic(const char *format, ...)
 }
 u64 fpu_xcr0_allowed(void) { return 7; }
 void debug_save(struct vp *vp) { (void)vp; }
-
-static struct input {
-    const u8 *p;
-    size_t n;
-} in;
-
-static u64 take(unsigned bytes)
-{
-    u64 v = 0;
-    for (unsigned i = 0; i < bytes && in.n > 0; i++, in.p++, in.n--) {
-        v |= (u64)*in.p << (8 * i);
-    }
-    return v;
-}
 
 void fpu_read_xmm(u8 *to)
 {

@@ -7,6 +7,8 @@
 #include "guests/root/network/network.h"
 #include "guests/root/storage/storage.h"
 
+#include "fuzz_stream.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -192,21 +194,6 @@ static struct block disks[2] = {
     {.name = "disk", .sectors = DISK_BYTES / SECTOR, .sector_size = SECTOR, .can_discard = true, .submit = submit},
     {.name = "cd", .sectors = DISK_BYTES / SECTOR, .sector_size = SECTOR, .read_only = true, .submit = submit},
 };
-
-/* ---- the input ---- */
-static struct input {
-    const u8 *p;
-    size_t n;
-} in;
-
-static u64 take(unsigned bytes)
-{
-    u64 v = 0;
-    for (unsigned i = 0; i < bytes && in.n > 0; i++, in.p++, in.n--) {
-        v |= (u64)*in.p << (8 * i);
-    }
-    return v;
-}
 
 static u32 small(u32 limit)
 {

@@ -6,9 +6,10 @@ usage: says.py [--status N] [--needs FILE]... [--expect REGEX]... [--reject REGE
 Ends with 77 (skipped) when a needed input is missing. --lines: so many lines at most."""
 import argparse
 import os
-import re
 import subprocess
 import sys
+
+import judging
 
 
 def main():
@@ -20,22 +21,18 @@ def main():
     ap.add_argument("--timeout", type=float, default=600)
     ap.add_argument("command", nargs=argparse.REMAINDER)
     a = ap.parse_args()
-    for need in a.needs:
-        if not os.path.exists(need):
-            print(f"SKIP: {need} is missing")
-            return 77
-    done = subprocess.run(a.command[1:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    if judging.is_missing(a.needs):
+        return judging.SKIPPED
+    command = a.command[1:]
+    if os.path.basename(command[0]) == "vitrine" and (command[1] == "run" or command[1:3] == ["stack", "run"]):
+        command.append("--hash")
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=a.timeout)
-    text = done.stdout.decode("latin1").replace("\r", "")
-    problems = [] if done.returncode == a.status else [f"exit status {done.returncode}, expected {a.status}"]
-    problems += [f"does not say {p!r}" for p in a.expect if not re.search(p, text, re.M)]
-    problems += [f"says {m.group(0)!r}" for m in (re.search(p, text, re.M) for p in a.reject) if m]
+    text = judging.text_of(done.stdout)
+    problems = judging.problems_of(text, a.expect, a.reject, done.returncode, a.status)
     if a.lines is not None and len(text.splitlines()) > a.lines:
         problems.append(f"says {len(text.splitlines())} lines")
-    print(text[-6000:] if problems else text[-300:])
-    for p in problems:
-        print("FAIL:", p)
-    return 1 if problems else 0
+    return judging.finish(text, problems, shown=300 if "--hash" not in command else len(text) - text.rfind("position "))
 
 
 sys.exit(main())

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Whole machines with 16 MiB that say nothing, mostly with a guest of tests/guests/tiny. */
+/* Whole machines with 16 MiB that say nothing, mostly with a guest of tests/guests/tiny. VITRINE_ENGINE is their engine,
+ * unless a test chooses. */
 #ifndef VITRINE_TESTS_UNIT_MACHINE_RIG_H
 #define VITRINE_TESTS_UNIT_MACHINE_RIG_H
 
 #include "machine/machine.h"
 
 #include <check.h>
+#include <stdlib.h>
+#include <string.h>
 
 static inline struct machine_config small_config(const char *model)
 {
@@ -14,6 +17,11 @@ static inline struct machine_config small_config(const char *model)
     machine_config_init(&c);
     ck_assert(cpu_model_parse(&c.model, model, &err));
     c.ram_bytes = MIB(16);
+    const char *engine = getenv("VITRINE_ENGINE");
+    c.engine = engine == NULL || strcmp(engine, "interp") == 0 ? ENGINE_INTERP
+               : strcmp(engine, "lockstep") == 0              ? ENGINE_LOCKSTEP
+                                                              : ENGINE_JIT;
+    c.jit_threshold = 2;
     c.serial[c.serial_count++].kind = CONSOLE_NONE;
     return c;
 }

@@ -121,6 +121,7 @@ static void put_result(struct storvsp_packet *m, const struct scsi *s, u32 bytes
 static void ended(struct io *io)
 {
     struct disk *d = io->disk;
+    packet_work(io->bus, io->relid, io->transaction);
     if (io->lent) {
         range_return(io->bus, &io->range, io->rights, io->relid);
     }
@@ -141,11 +142,13 @@ static void ended(struct io *io)
         }
         put_result(&io->answer, &s, 0);
     }
+    struct bus *b = io->bus;
     if (io->channel != NULL) {
         send(io);
     } else {
         io->used = false;
     }
+    packet_work(b, 0, 0);
 }
 
 static void piece_done(struct block_request *r, int status)

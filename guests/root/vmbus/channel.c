@@ -57,10 +57,17 @@ struct channel *channel_offer(struct bus *b, const struct vmbus_guid *interface,
     return c;
 }
 
+/* Also its GPADLs: a guest does not take those of a rescinded channel back (Linux, vmbus_teardown_gpadl). */
 void channel_free(struct channel *c)
 {
     const struct channel_ops *ops = c->ops;
+    struct bus *b = c->bus;
     channel_close(c);
+    for (u32 i = 0; i < BUS_GPADLS; i++) {
+        if (b->gpadls[i].used && b->gpadls[i].relid == c->relid) {
+            gpadl_free(b, &b->gpadls[i]);
+        }
+    }
     c->state = CHANNEL_FREE;
     c->announced = false;
     if (ops->released != NULL) {
@@ -194,7 +201,11 @@ void channel_run(struct channel *c)
             break;
         }
         c->packets_in++;
+        const struct traced_channel traced = channel_traced(c);
+        trace_packet(CLAIM_packet_taken, &traced, p.type, p.transaction, p.data + p.extra, p.bytes - p.extra);
+        packet_work(c->bus, traced.relid, p.transaction);
         nonsense = !c->ops->packet(c, &p);
+        packet_work(c->bus, 0, 0);
         if (nonsense) {
             break;
         }
@@ -229,7 +240,10 @@ bool channel_write(struct channel *c, u16 type, u16 flags, u64 transaction, cons
         return false;
     }
     c->packets_out++;
+    const struct traced_channel traced = channel_traced(c);
+    trace_packet(CLAIM_packet_put, &traced, type, transaction, data, bytes);
     if (signal) {
+        trace_packet_calls(CLAIM_packet_signal, traced.partition, traced.relid, transaction);
         host_signal(c);
     }
     return true;

@@ -4,6 +4,7 @@
 #define GUESTS_ROOT_VMBUS_VMBUS_H
 
 #include "abi/hyperv/vmbus.h"
+#include "guests/lib/packet_trace.h"
 #include "guests/root/root.h"
 
 #define BUS_CHANNELS 48u /* of a child; hv has 64 connections for it */
@@ -129,6 +130,16 @@ bool channel_write(struct channel *c, u16 type, u16 flags, u64 transaction, cons
 static inline bool channel_complete(struct channel *c, u64 transaction, const void *data, u32 bytes)
 {
     return channel_write(c, VMBUS_PACKET_COMPLETION, 0, transaction, NULL, 0, data, bytes);
+}
+
+/* For the trace port: the calls that follow are made for a packet of this channel; channel NULL: for none. */
+static inline void packet_work(const struct bus *b, u32 relid, u64 transaction)
+{
+    trace_packet_calls(CLAIM_packet_work, b->vm->partition, relid, transaction);
+}
+static inline struct traced_channel channel_traced(const struct channel *c)
+{
+    return (struct traced_channel){c->bus->vm->partition, c->relid, c->interface.bytes};
 }
 
 /* ring.c */

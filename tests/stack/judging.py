@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tests that run a stack have in common: inputs that are missing, what was said and what was not, the end."""
+import os
+import re
+
+SKIPPED = 77
+# What no kernel of a child may say.
+TROUBLE = ("BUG:", "WARNING: CPU", "panic", "Oops", "soft lockup", "unchecked MSR", "is dropped", "a ring that cannot be")
+
+
+def is_missing(needs):
+    for need in needs:
+        if not os.path.exists(need):
+            print(f"SKIP: {need} is missing")
+            return True
+    return False
+
+
+def text_of(output):
+    return output.decode("latin1").replace("\r", "")
+
+
+def problems_of(text, expect=(), reject=(), status=0, wanted=0):
+    problems = [] if status == wanted else [f"exit status {status}, expected {wanted}"]
+    problems += [f"does not say {p!r}" for p in expect if not re.search(p, text, re.M)]
+    return problems + [f"says {m.group(0)!r}" for m in (re.search(p, text, re.M) for p in reject) if m]
+
+
+def finish(text, problems, shown=300):
+    """The exit status of the test."""
+    print(text[-6000:] if problems else text[-shown:])
+    for p in problems:
+        print("FAIL:", p)
+    return 1 if problems else 0
