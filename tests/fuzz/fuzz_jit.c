@@ -234,7 +234,7 @@ static void check_code_memory(const struct jit *j)
         for (u32 n = m->blocks[region]; n != 0; n = j->blocks[n].next) {
             const struct jit_block *jb = &j->blocks[n];
             check(jb->b == NULL || is_in_region(m, region, (u64)(jb->b->code - m->rx), 1), "a translation lies outside its region");
-            for (unsigned k = 0; k < 2; k++) {
+            for (unsigned k = 0; k < JIT_EXITS; k++) {
                 const struct jit_exit *x = &jb->exit[k];
                 check(x->site == 0 || (is_in_region(m, region, x->site, 4) && is_in_region(m, region, x->stub, 1)),
                       "a jump lies outside its region");
