@@ -92,6 +92,8 @@ struct run_options {
     char *scratch;        /* storage for split arguments; freed with options_free */
 };
 
+/* The environment says something of options: is it right? */
+bool options_environment(struct error *err);
 void options_init(struct run_options *o, bool as_qemu);
 /* Parse argv[0..argc); returns false with a line in *err. */
 bool options_parse(struct run_options *o, int argc, char **argv, struct error *err);

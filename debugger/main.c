@@ -115,8 +115,12 @@ static int run_command(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    struct error err = {0};
     if (argc < 1) {
         return EXIT_STATUS_USAGE;
+    }
+    if (!options_environment(&err)) {
+        return cli_fail(&err);
     }
     return run_command(argc, argv);
 }

@@ -90,12 +90,27 @@ static const struct option_row *find_row(const char *name)
     return NULL;
 }
 
+static bool engine_of_environment(struct run_options *o, struct error *err)
+{
+    const char *engine = getenv("VITRINE_ENGINE");
+    o->machine.engine = ENGINE_BEST;
+    bool ok = engine == NULL || opt_engine(o, engine, err);
+    o->host_side = false;
+    return ok;
+}
+
+bool options_environment(struct error *err)
+{
+    struct run_options o = {0};
+    return engine_of_environment(&o, err);
+}
+
 void options_init(struct run_options *o, bool as_qemu)
 {
     struct error ignored = {0};
     memset(o, 0, sizeof *o);
     machine_config_init(&o->machine);
-    o->machine.engine = ENGINE_BEST;
+    (void)engine_of_environment(o, &ignored); /* main() has looked at it */
     (void)cpu_model_parse(&o->machine.model, "intel", &ignored);
     o->as_qemu = as_qemu;
     o->default_devices = true;

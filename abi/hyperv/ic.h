@@ -66,14 +66,25 @@ struct ic_time_3 {
 #define IC_TIME_SAMPLE 2u
 #define IC_TIME_1970 116444736000000000ull /* 100 ns since 1601 */
 
-struct ic_kvp {
-    uint8_t operation, pool;
-    uint16_t reserved;
-    uint32_t index; /* from here: of an enumeration */
+struct ic_pair {
     uint32_t type, key_bytes, value_bytes;
     uint8_t key[512], value[2048]; /* UTF-16 */
 };
+struct ic_kvp { /* of an enumeration; what sets a pair has no index */
+    uint8_t operation, pool;
+    uint16_t reserved;
+    uint32_t index;
+    struct ic_pair pair;
+};
+struct ic_kvp_set {
+    uint8_t operation, pool;
+    uint16_t reserved;
+    struct ic_pair pair;
+};
+#define IC_KVP_SET 1u
 #define IC_KVP_ENUMERATE 3u
-#define IC_KVP_POOL_AUTO 3u
+#define IC_KVP_POOL_EXTERNAL 0u /* what the host tells the guest */
+#define IC_KVP_POOL_AUTO 2u     /* what the guest says of itself */
+#define IC_KVP_TEXT 1u          /* type */
 
 #endif

@@ -215,6 +215,7 @@ static const struct command commands[COMMANDS] = {
     {"vm", "shutdown", cmd_vm_shutdown, "NAME: asks the guest to power off"},
     {"vm", "heartbeat", cmd_vm_heartbeat, "[NAME]: do they answer"},
     {"vm", "pairs", cmd_vm_pairs, "NAME: what the guest says of itself"},
+    {"vm", "pair", cmd_vm_pair, "NAME KEY VALUE: tells it to the guest"},
     {"vm", "console", cmd_vm_console, "NAME [--until WORD]: until it ends, prints the word, or Ctrl-]"},
     {"disk", "add", cmd_disk_add, "VM BACKING [--controller N] [--lun N] [--cd] [--read-only]"},
     {"disk", "remove", cmd_disk_remove, "VM [--controller N] [--lun N]"},

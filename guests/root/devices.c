@@ -128,3 +128,11 @@ void cmd_vm_pairs(char **words, u32 count)
         say(words, "it has no such service, or is still asked");
     }
 }
+
+void cmd_vm_pair(char **words, u32 count)
+{
+    struct vm *vm = named(words, count);
+    if (vm != NULL && (vm->state != VM_RUNNING || count < 5 || !ic_set_pair(vm, words[3], words[4]))) {
+        say(words, "KEY VALUE are needed, or it has no such service, or is still asked");
+    }
+}

@@ -14,5 +14,6 @@ void cmd_nic_list(char **words, u32 count);
 void cmd_switch_show(char **words, u32 count);
 void cmd_vm_heartbeat(char **words, u32 count);
 void cmd_vm_pairs(char **words, u32 count);
+void cmd_vm_pair(char **words, u32 count);
 
 #endif

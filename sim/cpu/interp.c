@@ -152,11 +152,17 @@ static cpu_rc step_slowly(struct cpu *cpu)
     return CPU_OK;
 }
 
+/* RIP is a linear address and no limit binds: 64-bit code, or segments of 4 GiB from 0. */
+static inline bool rip_is_linear(const struct cpu_derived *d)
+{
+    return d->code_size == 8 || (d->mode_word & MODE_FLAT) != 0;
+}
+
 /* The block at RIP when the jump cache knows it, else by the slow way. */
 static inline struct block *next_block(struct cpu *cpu)
 {
     const struct cpu_derived *d = &cpu->d;
-    if (LIKELY(d->code_size == 8)) { /* no CS base and no limit */
+    if (LIKELY(rip_is_linear(d))) {
         u64 lin = cpu->arch.rip;
         struct block *b = d->ctx->jump[jump_line(lin)];
         if (LIKELY(b != NULL && b->lin == lin && b->mode == d->mode_word)) {
@@ -170,7 +176,7 @@ static inline struct block *next_block(struct cpu *cpu)
 static inline struct block *follow(struct cpu *cpu, struct block *from)
 {
     const struct cpu_derived *d = &cpu->d;
-    if (UNLIKELY(d->code_size != 8)) {
+    if (UNLIKELY(!rip_is_linear(d))) {
         return block_find(cpu);
     }
     u64 lin = cpu->arch.rip;

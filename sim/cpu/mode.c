@@ -90,6 +90,9 @@ static void segment_limits(struct cpu *cpu, unsigned s)
 
 static bool is_flat(const struct cpu *cpu)
 {
+    if (cpu->d.code64) {
+        return true;
+    }
     for (unsigned s = SEG_ES; s <= SEG_DS; s++) {
         if (cpu->d.seg_base[s] != 0 || (s != SEG_CS && cpu->d.seg_wend[s] <= 0xffffffffu) ||
             cpu->d.seg_rend[s] <= 0xffffffffu) {
@@ -135,6 +138,7 @@ void cpu_update_mode(struct cpu *cpu)
     d->prot = (a->cr0 & CR0_PE) != 0;
     d->v86 = d->prot && (a->rflags & RFLAGS_VM) != 0;
     d->long_mode = (a->efer & EFER_LMA) != 0;
+    bool was_code64 = d->code64;
     d->code64 = d->long_mode && (cs->attr & SEG_L) != 0;
     d->code_size = d->code64 ? 8 : d->prot && !d->v86 && (cs->attr & SEG_DB) != 0 ? 4 : 2;
     if (!d->prot) {
@@ -143,8 +147,13 @@ void cpu_update_mode(struct cpu *cpu)
     d->cpl = !d->prot ? 0 : d->v86 ? 3 : (u8)((a->seg[SEG_SS].attr & SEG_DPL) >> SEG_DPL_SHIFT);
     d->lin_mask = d->code64 ? ~(u64)0 : 0xffffffffu;
     d->sp_mask = d->code64 ? ~(u64)0 : (a->seg[SEG_SS].attr & SEG_DB) != 0 ? 0xffffffffu : 0xffffu;
-    for (unsigned s = 0; s < SEG_COUNT; s++) {
-        segment_limits(cpu, s);
+    if (was_code64 && d->code64) { /* the others have no base and no limit, as before */
+        d->seg_base[SEG_FS] = a->seg[SEG_FS].base;
+        d->seg_base[SEG_GS] = a->seg[SEG_GS].base;
+    } else {
+        for (unsigned s = 0; s < SEG_COUNT; s++) {
+            segment_limits(cpu, s);
+        }
     }
     d->data_breaks = debug_data_armed(cpu);
     d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) ||

@@ -54,13 +54,19 @@ static struct tlb_entry *table_of(const struct tlb_ctx *ctx, unsigned table)
 static void empty_slot(struct tlb_ctx *ctx, unsigned table, u64 slot)
 {
     table_of(ctx, table)[slot] = (struct tlb_entry){.page = empty_tag(ctx, slot)};
-    ctx->used[table][slot / 64] &= ~BIT(slot % 64);
+    u64 *word = &ctx->used[table][slot / 64];
+    *word &= ~BIT(slot % 64);
+    if (*word == 0) {
+        ctx->used_words[table] &= ~BIT(slot / 64);
+    }
 }
 
 /* Slots of a table that hold something, word by word: many operations meet an almost empty table. */
 static void clear_table(struct tlb_ctx *ctx, unsigned table)
 {
-    for (u64 word = 0; word <= ctx->mask / 64; word++) {
+    _Static_assert(TLB_ENTRIES_MAX / 64 <= 64, "bits of used_words");
+    for (u64 words = ctx->used_words[table]; words != 0; words &= words - 1) {
+        u64 word = (u64)__builtin_ctzll(words);
         for (u64 left = ctx->used[table][word]; left != 0; left &= left - 1) {
             empty_slot(ctx, table, 64 * word + (unsigned)__builtin_ctzll(left));
         }
@@ -97,11 +103,11 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         struct tlb_ctx *ctx = &cpu->tlb->ctx[i];
         ctx->id = i;
         ctx->mask = entries - 1;
-        ctx->rd = calloc(3 * entries, sizeof *ctx->rd);
-        ctx->jump = calloc(JUMP_LINES, sizeof *ctx->jump);
-        if (ctx->rd == NULL || ctx->jump == NULL) {
+        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump);
+        if (ctx->rd == NULL) {
             return false;
         }
+        ctx->jump = (struct block **)(void *)(ctx->rd + TABLES * entries);
         ctx->wr = ctx->rd + entries;
         ctx->ex = ctx->wr + entries;
         for (u64 slot = 0; slot < TABLES * entries; slot++) {
@@ -119,7 +125,6 @@ void tlb_free(struct cpu *cpu)
     if (cpu->tlb != NULL) {
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             free(cpu->tlb->ctx[i].rd);
-            free(cpu->tlb->ctx[i].jump);
         }
         free(cpu->tlb);
         cpu->tlb = NULL;
@@ -142,6 +147,12 @@ void tlb_clear_jumps(struct cpu *cpu)
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
         clear_jumps(&cpu->tlb->ctx[i]);
     }
+}
+
+/* A context has become another's, or registers have changed. */
+static void forget_found(struct tlb *tlb)
+{
+    tlb->epoch = ++tlb->epochs;
 }
 
 static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, bool no_fast,
@@ -172,6 +183,7 @@ static struct tlb_ctx *find_context(struct cpu *cpu, const struct ctx_key *key, 
     if (oldest->live) {
         clear_context(oldest);
     }
+    forget_found(tlb);
     oldest->live = true;
     oldest->key = *key;
     oldest->no_fast = no_fast;
@@ -206,7 +218,7 @@ enum {
     KEY_WALK_SHIFT = 8, /* walk_flag bits */
 };
 
-void tlb_select_context(struct cpu *cpu)
+static void select_slowly(struct cpu *cpu)
 {
     struct walk_root *kept = &cpu->tlb->root, root;
     walk_root_of(cpu, &root);
@@ -239,6 +251,33 @@ void tlb_select_context(struct cpu *cpu)
     }
 }
 
+/* Levels alternate with nothing else changed: a system call and its return, an interrupt. */
+void tlb_select_context(struct cpu *cpu)
+{
+    struct tlb *tlb = cpu->tlb;
+    struct tlb_registers now = registers_of(cpu);
+    unsigned kind = (cpu->d.cpl == 3 ? 1u : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? 2u : 0u) |
+                    (cpu->d.data_breaks ? 4u : 0u);
+    bool plain = !in_guest(cpu) && tlb->epoch != 0 && memcmp(&now, &tlb->root_of, sizeof now) == 0;
+    if (LIKELY(plain && tlb->found[kind].epoch == tlb->epoch)) {
+        cpu->d.ctx = tlb->found[kind].ctx;
+        cpu->d.sys_ctx = tlb->found[kind].sys_ctx;
+        cpu->d.ctx->last_used = cpu->d.sys_ctx->last_used = ++tlb->clock;
+        return;
+    }
+    if (!plain) {
+        forget_found(tlb);
+    }
+    select_slowly(cpu);
+    if (in_guest(cpu) || tlb->root.mode == PAGING_PAE) {
+        tlb->epoch = 0;
+    } else {
+        tlb->found[kind].ctx = cpu->d.ctx;
+        tlb->found[kind].sys_ctx = cpu->d.sys_ctx;
+        tlb->found[kind].epoch = tlb->epoch;
+    }
+}
+
 void tlb_fill(struct cpu *cpu, struct tlb_ctx *ctx, u64 lin, u8 *host, unsigned access)
 {
     UNUSED(cpu);
@@ -251,6 +290,7 @@ void tlb_fill(struct cpu *cpu, struct tlb_ctx *ctx, u64 lin, u8 *host, unsigned 
     unsigned table = (access & ACCESS_EXEC) != 0 ? TABLE_EX : (access & ACCESS_WRITE) != 0 ? TABLE_WR : TABLE_RD;
     table_of(ctx, table)[slot] = e;
     ctx->used[table][slot / 64] |= BIT(slot % 64);
+    ctx->used_words[table] |= BIT(slot / 64);
 }
 
 static bool use_is_stale(const struct cpu_set *set, const struct table_use *u)
@@ -305,7 +345,8 @@ void tlb_withdraw_write(struct cpu_set *set, u64 frame)
     for (unsigned c = 0; c < set->count; c++) {
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
-            for (u64 word = 0; ctx->live && word <= ctx->mask / 64; word++) {
+            for (u64 words = ctx->live ? ctx->used_words[TABLE_WR] : 0; words != 0; words &= words - 1) {
+                u64 word = (u64)__builtin_ctzll(words);
                 for (u64 left = ctx->used[TABLE_WR][word]; left != 0; left &= left - 1) {
                     u64 s = 64 * word + (unsigned)__builtin_ctzll(left);
                     if (ctx->wr[s].host == host) {
@@ -367,7 +408,8 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
         }
     } else {
         for (unsigned table = 0; table < TABLES; table++) {
-            for (u64 word = 0; word <= ctx->mask / 64; word++) {
+            for (u64 words = ctx->used_words[table]; words != 0; words &= words - 1) {
+                u64 word = (u64)__builtin_ctzll(words);
                 for (u64 left = ctx->used[table][word]; left != 0; left &= left - 1) {
                     drop_entry(ctx, table, 64 * word + (unsigned)__builtin_ctzll(left), first, last);
                 }
@@ -447,6 +489,7 @@ void tlb_table_write(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
         if (is_abandoned(cpu, ctx, u)) {
             clear_context(ctx);
             ctx->live = false;
+            forget_found(cpu->tlb);
             continue; /* stale now */
         }
         unsigned entry_size = (ctx->key.bits & KEY_MODE) == PAGING_32 ? 4 : 8;

@@ -32,6 +32,13 @@ struct tlb {
     u8 hint[8]; /* contexts found last, by the kind of key */
     struct walk_root root; /* when the context was selected, with these registers */
     struct tlb_registers root_of;
+    /* What tlb_select_context() found with these registers, by what else it looks at; outside of guests. */
+    struct {
+        struct tlb_ctx *ctx, *sys_ctx;
+        u64 epoch; /* good while it is `epoch` */
+    } found[8];
+    u64 epoch; /* 0: none is good */
+    u64 epochs;
 };
 
 /* Shared by the processors of a set (cpu_set.uses). */

@@ -71,7 +71,7 @@ u32 jit_block_take(struct jit *j)
 
 static struct jit_exit *exit_at(struct jit *j, u32 exit)
 {
-    return &j->blocks[exit / 2].exit[exit & 1];
+    return &j->blocks[exit / JIT_EXITS].exit[exit % JIT_EXITS];
 }
 
 static void unlink_exit(struct jit *j, u32 n)
@@ -117,8 +117,9 @@ void jit_unlink_block(struct jit *j, u32 n)
     while (jb->incoming != 0) {
         unlink_exit(j, jb->incoming);
     }
-    unlink_exit(j, 2 * n);
-    unlink_exit(j, 2 * n + 1);
+    for (u32 k = 0; k < JIT_EXITS; k++) {
+        unlink_exit(j, JIT_EXITS * n + k);
+    }
     if (jb->b != NULL) {
         jb->b->code = NULL;
         jb->b->jit = 0;

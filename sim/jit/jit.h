@@ -12,6 +12,7 @@ struct jit_config {
     u32 threshold;  /* interpreted executions after which a block is translated */
     u64 tlb_entries;
     bool hide_avx;  /* do as if the host had no more than SSE2 */
+    bool no_groups; /* check each memory access by itself */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 
@@ -26,6 +27,7 @@ struct jit_stats {
     u64 slow;               /* of those, for the sake of a memory access */
     u64 interpreted;        /* instructions of blocks that were interpreted */
     u64 blocks, ops, bytes; /* translations made */
+    u64 groups; /* checks that several accesses share, in translations made */
     u64 enters, evictions, killed, links;
     u64 checked; /* lockstep: instructions compared */
 };

@@ -15,14 +15,18 @@
  * rbp points 128 bytes into struct cpu, so that the guest's registers are reached with one byte of
  * displacement; rsp is the host's stack. rax holds the guest's flags between blocks (struct flags below),
  * r14 and r15 are scratch: address of a memory operand, and anything. Guest RAX lives in r12, RSP in r13,
- * RBP and R12-R15 in memory, all others at home. */
+ * RBP and R11-R15 in memory, all others at home. */
 #define CPU_BIAS 128
 #define H_CPU H_RBP
 #define H_ADDR H_R14
 #define H_TMP H_R15
+#define H_TABLE H_R11 /* the context's fast entries for reading, then those for writing */
 extern const u8 jit_home[16]; /* host register of a guest register, H_NONE: in memory */
 
 #define CPU_AT(field) rm_mem(H_CPU, (i32)offsetof(struct cpu, field) - CPU_BIAS)
+/* Slots on the host's stack, in the frame that jit_thunks.enter makes: addresses of groups. */
+#define FRAME_SLOTS 8
+#define SLOT_AT(n) rm_mem(H_RSP, 8 * (i32)(n))
 #define GPR_AT(g) rm_mem(H_CPU, (i32)(offsetof(struct cpu, arch.gpr) + 8 * (size_t)(g)) - CPU_BIAS)
 
 /* The saved form of the flags: AH as LAHF stores it (SF ZF 0 AF 0 PF 1 CF), AL = OF. */
@@ -63,12 +67,15 @@ struct jit_exit {
     u32 next, prev; /* in the target's list of incoming exits, as exit numbers; 0 ends */
 };
 
-/* An exit's number: twice the block's plus 0 or 1; block 0 does not exist. */
+/* Ways out to other blocks: two of the checked copy, two of the unchecked one. */
+#define JIT_EXITS 4
+
+/* An exit's number: JIT_EXITS times the block's, plus 0 to 3; block 0 does not exist. */
 struct jit_block {
     struct block *b;
     u32 incoming; /* head of the exits that lead here */
     u32 next;     /* in the region's list, or in the free list */
-    struct jit_exit exit[2];
+    struct jit_exit exit[JIT_EXITS];
     u16 offset[BLOCK_MAX]; /* of each op from the block's start */
 };
 
@@ -102,13 +109,19 @@ struct jit {
     u64 *helped_by; /* calls of handlers by mnemonic */
     struct lockstep *lockstep;
     u32 vec_features;   /* the host's, a bit for each enum vec_feature */
+    bool has_rorx;      /* the host has BMI2 */
     bool of_first_step; /* OF of a shift by more than one is that of the first single-bit step, not the last */
     bool of_kept;       /* ROL and ROR of a register by an immediate of more than one leave OF */
 };
 
 void jit_make_thunks(struct jit *j);
 /* r15 = the jump cache's block for the linear address in r14, or NULL. */
-void emit_jump_line(struct emit *e);
+void emit_jump_line(const struct jit *j, struct emit *e);
+/* Offset of a line of the jump cache from H_TABLE. */
+static inline i32 jump_offset(const struct jit *j, unsigned line)
+{
+    return (i32)(3 * j->config.tlb_entries * sizeof(struct tlb_entry) + line * sizeof(struct block *));
+}
 
 /* Translate b; false when it cannot be. May evict others. */
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);

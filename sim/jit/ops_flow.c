@@ -5,13 +5,10 @@
 
 static const unsigned stack_reg = H_R13; /* jit_home[RSP] */
 
-/* [r14] is the slot below the stack pointer, writable. */
+/* The slot below the stack pointer, writable. */
 static struct host_rm open_push(struct translation *t)
 {
-    flags_spill(t);
-    emit_lea(&t->e, t->word, H_ADDR, rm_mem(stack_reg, -(i32)t->word));
-    check_access(t, t->word, true);
-    return rm_mem(H_ADDR, 0);
+    return access_memory(t, AT_PUSH, t->word, 0, true);
 }
 
 static void move_stack(struct translation *t, i32 by)
@@ -39,18 +36,16 @@ static void emit_push(struct translation *t)
     move_stack(t, -(i32)t->word);
 }
 
-static void open_pop(struct translation *t)
+static struct host_rm open_pop(struct translation *t)
 {
-    flags_spill(t);
-    emit_mov_load(&t->e, t->word, H_ADDR, rm_reg(stack_reg));
-    check_access(t, t->word, false);
+    return access_memory(t, AT_TOP, t->word, 0, false);
 }
 
 static void emit_pop(struct translation *t)
 {
-    open_pop(t);
+    struct host_rm top = open_pop(t);
     unsigned d = reg_for(t->in->r[0], H_TMP);
-    emit_mov_load(&t->e, t->word, d, rm_mem(H_ADDR, 0));
+    emit_mov_load(&t->e, t->word, d, top);
     reg_out(t, t->in->r[0], d);
     if (t->in->r[0] != RSP) {
         move_stack(t, (i32)t->word);
@@ -60,10 +55,8 @@ static void emit_pop(struct translation *t)
 static void emit_leave(struct translation *t)
 {
     struct emit *e = &t->e;
-    flags_spill(t);
-    emit_mov_load(e, t->word, H_ADDR, reg_rm(RBP));
-    check_access(t, t->word, false);
-    emit_mov_load(e, t->word, H_TMP, rm_mem(H_ADDR, 0));
+    struct host_rm frame = access_memory(t, AT_FRAME, t->word, 0, false);
+    emit_mov_load(e, t->word, H_TMP, frame);
     emit_mov_load(e, t->word, stack_reg, reg_rm(RBP));
     move_stack(t, (i32)t->word);
     emit_mov_store(e, 8, H_TMP, reg_rm(RBP));
@@ -118,9 +111,9 @@ static void emit_jump(struct translation *t)
     if (t->in->r[0] == OPR_MEM) {
         emit_mov_load(e, t->word, H_ADDR, memory_operand(t, t->word, false));
     } else {
-        flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
+    flags_spill(t); /* an access of a group has not */
     leave_by_cache(t, 0);
 }
 
@@ -150,9 +143,10 @@ static void emit_call_op(struct translation *t)
     if (t->in->r[0] == OPR_MEM) {
         emit_mov_load(e, t->word, H_ADDR, memory_operand(t, t->word, false));
     } else {
-        flags_spill(t);
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
+    flags_spill(t); /* an access of a group has not */
+    address_lost(t);
     check_canonical(t, H_ADDR, H_TMP);
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
     push_return(t);
@@ -162,8 +156,8 @@ static void emit_call_op(struct translation *t)
 
 static void emit_return(struct translation *t)
 {
-    open_pop(t);
-    emit_mov_load(&t->e, t->word, H_ADDR, rm_mem(H_ADDR, 0));
+    emit_mov_load(&t->e, t->word, H_ADDR, open_pop(t));
+    flags_spill(t);
     leave_by_cache(t, (i32)(t->word + (t->in->imm & 0xffff)));
     t->ended = true;
 }
@@ -174,14 +168,13 @@ static void open_string(struct translation *t, unsigned reg, bool write, struct 
 {
     struct emit *e = &t->e;
     emit_mov_load(e, 8, H_ADDR, rm_reg(reg));
-    find_slot(t, write);
-    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
+    struct host_rm page, host;
+    find_slot(t, write, &page, &host);
+    emit_alu(e, HA_SUB, 8, H_ADDR, page);
     emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), PAGE_SIZE - 1);
     to_slow_path(t, emit_jcc(e, 7));
     emit_op(e, OP(0xf7), 8, 3, rm_reg(H_ADDR)); /* neg */
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_ADDR), PAGE_SIZE);
-    struct host_rm page = rm_mem(H_TMP, offsetof(struct tlb_entry, page));
-    struct host_rm host = rm_mem(H_TMP, offsetof(struct tlb_entry, host));
     emit_op(e, OP(0xff), 4, 6, host); /* push; r15 is needed twice */
     emit_mov_load(e, 8, H_TMP, page);
     emit_op(e, OP(0x29), 8, H_TMP, rm_mem(H_RSP, 0));

@@ -101,15 +101,7 @@ static bool is_vex(const struct translation *t)
 /* The memory operand of `size` bytes, which must be aligned if `aligned`: else the handler says what is. */
 static struct host_rm vec_memory(struct translation *t, unsigned size, bool aligned, bool write)
 {
-    struct emit *e = &t->e;
-    flags_spill(t);
-    address_to(t, H_ADDR, true);
-    if (aligned) {
-        emit_op_imm8(e, OP(0xf6), 1, 0, rm_reg(H_ADDR), size - 1); /* test r14b */
-        to_slow_path(t, emit_jcc(e, 5));
-    }
-    check_access(t, size, write);
-    return rm_mem(H_ADDR, 0);
+    return access_memory(t, AT_OPERAND, size, aligned ? size : 0, write);
 }
 
 /* Operand i as the r/m operand; a load-and-operate form of legacy SSE wants 16 bytes aligned. */

@@ -115,6 +115,7 @@ static void emit_fldcw(struct translation *t)
 {
     struct emit *e = &t->e;
     struct host_rm rm = memory_operand(t, 2, false);
+    flags_spill(t);
     emit_op(e, OP_0F(0xb7), 4, H_TMP, rm); /* movzx */
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), FCW_VALID);
     emit_alu_imm(e, HA_OR, 4, rm_reg(H_TMP), FCW_ONE);

@@ -217,8 +217,6 @@ enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     i64 left = d->left;
     d->jit.flags = jit_pack_flags(cpu);
     d->jit.rd = d->ctx->rd;
-    d->jit.wr = d->ctx->wr;
-    d->jit.jump = d->ctx->jump;
     d->jit.mark = left;
     j->stats.enters++;
     u64 ist = cpu->arch.ist_count;
@@ -240,6 +238,14 @@ static bool interpret(struct jit *j, struct cpu *cpu, struct block *b, cpu_rc *r
     *rc = interp_run_block(cpu, b);
     j->stats.interpreted += cpu->arch.ist_count - ist;
     return *rc == CPU_OK && cpu->d.block_end != NULL && cpu->d.left > 0;
+}
+
+/* A block was left at an instruction's end: does cpu_run() have to look? */
+static bool asks_for_attention(const struct cpu *cpu)
+{
+    const struct cpu_derived *d = &cpu->d;
+    return d->pending || d->stop || d->left <= 0 || d->slow_step || cpu->arch.activity != ACTIVITY_RUNNING ||
+           cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss;
 }
 
 static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
@@ -272,8 +278,14 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
         switch (jit_run_code(j, cpu, b->code)) {
         case JIT_FAULT: return CPU_EXIT;
         case JIT_LEAVE:
-            d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
-            return CPU_OK;
+            if (UNLIKELY(j->lockstep != NULL)) {
+                d->stop = d->stop || lockstep_text(j->lockstep) != NULL;
+                return CPU_OK;
+            }
+            if (asks_for_attention(cpu)) {
+                return CPU_OK;
+            }
+            break;
         case JIT_OUT:
             if (d->left <= 0) {
                 return CPU_OK;
@@ -360,6 +372,9 @@ struct jit *jit_new(struct cpu_set *set, struct code_cache *code, struct log *lo
     j->log = log;
     j->config = *config;
     j->vec_features = config->hide_avx ? BIT32(VEC_SSE2) : vec_host_features();
+#if defined(__x86_64__)
+    j->has_rorx = !config->hide_avx && __builtin_cpu_supports("bmi2") != 0;
+#endif
     ask_for_of(j, set->cpu[0]);
     j->helped_by = calloc(INSN_COUNT, sizeof *j->helped_by);
     if (j->helped_by == NULL) {
@@ -438,9 +453,11 @@ void jit_log_stats(struct jit *j)
              (unsigned long long)s->interpreted);
     log_line(j->log, LOG_JIT, "%llu of them by handlers; %llu entries, %llu links", (unsigned long long)s->helped,
              (unsigned long long)s->enters, (unsigned long long)s->links);
-    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu killed, %llu regions emptied",
+    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu checks stand for several",
              (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
-             (unsigned long long)s->killed, (unsigned long long)s->evictions);
+             (unsigned long long)s->groups);
+    log_line(j->log, LOG_JIT, "%llu of them killed, %llu regions emptied", (unsigned long long)s->killed,
+             (unsigned long long)s->evictions);
     log_handlers(j);
     if (j->lockstep != NULL) {
         log_line(j->log, LOG_JIT, "%llu instructions compared with the interpreter",

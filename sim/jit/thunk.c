@@ -7,9 +7,11 @@
 
 const u8 jit_home[16] = {
     [RAX] = H_R12, [RCX] = H_RCX, [RDX] = H_RDX, [RBX] = H_RBX, [RSP] = H_R13, [RBP] = H_NONE,
-    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_R11,
+    [RSI] = H_RSI, [RDI] = H_RDI, [8] = H_R8,    [9] = H_R9,    [10] = H_R10,  [11] = H_NONE,
     [12] = H_NONE, [13] = H_NONE, [14] = H_NONE, [15] = H_NONE,
 };
+
+#define FRAME_BYTES (8 * FRAME_SLOTS + 8) /* 16-byte aligned in translated code */
 
 static const u8 callee_saved[] = {H_RBX, H_RBP, H_R12, H_R13, H_R14, H_R15};
 
@@ -28,6 +30,7 @@ static void emit_registers(struct emit *e, bool store)
         emit_mov_store(e, 8, H_RAX, CPU_AT(d.jit.flags));
     } else {
         emit_mov_load(e, 8, H_RAX, CPU_AT(d.jit.flags));
+        emit_mov_load(e, 8, H_TABLE, CPU_AT(d.jit.rd));
     }
 }
 
@@ -45,7 +48,7 @@ static void make_enter(struct emit *e)
     for (unsigned i = 0; i < ARRAY_LEN(callee_saved); i++) {
         push_pop(e, 0x50, callee_saved[i]);
     }
-    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8); /* 16-byte aligned in translated code */
+    emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), FRAME_BYTES);
     emit_lea(e, 8, H_CPU, rm_mem(H_RDI, CPU_BIAS));
     emit_mov_load(e, 8, H_TMP, rm_reg(H_RSI));
     emit_registers(e, false);
@@ -56,7 +59,7 @@ static void make_enter(struct emit *e)
 static void make_tail(struct emit *e)
 {
     emit_mov_load(e, 4, H_RAX, rm_reg(H_ADDR));
-    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8);
+    emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), FRAME_BYTES);
     for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0;) {
         push_pop(e, 0x58, callee_saved[i]);
     }
@@ -92,7 +95,7 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
     make_tail(e);
 }
 
-void emit_jump_line(struct emit *e)
+void emit_jump_line(const struct jit *j, struct emit *e)
 {
     _Static_assert(JUMP_LINES == 16384 && sizeof(struct block *) == 8, "mask below");
     emit_op(e, OP_0F(0xb6) | OP_RM8, 4, H_TMP, rm_reg(H_ADDR)); /* movzx r15d, r14b */
@@ -100,15 +103,14 @@ void emit_jump_line(struct emit *e)
     emit_alu(e, HA_XOR, 4, H_TMP, rm_reg(H_ADDR));
     emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 1);
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 8 * (JUMP_LINES - 1));
-    emit_alu(e, HA_ADD, 8, H_TMP, CPU_AT(d.jit.jump));
-    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, 0));
+    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 0, jump_offset(j, 0)));
 }
 
 /* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
-static void make_indirect(struct emit *e)
+static void make_indirect(const struct jit *j, struct emit *e)
 {
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
-    emit_jump_line(e);
+    emit_jump_line(j, e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
     u8 *empty = emit_jcc(e, 4);
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
@@ -155,7 +157,7 @@ void jit_make_thunks(struct jit *j)
     emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
     make_exit(&e, JIT_LINK);
     j->thunk.indirect = begin(j, &e);
-    make_indirect(&e);
+    make_indirect(j, &e);
     j->thunk.begin = begin(j, &e);
     make_call(&e, lockstep_enter_block);
     j->thunk.end = begin(j, &e);

@@ -109,43 +109,6 @@ struct host_rm reg_rm(unsigned g)
     return jit_home[g] != H_NONE ? rm_reg(jit_home[g]) : GPR_AT(g);
 }
 
-/* ---- Memory ---- */
-
-static void add_segment_base(struct translation *t, unsigned reg)
-{
-    unsigned seg = insn_seg(t->in);
-    if (seg == SEG_FS || seg == SEG_GS) {
-        struct host_rm base = CPU_AT(d.seg_base);
-        base.disp += (i32)(8 * seg);
-        emit_alu(&t->e, HA_ADD, 8, reg, base);
-    }
-}
-
-void address_to(struct translation *t, unsigned reg, bool linear)
-{
-    const struct insn *in = t->in;
-    struct emit *e = &t->e;
-    u64 fixed = (u64)(i64)in->disp;
-    if (in->base == REG_RIP) {
-        fixed += t->rip + in->len;
-    }
-    bool constant = in->base >= 16 && in->index >= 16;
-    if (constant) {
-        emit_mov_const(e, reg, fixed & size_mask(t->word));
-    } else if (in->base == REG_RIP) { /* with an index: no such form */
-        t->refused = true;
-    } else {
-        unsigned base = in->base < 16 ? reg_in(t, in->base, H_ADDR) : H_NONE;
-        unsigned index = in->index >= 16          ? H_NONE
-                         : in->index == in->base ? base
-                                                 : reg_in(t, in->index, H_TMP);
-        emit_lea(e, t->word, reg, rm_index(base, index, in->sib & 3u, in->disp));
-    }
-    if (linear) {
-        add_segment_base(t, reg);
-    }
-}
-
 static struct slow_path *slow_path(struct translation *t)
 {
     struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
@@ -162,63 +125,22 @@ void to_slow_path(struct translation *t, u8 *jump)
     s->from[s->count++] = jump;
 }
 
+void to_checked_copy(struct translation *t, u8 *jump, unsigned op)
+{
+    t->miss[t->miss_count].from = jump;
+    t->miss[t->miss_count].op = op;
+    t->miss[t->miss_count].vec = t->vec;
+    t->miss[t->miss_count++].x87 = t->x87;
+}
+
 static void jump_thunk(struct translation *t, const u8 *thunk)
 {
     emit_jmp_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
 }
 
-static void call_thunk(struct translation *t, const u8 *thunk)
+void call_thunk(struct translation *t, const u8 *thunk)
 {
     emit_call_to(&t->e, t->j->memory.rw + (thunk - t->j->memory.rx));
-}
-
-/* The slot's address is that of tlb_slot(). */
-void find_slot(struct translation *t, bool write)
-{
-    struct emit *e = &t->e;
-    u32 mask = (u32)(t->j->config.tlb_entries - 1) * (u32)sizeof(struct tlb_entry);
-    _Static_assert(sizeof(struct tlb_entry) == 16, "shift below");
-    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT - 4);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), (i32)mask);
-    emit_alu(e, HA_ADD, 8, H_TMP, write ? CPU_AT(d.jit.wr) : CPU_AT(d.jit.rd));
-}
-
-void check_access(struct translation *t, unsigned size, bool write)
-{
-    struct emit *e = &t->e;
-    find_slot(t, write);
-    emit_alu(e, HA_SUB, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, page)));
-    emit_alu_imm(e, HA_CMP, 8, rm_reg(H_ADDR), (i32)(PAGE_SIZE - size));
-    to_slow_path(t, emit_jcc(e, 7)); /* above */
-    emit_alu(e, HA_ADD, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct tlb_entry, host)));
-    if (write && t->j->lockstep != NULL) {
-        vec_flush(t);
-        t->vec.in = t->vec.in_upper = 0;
-        emit_mov_const(e, H_TMP, size);
-        call_thunk(t, t->j->thunk.store);
-    }
-}
-
-struct host_rm memory_operand(struct translation *t, unsigned size, bool write)
-{
-    flags_spill(t);
-    address_to(t, H_ADDR, true);
-    check_access(t, size, write);
-    return rm_mem(H_ADDR, 0);
-}
-
-void check_canonical(struct translation *t, unsigned reg, unsigned scratch)
-{
-    struct emit *e = &t->e;
-    if (t->word == 4) {
-        return; /* below the limit of flat code */
-    }
-    emit_mov_load(e, 8, scratch, rm_reg(reg));
-    emit_shift_imm(e, HS_SHL, 8, rm_reg(scratch), 16);
-    emit_shift_imm(e, HS_SAR, 8, rm_reg(scratch), 16);
-    emit_alu(e, HA_CMP, 8, scratch, rm_reg(reg));
-    to_slow_path(t, emit_jcc(e, 5));
 }
 
 /* ---- Ways out ---- */
@@ -287,7 +209,7 @@ void leave_by_cache(struct translation *t, i32 pop)
     struct emit *e = &t->e;
     if (t->j->lockstep == NULL) {
         u8 *miss[4];
-        emit_jump_line(e);
+        emit_jump_line(t->j, e);
         go_if_cached(t, NULL, pop, miss);
         land(t, &miss[3], 1);
         emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
@@ -306,8 +228,7 @@ static void leave_page(struct translation *t, u64 target)
     struct emit *e = &t->e;
     if (t->j->lockstep == NULL) {
         u8 *miss[4];
-        emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.jump));
-        emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, (i32)(8 * jump_line(target))));
+        emit_mov_load(e, 8, H_TMP, rm_mem(H_TABLE, jump_offset(t->j, jump_line(target))));
         go_if_cached(t, &target, 0, miss);
         land(t, miss, 4);
     }
@@ -356,6 +277,16 @@ static void emit_handler(struct translation *t)
     }
 }
 
+/* Flags, in rax, to where code that goes on wants them. */
+static void flags_back(struct translation *t, unsigned flags)
+{
+    if ((flags & IN_HOST) != 0) {
+        emit_u8(&t->e, 0x3c);
+        emit_u8(&t->e, 0x81);
+        emit_u8(&t->e, 0x9e);
+    }
+}
+
 static void emit_slow_paths(struct translation *t)
 {
     for (unsigned i = 0; i < t->slow_count; i++) {
@@ -373,13 +304,27 @@ static void emit_slow_paths(struct translation *t)
             leave_indirect(t);
             continue;
         }
-        vec_load(t, &s->behind);
-        if ((s->flags & IN_HOST) != 0) {
-            emit_u8(&t->e, 0x3c);
-            emit_u8(&t->e, 0x81);
-            emit_u8(&t->e, 0x9e);
+        /* What checks have found may no longer hold: on in the checked copy. */
+        const struct place *on = &t->behind[s->op];
+        vec_load(t, t->unchecked ? &on->vec : &s->behind);
+        flags_back(t, t->unchecked ? on->flags : s->flags);
+        emit_jmp_to(&t->e, t->unchecked ? on->at : s->back);
+    }
+}
+
+/* Where a group's check has failed nothing has been done yet that the checked copy would do again. */
+static void emit_misses(struct translation *t)
+{
+    for (unsigned i = 0; i < t->miss_count; i++) {
+        const struct place *on = &t->before[t->miss[i].op];
+        emit_patch(t->miss[i].from, t->e.at);
+        x87_store_pointers(t, &t->miss[i].x87);
+        if (memcmp(&t->miss[i].vec, &on->vec, sizeof on->vec) != 0) {
+            vec_store(t, &t->miss[i].vec);
+            vec_load(t, &on->vec);
         }
-        emit_jmp_to(&t->e, s->back);
+        flags_back(t, on->flags);
+        emit_jmp_to(&t->e, on->at);
     }
 }
 
@@ -435,6 +380,62 @@ static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
     }
 }
 
+/* The unchecked copy's: accesses that others have checked for are no exits, checks of groups are. */
+static void find_liveness_unchecked(struct translation *t, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        t->facts[i].exits = t->facts[i].exits && !is_covered(t, i);
+    }
+    for (unsigned k = 1; k <= t->group_count; k++) {
+        if (t->group[k].count != 0) {
+            t->facts[t->group[k].place].exits = true;
+        }
+    }
+    for (unsigned i = to; i-- > from;) {
+        struct op_facts *f = &t->facts[i];
+        t->live[i] = f->exits ? F_ALL : (t->live[i + 1] & ~f->writes) | f->reads;
+    }
+}
+
+static void note_place(const struct translation *t, struct place *p)
+{
+    if (!t->unchecked) {
+        *p = (struct place){.at = t->e.at, .flags = t->flags, .vec = t->vec};
+    }
+}
+
+/* Its emitter uses r14 for nothing but addresses. */
+static bool keeps_address(unsigned kind)
+{
+    switch ((enum op_kind)kind) {
+    case OP_NOTHING:
+    case OP_MOV:
+    case OP_MOVX:
+    case OP_LEA:
+    case OP_ALU:
+    case OP_TEST:
+    case OP_STEP:
+    case OP_NOT:
+    case OP_NEG:
+    case OP_SHIFT:
+    case OP_ROTATE:
+    case OP_IMUL:
+    case OP_MUL:
+    case OP_SETCC:
+    case OP_CMOV:
+    case OP_CMPXCHG:
+    case OP_XADD:
+    case OP_SCAN:
+    case OP_COUNT:
+    case OP_BSWAP:
+    case OP_WIDEN:
+    case OP_VEC:
+    case OP_PUSH:
+    case OP_POP: return true;
+    default: return false;
+    }
+}
+
 static void emit_ops(struct translation *t, unsigned from, unsigned to)
 {
     struct jit_block *jb = &t->j->blocks[t->number];
@@ -446,6 +447,11 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         unsigned kind = t->facts[i].kind;
         if (begins_run(t, i, from)) {
             emit_fp_check(t, i, to);
+            address_lost(t);
+        }
+        note_place(t, &t->before[i]);
+        if (t->unchecked) {
+            check_groups_here(t);
         }
         if (kind >= OP_JCC) {
             vec_flush(t);
@@ -464,6 +470,10 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
             s->flags = t->flags;
             s->behind = t->vec;
         }
+        note_place(t, &t->behind[i]);
+        if (!keeps_address(kind)) {
+            address_lost(t);
+        }
         t->rip += t->in->len;
     }
     if (!t->ended) {
@@ -480,7 +490,7 @@ static u32 offset_of(const struct translation *t, const u8 *rw)
 }
 
 /* Ways out of jumps that are not linked yet; then of the count check. */
-static void emit_exits(struct translation *t, u8 *out)
+static void emit_exits(struct translation *t)
 {
     struct jit_block *jb = &t->j->blocks[t->number];
     struct jit *j = t->j;
@@ -490,10 +500,12 @@ static void emit_exits(struct translation *t, u8 *out)
         jb->exit[k].stub = offset_of(t, e->at);
         emit_patch(t->exit[k].site, e->at);
         emit_mov_const(e, H_ADDR, t->exit[k].target);
-        emit_mov_const(e, H_TMP, (u64)2 * t->number + k);
+        emit_mov_const(e, H_TMP, (u64)JIT_EXITS * t->number + k);
         jump_thunk(t, j->thunk.link);
     }
-    emit_patch(out, e->at);
+    for (unsigned k = 0; k < t->out_count; k++) {
+        emit_patch(t->out[k], e->at);
+    }
     emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), t->b->count);
     emit_mov_const(e, H_ADDR, t->b->lin);
     jump_thunk(t, j->thunk.out);
@@ -512,9 +524,9 @@ static bool is_taken(const struct block *b)
 static void make_room(struct jit *j, const struct block *b, struct emit *e)
 {
     struct code_memory *m = &j->memory;
-    u64 room = ROOM_PER_BLOCK;
+    u64 room = 2 * ROOM_PER_BLOCK;
     for (unsigned i = 0; i < b->count; i++) {
-        room += vec_row_of(&b->ops[i])->shape == VEC_NONE ? ROOM_PER_OP : ROOM_PER_VEC_OP;
+        room += vec_row_of(&b->ops[i])->shape == VEC_NONE ? 2 * ROOM_PER_OP : 2 * ROOM_PER_VEC_OP;
     }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
     if (m->at[m->current] + room > end) {
@@ -528,15 +540,58 @@ static void make_room(struct jit *j, const struct block *b, struct emit *e)
 static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct block *b)
 {
     memset(t, 0, offsetof(struct translation, live));
-    t->slow_count = t->exit_count = t->end = 0;
-    t->ended = t->refused = t->prefix = false;
+    t->exit_count = t->out_count = t->end = 0;
+    t->refused = t->prefix = t->unchecked = false;
     t->j = j;
     t->cpu = cpu;
     t->b = b;
-    t->rip = b->lin;
     t->word = (b->mode & MODE_SIZE) == 2 ? 8 : 4;
-    t->flags = IN_RAX;
     make_room(j, b, &t->e);
+}
+
+/* A copy of ops `from` to `to` - 1, and what it jumps to. Returns where it begins. */
+static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
+{
+    struct emit *e = &t->e;
+    u8 *start = e->at;
+    t->rip = t->b->lin;
+    for (unsigned i = 0; i < from; i++) {
+        t->rip += t->b->ops[i].len;
+    }
+    t->flags = IN_RAX;
+    t->zero = t->wrong = 0;
+    t->vec = (struct vec_state){0};
+    t->x87.waiting = t->ended = false;
+    t->slow_count = t->miss_count = t->next = t->held = 0;
+    if (!t->prefix) {
+        emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), t->b->count);
+        t->out[t->out_count++] = emit_jcc(e, 8); /* sign */
+        if (t->j->lockstep != NULL) {
+            emit_mov_const(e, H_ADDR, t->number);
+            call_thunk(t, t->j->thunk.begin);
+        }
+    }
+    emit_ops(t, from, to);
+    emit_slow_paths(t);
+    return start;
+}
+
+/* Every access checked; and if some can share checks, a copy where they do, which is entered and goes on in the other. */
+static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
+{
+    t->access_count = t->group_count = 0;
+    find_liveness(t, from, to);
+    u8 *start = emit_copy(t, from, to);
+    if (!t->j->config.no_groups && !t->refused && !t->e.full && find_groups(t, from, to)) {
+        t->unchecked = true;
+        find_liveness_unchecked(t, from, to);
+        start = emit_copy(t, from, to);
+        emit_misses(t);
+        for (unsigned k = 1; k <= t->group_count; k++) {
+            t->j->stats.groups += t->group[k].count > 1;
+        }
+    }
+    return start;
 }
 
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
@@ -552,17 +607,8 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     }
     struct code_memory *m = &j->memory;
     struct jit_block *jb = &j->blocks[t.number];
-    u8 *start = t.e.at;
-    find_liveness(&t, 0, b->count);
-    emit_alu_imm(&t.e, HA_SUB, 8, CPU_AT(d.left), b->count);
-    u8 *out = emit_jcc(&t.e, 8); /* sign */
-    if (j->lockstep != NULL) {
-        emit_mov_const(&t.e, H_ADDR, t.number);
-        call_thunk(&t, j->thunk.begin);
-    }
-    emit_ops(&t, 0, b->count);
-    emit_slow_paths(&t);
-    emit_exits(&t, out);
+    u8 *first = t.e.at, *start = emit_copies(&t, 0, b->count);
+    emit_exits(&t);
     if (t.refused || t.e.full) {
         jb->next = j->block_free;
         j->block_free = t.number;
@@ -576,7 +622,7 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     b->code = m->rx + (start - m->rw);
     j->stats.blocks++;
     j->stats.ops += b->count;
-    j->stats.bytes += (u64)(t.e.at - start);
+    j->stats.bytes += (u64)(t.e.at - first);
     return true;
 }
 
@@ -585,15 +631,9 @@ unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigne
     struct translation t;
     u32 number = b->jit; /* before room is made */
     begin(&t, j, cpu, b);
-    u8 *start = t.e.at;
     t.number = number;
     t.prefix = true;
-    for (unsigned i = 0; i < from; i++) {
-        t.rip += b->ops[i].len;
-    }
-    find_liveness(&t, from, to);
-    emit_ops(&t, from, to);
-    emit_slow_paths(&t);
+    u8 *start = emit_copies(&t, from, to);
     if (t.refused || t.e.full) {
         return JIT_LEAVE;
     }

@@ -41,6 +41,44 @@ struct op_facts {
     u32 writes;      /* flags it defines (undefined ones included: they become 0) */
 };
 
+/* How the address of a memory access comes about. */
+enum access_form {
+    AT_OPERAND, /* the instruction's memory operand */
+    AT_PUSH,    /* below the stack pointer */
+    AT_TOP,     /* at the stack pointer */
+    AT_FRAME,   /* at RBP */
+};
+
+/* A memory access of an op, noted while the checked copy is made. */
+struct mem_access {
+    u8 op, form, size;
+    u8 align;    /* wanted, or 0 */
+    u8 group;    /* its number, or 0 */
+    bool write;
+    bool saved;  /* flags had to be saved for its sake alone */
+    bool checks; /* the group's check stands before it */
+    i32 at;      /* from the group's first byte */
+};
+#define ACCESS_MAX (2 * BLOCK_MAX)
+
+/* Accesses of an unchecked copy that share a check: same base and index, or same page of constant addresses. */
+struct group {
+    u8 base, index; /* values: groups.c */
+    u8 scale, seg, align, count;
+    u8 place;       /* op before which the check stands */
+    bool early;     /* at that op without being its own: base and index are registers as they are there */
+    bool write, fixed;
+    i64 low, high;  /* displacements, from the values; fixed: linear addresses */
+};
+#define GROUP_MAX 8
+
+/* A place in the checked copy where an unchecked one can go on. */
+struct place {
+    u8 *at;
+    unsigned flags;
+    struct vec_state vec;
+};
+
 struct translation {
     struct jit *j;
     struct cpu *cpu;
@@ -63,12 +101,28 @@ struct translation {
     struct {
         u8 *site;
         u64 target;
-    } exit[2];
+    } exit[JIT_EXITS];
     unsigned exit_count;
     bool ended; /* the last instruction has left the block */
     bool refused; /* an emitter found that it cannot */
     bool prefix;  /* made for one run by jit_run_prefix() */
     unsigned end; /* lockstep: ops done when the block is left here */
+    u8 *out[2];   /* jumps taken when too few counts are left */
+    unsigned out_count;
+    /* Grouped checks: first a checked copy of the block, then, if groups were found, an unchecked one. */
+    bool unchecked;   /* being made */
+    unsigned next;    /* access[] that comes next */
+    unsigned held;    /* r14 holds this group's address; 0: none */
+    unsigned access_count, group_count, miss_count;
+    struct mem_access access[ACCESS_MAX];
+    struct group group[GROUP_MAX + 1]; /* 0 is none */
+    struct place before[BLOCK_MAX], behind[BLOCK_MAX];
+    struct {
+        u8 *from;
+        unsigned op; /* where the checked copy goes on */
+        struct vec_state vec;
+        struct x87_pointers x87;
+    } miss[2 * GROUP_MAX];
 };
 
 /* ---- Flags ---- */
@@ -96,22 +150,36 @@ void reg_out(struct translation *t, unsigned g, unsigned reg);
 /* g as an r/m operand. */
 struct host_rm reg_rm(unsigned g);
 
-/* ---- Memory ---- */
+/* ---- Memory (access.c) ---- */
 
 /* Offset of the memory operand into host register `reg`, segment base included for FS and GS if `linear`.
  * Flags stay unless `linear` with such a segment. */
 void address_to(struct translation *t, unsigned reg, bool linear);
-/* r14 = host address of the operand of `size` bytes, whose linear address r14 holds; else the slow path.
- * Host flags and r15 are lost: flags_spill() must have been. */
-void check_access(struct translation *t, unsigned size, bool write);
-/* flags_spill, address_to, check_access for the instruction's memory operand: then it is [r14]. */
+/* The memory an instruction accesses, checked here or as part of a group; else the slow path is taken. Before any
+ * other of the instruction's work: flags are spilled if it costs the host's, and r14 and r15 are lost. */
+struct host_rm access_memory(struct translation *t, enum access_form form, unsigned size, unsigned align, bool write);
+/* The same for the instruction's memory operand. */
 struct host_rm memory_operand(struct translation *t, unsigned size, bool write);
-/* r15 = the slot of the table of fast entries for the linear address in r14. */
-void find_slot(struct translation *t, bool write);
+/* Where the fast entry for the linear address in r14 is; r15 belongs to it. */
+void find_slot(struct translation *t, bool write, struct host_rm *page, struct host_rm *host);
+/* Groups (groups.c): which accesses of ops `from` to `to` - 1 share a check. False: none. */
+bool find_groups(struct translation *t, unsigned from, unsigned to);
+/* Op i makes no access of its own that may fail. */
+bool is_covered(const struct translation *t, unsigned i);
+/* Checks of groups whose place is the current op. */
+void check_groups_here(struct translation *t);
+/* r14 has been used for something else. */
+static inline void address_lost(struct translation *t)
+{
+    t->held = 0;
+}
 /* The jump just emitted leads to the current instruction's slow path. */
 void to_slow_path(struct translation *t, u8 *jump);
+/* It leads to before op `op` in the checked copy. */
+void to_checked_copy(struct translation *t, u8 *jump, unsigned op);
 /* jne-style check: the address in `reg` has 48-bit canonical form, else the slow path. Clobbers `scratch`. */
 void check_canonical(struct translation *t, unsigned reg, unsigned scratch);
+void call_thunk(struct translation *t, const u8 *thunk);
 
 /* ---- Ways out ---- */
 

@@ -9,16 +9,7 @@
 #include "mmu/nested_priv.h"
 
 #include "abi/x86/registers.h"
-#include "base/bits.h"
-
-#define PTE_P BIT(0)
-#define PTE_W BIT(1)
-#define PTE_U BIT(2)
-#define PTE_A BIT(5)
-#define PTE_D BIT(6)
-#define PTE_PS BIT(7)
-#define PTE_NX BIT(63)
-#define PTE_ADDRESS 0x000ffffffffff000u
+#include "mmu/table.h"
 
 static bool fail(const struct walk_nested *n, unsigned access, struct walk_result *res, u32 error,
                  const char *why)
@@ -31,37 +22,6 @@ static bool fail(const struct walk_nested *n, unsigned access, struct walk_resul
     res->error = e;
     res->why = why;
     return false;
-}
-
-static u64 reserved_bits(const struct walk_nested *n, unsigned level, bool large)
-{
-    if (n->mode == PAGING_32) {
-        if (!large) {
-            return 0;
-        }
-        if ((n->flags & WALK_PSE36) == 0) {
-            return 0x3fe000;
-        }
-        return BIT(21) | (((n->reserved >> 32) & 0xff) << 13);
-    }
-    u64 r = n->reserved & PTE_ADDRESS;
-    if (n->mode == PAGING_PAE) {
-        if (level == 3) { /* a page-directory pointer */
-            return r | 0xfff00000000001e6u;
-        }
-        r |= 0x7ff0000000000000u;
-    }
-    r |= (n->flags & WALK_NXE) == 0 ? PTE_NX : 0;
-    if (level >= 4 || (level == 3 && (n->flags & WALK_1GB) == 0)) {
-        r |= PTE_PS;
-    }
-    if (level >= 4) {
-        r |= BIT(8);
-    }
-    if (large) {
-        r |= level == 2 ? 0x1fe000u : 0x3fffe000u;
-    }
-    return r;
 }
 
 static bool check_rights(const struct walk_nested *n, unsigned access, struct walk_result *res, bool user,
@@ -126,7 +86,7 @@ bool npt_translate(struct phys *phys, const struct walk_nested *n, u64 gpa, unsi
         bool pdpte = n->mode == PAGING_PAE && level == 3;
         bool large = level > 1 && level <= 3 && !pdpte && (entry & PTE_PS) != 0 &&
                      (!narrow || (n->flags & WALK_PSE) != 0) && (level < 3 || (n->flags & WALK_1GB) != 0);
-        if ((entry & reserved_bits(n, level, large)) != 0) {
+        if ((entry & table_reserved_bits(n->mode, n->flags | WALK_AMD_BIT8, n->reserved, level, large)) != 0) {
             return fail(n, access, res, PF_P | PF_RSVD, "NPT: reserved bit set in an entry");
         }
         if (!pdpte) {

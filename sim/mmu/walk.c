@@ -5,17 +5,8 @@
 #include "mmu/walk.h"
 
 #include "abi/x86/registers.h"
-#include "base/bits.h"
 #include "mmu/nested.h"
-
-#define PTE_P BIT(0)
-#define PTE_W BIT(1)
-#define PTE_U BIT(2)
-#define PTE_A BIT(5)
-#define PTE_D BIT(6)
-#define PTE_PS BIT(7)
-#define PTE_NX BIT(63)
-#define PTE_ADDRESS 0x000ffffffffff000u
+#include "mmu/table.h"
 
 static bool fail(const struct walk_root *root, unsigned access, struct walk_result *res, u32 error,
                  const char *why)
@@ -30,39 +21,6 @@ static bool fail(const struct walk_root *root, unsigned access, struct walk_resu
     res->error = e;
     res->why = why;
     return false;
-}
-
-/* Reserved bits of an entry at `level`; `large`: it maps a page. */
-static u64 reserved_bits(const struct walk_root *root, unsigned level, bool large)
-{
-    if (root->mode == PAGING_32) {
-        if (!large) {
-            return 0;
-        }
-        if ((root->flags & WALK_PSE36) == 0) {
-            return 0x3fe000;
-        }
-        /* Bits 13-20 are address bits 32-39; those at or above MAXPHYADDR are reserved, as is 21. */
-        return BIT(21) | (((root->reserved >> 32) & 0xff) << 13);
-    }
-    u64 r = root->reserved & PTE_ADDRESS;
-    if (root->mode == PAGING_PAE && level == 3) {
-        return r | 0xfff00000000001e6u;
-    }
-    r |= (root->flags & WALK_NXE) == 0 ? PTE_NX : 0;
-    if (root->mode == PAGING_PAE) {
-        r |= 0x7ff0000000000000u; /* bits 52-62 */
-    }
-    if (level >= 4 || (level == 3 && (root->flags & WALK_1GB) == 0)) {
-        r |= PTE_PS;
-    }
-    if (level >= 3 && !large && (root->flags & WALK_AMD_BIT8) != 0) {
-        r |= BIT(8);
-    }
-    if (large) {
-        r |= level == 2 ? 0x1fe000u : 0x3fffe000u;
-    }
-    return r;
 }
 
 /* Does the page's protection key forbid this data access? [SDM3 "Protection Keys"] */
@@ -213,7 +171,7 @@ bool walk_linear(struct phys *phys, const struct walk_root *root, u64 lin, unsig
         bool large = level > 1 && level <= 3 && !pdpte && (entry & PTE_PS) != 0 &&
                      (!narrow || (root->flags & WALK_PSE) != 0) &&
                      (level < 3 || (root->flags & WALK_1GB) != 0);
-        if ((entry & reserved_bits(root, level, large)) != 0) {
+        if ((entry & table_reserved_bits(root->mode, root->flags, root->reserved, level, large)) != 0) {
             return fail(root, access, res, PF_P | PF_RSVD, "reserved bit set in an entry");
         }
         if (pdpte) {

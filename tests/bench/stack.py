@@ -3,13 +3,16 @@
 """Figures of the stack that ships, from the tracker's own report: instructions for each kind of Xen call, from the child's instruction to the
 one behind it; Hyper-V calls, from the caller's; the two beside each other where one stands for the other; and how often a stock kernel's boot
 under the adapter leaves the guest.
-usage: stack.py [--build DIR] [--cpu intel|amd] [--boot]"""
+With --devices: what a byte of a child's disk or network costs, beside the root's own drivers (devices.py), and nothing else.
+usage: stack.py [--build DIR] [--cpu intel|amd] [--boot] [--devices]"""
 import argparse
 import os
 import re
 import subprocess
 import sys
 import tempfile
+
+import devices
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # A Xen call and the Hyper-V call that it stands for.
@@ -65,7 +68,12 @@ def main():
     ap.add_argument("--build", default=os.path.join(ROOT, "build/ci"))
     ap.add_argument("--cpu", default="intel", choices=("intel", "amd"))
     ap.add_argument("--boot", action="store_true", help="a stock kernel's boot too; minutes")
+    ap.add_argument("--devices", action="store_true", help="children's disks and networks; minutes")
     a = ap.parse_args()
+    if a.devices:
+        with tempfile.TemporaryDirectory() as folder:
+            devices.show(a.build, a.cpu, folder)
+        return 0
     vitrine = os.path.join(a.build, "debugger/vitrine")
     with tempfile.TemporaryDirectory() as folder:
         text = report(vitrine, "xentest", a.cpu, folder)

@@ -3,6 +3,7 @@
  * of the first step, of those that follow, of steps on from a place reached by `goto`, and of a last write.
  *
  * usage: bench_travel [FROM-]POSITION STEPS OPTIONS OF vitrine run ...       FROM: where history begins */
+#include "harness/draw.h"
 #include "harness/option_machine.h"
 #include "machine/travel.h"
 
@@ -93,13 +94,9 @@ static void measure(struct machine *m, u64 position, unsigned count)
         (void)fprintf(stderr, "bench: the machine is another\n");
         exit(1);
     }
-    u64 x = 88172645463325252u; /* places all over the run */
-    for (unsigned i = 0; i < 4; i++) {
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
+    for (unsigned i = 0; i < 4; i++) { /* places all over the run */
         char title[40];
-        u64 place = f.first + x % (end - f.first);
+        u64 place = f.first + draw() % (end - f.first);
         (void)snprintf(title, sizeof title, "from %llu:", (unsigned long long)place);
         t = lap();
         must(travel_to(m, place), "goto");

@@ -1,20 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Drives a fuzz target without libFuzzer: over the files named, or over a fixed pseudo-random
  * sequence of inputs (the same in every run). */
-#include "base/types.h"
+#include "tests/harness/draw.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
-
-static u64 next(u64 *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return *x;
-}
 
 static int run_file(const char *path)
 {
@@ -38,12 +30,12 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) {
         rc |= run_file(argv[i]);
     }
-    u64 seed = 0x9e3779b97f4a7c15u;
+    draw_state = 0x9e3779b97f4a7c15u;
     static u8 data[4096];
     for (unsigned run = 0; argc == 1 && run < 3000; run++) {
-        size_t n = next(&seed) % sizeof data;
+        size_t n = draw() % sizeof data;
         for (size_t i = 0; i < n; i++) {
-            data[i] = (u8)next(&seed);
+            data[i] = (u8)draw();
         }
         (void)LLVMFuzzerTestOneInput(data, n);
     }

@@ -2,72 +2,24 @@
 /* The tracker under hypervisors that do anything: tables of every format and any content, written while they are used,
  * entries and exits of any guest, devices that come and go, hypercalls, VMBus messages and other declarations of sharing, claims of
  * the trace port, and what was saved given back, whole or damaged. */
-#include "watch/watch.h"
+#include "fuzz_input.h"
+#include "tests/harness/watch_rig.h"
 
 #include "abi/hyperv/hypercall.h"
-#include "base/assert.h"
-#include "base/bits.h"
-#include "fuzz_input.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define RAM KIB(256)
+#define PAGES 64u
 
-struct rig {
-    struct log log;
-    struct phys phys;
-    struct watch *w;
-    u64 position;
-    struct watch_route route;
-    unsigned running; /* bit per processor in a guest */
-};
-
-static void before_write(void *self, u64 frame, u64 offset, u64 size)
-{
-    struct rig *r = self;
-    if ((r->phys.pages[frame].flags & PAGE_TRACKED) != 0) {
-        watch_before_write(r->w, frame, offset, size);
-    }
-}
-
-static void withdraw(void *self, u64 frame)
-{
-    UNUSED(self);
-    UNUSED(frame);
-}
-
-static void now(void *self, struct watch_moment *m)
-{
-    const struct rig *r = self;
-    *m = (struct watch_moment){.position = r->position, .rip = r->position};
-}
-
-static void routes(void *self, struct watch *w)
-{
-    struct rig *r = self;
-    watch_device(w, 0x10, &r->route);
-    watch_device(w, 0x18, &r->route);
-}
-
-static void violation(void *self, const struct watch_share *share)
-{
-    UNUSED(self);
-    UNUSED(share);
-}
-
-static struct watch *tracker(struct rig *r)
-{
-    const struct watch_host host = {.withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
-    return watch_new(&r->phys, &r->log, NULL, &host);
-}
+static unsigned running; /* bit per processor in a guest */
 
 static struct watch_tables take_tables(struct input *in)
 {
     u64 kind = take(in, 1);
     enum watch_format format = (enum watch_format)(kind % 6);
     u64 levels = format == WATCH_X86_32 ? 2 : format == WATCH_PAE ? 3 : kind >= 0xf8 ? 5 : 1 + (kind >> 4) % 3; /* deep ones take long */
-    u64 page = take(in, 1) % (RAM / PAGE_SIZE);
+    u64 page = take(in, 1) % PAGES;
     return (struct watch_tables){
         .format = format, .levels = (u8)levels, .table = page * PAGE_SIZE + (format == WATCH_PAE ? (kind & 0xf0) * 2 : 0)};
 }
@@ -82,7 +34,7 @@ static void take_registers(struct input *in, u64 gpr[16])
     }
 }
 
-static void enter(struct rig *r, struct input *in, unsigned cpu)
+static void enter_any(struct rig *r, struct input *in, unsigned cpu)
 {
     u64 gpr[16];
     struct watch_entry e = {.kind = (enum watch_kind)(take(in, 1) & 1), .control = (take(in, 1) & 7) * PAGE_SIZE, .gpr = gpr};
@@ -90,28 +42,28 @@ static void enter(struct rig *r, struct input *in, unsigned cpu)
     e.tables = take_tables(in);
     e.rip = take(in, 1);
     take_registers(in, gpr);
-    if ((r->running >> cpu & 1) == 0) {
+    if ((running >> cpu & 1) == 0) {
         watch_entered(r->w, cpu, &e);
-        r->running |= 1u << cpu;
+        running |= 1u << cpu;
     }
 }
 
-static void leave(struct rig *r, struct input *in, unsigned cpu)
+static void leave_any(struct rig *r, struct input *in, unsigned cpu)
 {
     u64 gpr[16];
     struct watch_exit x = {.cause = (enum watch_cause)(take(in, 1) % 5), .gpr = gpr, .rip = take(in, 1), .code64 = true};
     take_registers(in, gpr);
-    if ((r->running >> cpu & 1) != 0) {
+    if ((running >> cpu & 1) != 0) {
         watch_left(r->w, cpu, &x);
-        r->running &= ~(1u << cpu);
+        running &= ~(1u << cpu);
     }
 }
 
 /* An entry: mostly one that leads to a page of this small memory. */
-static void store(struct rig *r, struct input *in)
+static void store_any(struct rig *r, struct input *in)
 {
-    u64 at = take(in, 1) % (RAM / PAGE_SIZE) * PAGE_SIZE + (take(in, 1) & 0x7f) * 8;
-    u64 kind = take(in, 1), page = take(in, 1) % (RAM / PAGE_SIZE) * PAGE_SIZE;
+    u64 at = take(in, 1) % PAGES * PAGE_SIZE + (take(in, 1) & 0x7f) * 8;
+    u64 kind = take(in, 1), page = take(in, 1) % PAGES * PAGE_SIZE;
     u64 flags = take(in, 2) & ((kind & 30) == 0 ? 0xfff : 0xf7f); /* seldom a large page: those take long */
     u64 value = kind < 160 ? page | flags | (kind & 1 ? 3ull << 61 : 0) : kind < 200 ? 0 : take(in, 8);
     phys_write_scalar(&r->phys, SPA(at), value, kind == 7 ? 4 : 8);
@@ -129,13 +81,13 @@ static void save(struct rig *r, struct input *in)
     }
     size_t size = how == 2 ? at : out.len;
     watch_free(r->w);
-    r->w = tracker(r);
+    rig_tracker(r);
     state_init_load(&back, out.data, size);
     watch_state(r->w, &back);
     if (how == 0 && (back.failed || back.pos != size)) {
         abort();
     }
-    r->running = how == 0 ? r->running : 0;
+    running = how == 0 ? running : 0;
     state_free(&out);
 }
 
@@ -143,13 +95,13 @@ static void cross(struct rig *r, unsigned cpu, enum watch_cause cause, const u64
 {
     struct watch_entry e = *entry;
     const struct watch_exit x = {.cause = cause, .gpr = left, .code64 = true};
-    if ((r->running >> cpu & 1) == 0) {
+    if ((running >> cpu & 1) == 0) {
         watch_entered(r->w, cpu, &e);
     }
     watch_left(r->w, cpu, &x);
     e.gpr = back;
     watch_entered(r->w, cpu, &e);
-    r->running |= 1u << cpu;
+    running |= 1u << cpu;
 }
 
 /* A guest with tables of its own that is told of Hyper-V and says something to the other end of a VMBus. */
@@ -219,15 +171,15 @@ static void step(struct rig *r, struct input *in)
 {
     u64 what = take(in, 1);
     unsigned cpu = what >> 6 & 3;
-    r->position++;
+    r->rip = ++r->position;
     switch (what & 15) {
     case 0:
     case 1:
-        enter(r, in, cpu);
+        enter_any(r, in, cpu);
         break;
     case 2:
     case 3:
-        leave(r, in, cpu);
+        leave_any(r, in, cpu);
         break;
     case 4:
         r->route = (struct watch_route){.kind = WATCH_ROUTE_TABLES, .tables = take_tables(in), .rights = 3, .used = {PAGE_SIZE}, .used_count = 1};
@@ -248,7 +200,7 @@ static void step(struct rig *r, struct input *in)
         claim(r, in, cpu);
         break;
     default:
-        store(r, in);
+        store_any(r, in);
         break;
     }
 }
@@ -256,25 +208,15 @@ static void step(struct rig *r, struct input *in)
 int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 {
     struct input in = {data, size};
-    struct rig *r = calloc(1, sizeof *r);
-    sim_assert(r != NULL);
-    log_init(&r->log);
-    bool ok = phys_init(&r->phys, &r->log, RAM);
-    sim_assert(ok);
-    phys_add_ram(&r->phys, REGION_RAM, SPA(0), RAM, 0, 0, "ram");
-    r->phys.watch = (struct phys_watch){.before_write = before_write, .self = r};
-    r->w = tracker(r);
+    struct rig *r = rig_with(PAGES * PAGE_SIZE);
+    r->devices = 2;
+    running = 0;
     for (unsigned i = 0; in.n > 0 && i < 200; i++) {
         step(r, &in);
     }
     char *text = NULL;
-    size_t length;
-    FILE *f = open_memstream(&text, &length);
-    watch_print(r->w, f);
-    (void)fclose(f);
+    put_words(r, &text);
     free(text);
-    watch_free(r->w);
-    phys_free(&r->phys);
-    free(r);
+    rig_free(r);
     return 0;
 }

@@ -11,7 +11,6 @@ usage: agree_test.py --vitrine PATH --kind kvm|xen|calls --reports N [--needs FI
 Ends with 77 (skipped) when a needed input is missing."""
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -20,7 +19,6 @@ import time
 
 from arguments import parse, parser
 
-JIT = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
 problems = []
 
 
@@ -199,18 +197,18 @@ def main():
         pieces = []
         for n in range(1, a.reports + 1):
             begin = a.arguments if n == 1 else ["--load", at(f"saved{n - 1}")]
-            shown = run([a.vitrine, "run", *begin, *on, *JIT, "-D", at(f"log{n}"), "--stop-on", f"@@ REPORT {n}",
+            shown = run([a.vitrine, "run", *begin, *on, "-D", at(f"log{n}"), "--stop-on", f"@@ REPORT {n}",
                          "--save", at(f"saved{n}")], a.timeout)
             pieces.append(read_watch(at(f"log{n}")))
             print(f"  report {n}:")
             compare(shown, pieces[-1], None, a.vitrine)
-        whole_text = run([a.vitrine, "run", *a.arguments, *on, *JIT, "--tlb-entries", "64", "--epoch", "77000000", "--record",
+        whole_text = run([a.vitrine, "run", *a.arguments, *on, "--tlb-entries", "64", "--epoch", "77000000", "--record",
                           at("trace"), "--trace", "owner", "-D", at("whole"), "--stop-on", f"@@ REPORT {a.reports}"], a.timeout)
         whole = read_watch(at("whole"))
         last = whole_text[whole_text.rindex(f"@@ REPORT {a.reports - 1}"):] if a.reports > 1 else whole_text
         print("  in one piece:")
         compare(last, whole, at("trace"), a.vitrine)
-        run([a.vitrine, "replay", at("trace"), *on, "--quiet", "--tlb-entries", "512", *JIT, "-D", at("replayed")], a.timeout)
+        run([a.vitrine, "replay", at("trace"), *on, "--quiet", "--tlb-entries", "512", "-D", at("replayed")], a.timeout)
         replayed = read_watch(at("replayed"))
         for name, one, other in (("before and after snapshots: lines", sum((p.lines for p in pieces), []), whole.lines),
                                  ("before and after snapshots: report", pieces[-1].summary, whole.summary),

@@ -4,6 +4,14 @@ import argparse
 import os
 import sys
 
+# One engine for all that a test runs; None: each run has its own.
+ENGINE = os.environ.get("VITRINE_ENGINE")
+
+
+def engine(*options):
+    """Options of one run for its engine, unless there is one for all."""
+    return [] if ENGINE else list(options)
+
 
 def parser(timeout):
     """Its own options are added by the caller. timeout: seconds for one run."""

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-from arguments import parse, parser, skip_without
+from arguments import engine, parse, parser, skip_without
 
 PARTITION = 2048 * 512
 
@@ -77,7 +77,7 @@ def main():
     a = parse(ap)
     skip_without([a.image])
     first = one_pass(a, [])
-    second = one_pass(a, ["--engine", "interp", "--tlb-entries", "16"], record=True)
+    second = one_pass(a, [*engine("--engine", "interp"), "--tlb-entries", "16"], record=True)
     if first != second:
         print("FAIL: the second pass differs:", first[0].splitlines()[-1], second[0].splitlines()[-1], first[1], second[1])
         return 1

@@ -39,7 +39,7 @@ def switches(vitrine, models):
 
 def boot(a, model, feature):
     command = [a.vitrine, "run", "--kernel", a.kernel, "--initrd", a.initrd, "--append", "console=ttyS0",
-               "--memory", "256M", "--cpu", f"{model},{feature}", "--engine", "jit", "--no-reboot", "--stop-on", "@@ SHELL",
+               "--memory", "256M", "--cpu", f"{model},{feature}", "--no-reboot", "--stop-on", "@@ SHELL",
                "--max-instructions", "4000000000"]
     try:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=600)

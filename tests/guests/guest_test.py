@@ -5,12 +5,11 @@ epochs; the replay of that recording with other sizes again, by the translator w
 equal, and the texts asked for must appear (or not).
 
 usage: guest_test.py --vitrine PATH [--needs FILE]... [--expect TEXT]... [--reject REGEX]... [--said REGEX]... [--status N]
-                     [--once] [--long] [--jit] -- RUN_ARGUMENTS
+                     [--once] [--long] [--jit] [--as OPTIONS]... -- RUN_ARGUMENTS
 With --long the recorded run is by the translator too, with translation caches that it is not slow by; with --jit the
-plain one too. What --said names is looked for on standard error of the plain run: the words of the watch.
+plain one too; --once leaves the recording out. --as: one more run, with these options too. What --said names is looked for on standard error of the plain run: the words of the watch.
 Ends with 77 (skipped) when a needed input is missing."""
 import os
-import platform
 import re
 import resource
 import subprocess
@@ -18,14 +17,11 @@ import sys
 import tempfile
 import time
 
-from arguments import parse, parser
+from arguments import engine, parse, parser
 
 RECORDED = ["--tlb-entries", "16", "--epoch", "77000000"]
-REPLAYED = ["--tlb-entries", "512"]
-INTERPRETED = ["--engine", "interp"]
-TRANSLATED = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
-if TRANSLATED:
-    REPLAYED += [*TRANSLATED, "--jit-threshold", "2"]
+REPLAYED = ["--tlb-entries", "512", "--jit-threshold", "2"]
+INTERPRETED = engine("--engine", "interp")
 
 
 def run(vitrine, arguments, seconds):
@@ -50,6 +46,7 @@ def main():
     ap.add_argument("--once", action="store_true")
     ap.add_argument("--long", action="store_true")
     ap.add_argument("--jit", action="store_true")
+    ap.add_argument("--as", dest="variant", action="append", default=[])
     a = parse(ap)
     status, out, err = run(a.vitrine, ["run", *a.arguments, *([] if a.once or a.jit else INTERPRETED)], a.timeout)
     text = out.decode("latin1")
@@ -62,16 +59,18 @@ def main():
         found = re.search(pattern, text, re.M)
         if found:
             problems.append(f"console shows {found.group(0)!r}")
-    if not a.once and not problems:
-        with tempfile.TemporaryDirectory() as folder:
-            trace = os.path.join(folder, "trace")
-            recorded = [*RECORDED, "--tlb-entries", "256", *TRANSLATED] if a.long else [*RECORDED, *INTERPRETED]
-            for name, again in (("recorded run", ["run", *a.arguments, *recorded, "--record", trace]),
-                                ("replay", ["replay", trace, *REPLAYED])):
-                status2, out2, err2 = run(a.vitrine, again, a.timeout)
-                if (status2, out2) != (status, out):
-                    problems.append(f"the {name} differs: {status2} {out2.splitlines()[-1:]} against {status} "
-                                    f"{out.splitlines()[-1:]}; {err2.decode('latin1').strip()}")
+    with tempfile.TemporaryDirectory() as folder:
+        trace = os.path.join(folder, "trace")
+        recorded = [*RECORDED, "--tlb-entries", "256"] if a.long else [*RECORDED, *INTERPRETED]
+        more = [(f"run with {v}", ["run", *a.arguments, *v.split()]) for v in a.variant]
+        if not a.once:
+            more += [("recorded run", ["run", *a.arguments, *recorded, "--record", trace]),
+                     ("replay", ["replay", trace, *REPLAYED])]
+        for name, again in more if not problems else []:
+            status2, out2, err2 = run(a.vitrine, again, a.timeout)
+            if (status2, out2) != (status, out):
+                problems.append(f"the {name} differs: {status2} {out2.splitlines()[-1:]} against {status} "
+                                f"{out.splitlines()[-1:]}; {err2.decode('latin1').strip()}")
     print(text[-4000:] if problems else text.splitlines()[-1])
     for p in problems:
         print("FAIL:", p)

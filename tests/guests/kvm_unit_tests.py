@@ -26,6 +26,8 @@ import subprocess
 import sys
 import tempfile
 
+from arguments import engine
+
 STATUS = re.compile(r"^(PASS|FAIL|SKIP)\s+(\S+)\s*(.*)$")
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 ENDING = re.compile(r"position \d+ time \d+ ns hash \w+ end [\w-]+")
@@ -117,7 +119,7 @@ def wrapper(row, a, work, options):
 
 def run_twice(row, a, work):
     first = run(row, a, work, wrapper(row, a, work, ""))
-    second = run(row, a, work, wrapper(row, a, work, "--engine interp --tlb-entries 64"))
+    second = run(row, a, work, wrapper(row, a, work, " ".join([*engine("--engine", "interp"), "--tlb-entries 64"])))
     ends, again = ENDING.findall(first[3]), ENDING.findall(second[3])
     if ends == again:
         return first

@@ -6,6 +6,7 @@
  *
  * usage: last_write FROM SPAN COUNT OPTIONS OF vitrine run ...
  * The stretch begins at FROM or later and ends where a guest runs in long mode with paging. */
+#include "harness/draw.h"
 #include "harness/option_machine.h"
 
 #include "base/state.h"
@@ -18,16 +19,6 @@
 #define TRIES 2000u
 #define MOST_PAGES 65536u
 #define SEARCH_PAGES 32768u /* above and below what registers point to */
-
-static u64 rng_state = 88172645463325252u;
-
-static u64 rng(void)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return rng_state;
-}
 
 static bool is_in_guest(const struct machine *m)
 {
@@ -198,8 +189,8 @@ int main(int argc, char **argv)
         found = find_pages(&t, around[i], pages, found);
     }
     for (u64 tries = 0; found > 0 && score.right < count && tries < 1000000; tries++) {
-        const struct place *p = &pages[rng() % found];
-        u64 offset = rng() % PAGE_SIZE, size = 1 + rng() % 8;
+        const struct place *p = &pages[draw() % found];
+        u64 offset = draw() % PAGE_SIZE, size = 1 + draw() % 8;
         if (offset + size <= PAGE_SIZE && t.last[p->at + offset] != 0) {
             ask(m, &t, p->lin + offset, p->at + offset, size, &score);
         }

@@ -2,7 +2,7 @@
 # A busybox initramfs for the guest tests. usage: make_initrd.sh OUT.cpio[.gz] [COMMAND_FILE]
 # /init mounts the usual file systems, loads the modules of $MODULES (a folder that pick_modules.py
 # wrote), goes over to hvc0 if that is the console, prints "@@ SHELL ...", then
-#   - with root=DEVICE on the command line: mounts it read-write and starts its /sbin/init,
+#   - with root=DEVICE or root=LABEL=NAME on the command line: mounts it read-write and starts its /sbin/init,
 #   - else runs COMMAND_FILE's commands, or an interactive shell on the console, and powers off.
 set -eu
 out=$1
@@ -35,7 +35,8 @@ for word in $(cat /proc/cmdline); do
 done
 if [ -n "${root:-}" ]; then
     i=0
-    while [ ! -b "$root" ] && [ $i -lt 100 ]; do i=$((i+1)); usleep 100000; done
+    name=$root
+    while [ ! -b "$root" ] && [ $i -lt 100 ]; do i=$((i+1)); usleep 100000; root=$(findfs "$name" 2>/dev/null || echo "$name"); done
     mount -t ext4 "$root" /mnt
     mount -t devtmpfs none /mnt/dev
     umount /proc /sys

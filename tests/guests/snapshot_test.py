@@ -12,7 +12,6 @@ usage: snapshot_test.py --vitrine PATH [--needs FILE]... [--count N] [--to-end N
 Ends with 77 (skipped) when a needed input is missing."""
 import json
 import os
-import platform
 import random
 import re
 import resource
@@ -22,8 +21,6 @@ import tempfile
 import time
 
 from arguments import parse, parser
-
-ENGINE = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
 
 
 class Case:
@@ -49,7 +46,7 @@ class Case:
 
     def whole(self):
         trace = os.path.join(self.folder, "trace")
-        self.end = self.end_of(self.run(["run", *ENGINE, "--hash", "--epoch", str(self.a.epoch), "--record", trace, *self.a.arguments]))
+        self.end = self.end_of(self.run(["run", "--hash", "--epoch", str(self.a.epoch), "--record", trace, *self.a.arguments]))
         self.marks = {}
         rows = [json.loads(line) for line in self.run(["trace", "dump", "--event", "mark,input", "--json", trace]).splitlines()]
         inputs = {r["position"] for r in rows if r["event"] == "input"}
@@ -62,7 +59,7 @@ class Case:
         later = [p for p in self.marks if p >= at + self.a.ahead]
         wanted = self.end if to_end or not later else self.marks[min(later)]
         limit = [] if wanted is self.end else ["--max-instructions", str(wanted[0])]
-        got = self.end_of(self.run(["run", "--load", path, *ENGINE, "--hash", *limit], (0, 124)))
+        got = self.end_of(self.run(["run", "--load", path, "--hash", *limit], (0, 124)))
         if got != wanted:
             self.wrong.append(f"saved at {at}: {got}, the whole run {wanted}")
             print(self.wrong[-1], flush=True)
@@ -70,7 +67,7 @@ class Case:
     def leg(self, start, positions, last, to_end):
         save = os.path.join(self.folder, "saved")
         here = ["--load", start] if start else self.a.arguments
-        out = self.run(["run", *here, *ENGINE, "--hash", "--save", save, "--save-at", ",".join(map(str, positions)),
+        out = self.run(["run", *here, "--hash", "--save", save, "--save-at", ",".join(map(str, positions)),
                         *([] if last else ["--max-instructions", str(positions[-1] + 1)])], (0, 124))
         if last and self.end_of(out) != self.end:
             self.wrong.append(f"the run that saved: {self.end_of(out)}, the whole run {self.end}")

@@ -24,8 +24,8 @@ struct rig {
     u64 position, rip;
     unsigned violations, withdrawn, route_questions;
     struct watch_share last;
-    struct watch_route route;
-    bool has_device;
+    struct watch_route route; /* of devices 0x10, 0x18, ... */
+    unsigned devices;
 };
 
 static inline void before_write(void *self, u64 frame, u64 offset, u64 size)
@@ -53,8 +53,8 @@ static inline void routes(void *self, struct watch *w)
 {
     struct rig *r = self;
     r->route_questions++;
-    if (r->has_device) {
-        watch_device(w, 0x10, &r->route);
+    for (unsigned i = 0; i < r->devices; i++) {
+        watch_device(w, (u16)(0x10 + 8 * i), &r->route);
     }
 }
 
@@ -65,20 +65,30 @@ static inline void violation(void *self, const struct watch_share *share)
     r->last = *share;
 }
 
-static inline struct rig *rig(void)
+static inline void rig_tracker(struct rig *r)
+{
+    const struct watch_host host = {
+        .withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
+    r->w = watch_new(&r->phys, &r->log, NULL, &host);
+}
+
+static inline struct rig *rig_with(u64 ram)
 {
     struct rig *r = calloc(1, sizeof *r);
     sim_assert(r != NULL);
     log_init(&r->log);
-    bool ok = phys_init(&r->phys, &r->log, RAM);
+    bool ok = phys_init(&r->phys, &r->log, ram);
     sim_assert(ok);
-    phys_add_ram(&r->phys, REGION_RAM, SPA(0), RAM, 0, 0, "ram");
+    phys_add_ram(&r->phys, REGION_RAM, SPA(0), ram, 0, 0, "ram");
     r->phys.watch = (struct phys_watch){.before_write = before_write, .self = r};
-    struct watch_host host = {
-        .withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
-    r->w = watch_new(&r->phys, &r->log, NULL, &host);
+    rig_tracker(r);
     r->position = 1000;
     return r;
+}
+
+static inline struct rig *rig(void)
+{
+    return rig_with(RAM);
 }
 
 static inline void rig_free(struct rig *r)

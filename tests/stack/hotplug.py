@@ -50,7 +50,7 @@ def run(kind, child, rounds, prepare, create, command, modules):
         with open(images[2], "w", encoding="ascii") as f:
             f.write("\n".join(script_lines(kind, rounds, prepare)).replace("CHILD", child).replace("DISK", kind.disk) + "\n")
         drives = [a for path in images[:2] for a in ("--drive", f"file={path},format=raw,if=virtio")]
-        done = subprocess.run([*command, *drives, "--nic", "user", *judging.ENGINE, "--script", images[2], "--initrd",
+        done = subprocess.run([*command, *drives, "--nic", "user", "--script", images[2], "--initrd",
                                f"{modules[0]} {create},{','.join(modules[1:])}"], stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=3400, check=False)
         with open(images[0], "rb") as f:

@@ -43,7 +43,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         trace = os.path.join(folder, "trace")
         recording = [] if "once" in more else ["--hash", "--record", trace]
-        done = subprocess.run([vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "768M", "--kernel", hv, "--nic", "user", *judging.ENGINE,
+        done = subprocess.run([vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "768M", "--kernel", hv, "--nic", "user",
                                "--max-instructions", "300000000000", *recording, "--initrd",
                                f"{root} {script},{vmlinux},{xen_initrd},{vmlinuz},{linux_initrd},{adapter}"], stdin=subprocess.DEVNULL, capture_output=True,
                               timeout=3400, check=False)
@@ -60,7 +60,7 @@ def main():
         if len(re.findall("3 packets transmitted, 3 packets received", text)) != 2:
             problems.append("they do not ping each other")
         if recording and not problems:
-            again = subprocess.run([vitrine, "replay", trace, "--hash", *judging.ENGINE], stdin=subprocess.DEVNULL, capture_output=True, timeout=3400,
+            again = subprocess.run([vitrine, "replay", trace, "--hash"], stdin=subprocess.DEVNULL, capture_output=True, timeout=3400,
                                    check=False)
             if again.returncode != 0 or again.stdout != done.stdout:
                 problems.append("the replay differs: " + again.stderr.decode("latin1")[-400:])

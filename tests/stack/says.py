@@ -5,6 +5,7 @@
 usage: says.py [--status N] [--needs FILE]... [--expect REGEX]... [--reject REGEX]... [--lines N] [--timeout S] -- COMMAND...
 Ends with 77 (skipped) when a needed input is missing. --lines: so many lines at most."""
 import argparse
+import os
 import subprocess
 import sys
 
@@ -22,13 +23,16 @@ def main():
     a = ap.parse_args()
     if judging.is_missing(a.needs):
         return judging.SKIPPED
-    done = subprocess.run(a.command[1:], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    command = a.command[1:]
+    if os.path.basename(command[0]) == "vitrine" and (command[1] == "run" or command[1:3] == ["stack", "run"]):
+        command.append("--hash")
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=a.timeout)
     text = judging.text_of(done.stdout)
     problems = judging.problems_of(text, a.expect, a.reject, done.returncode, a.status)
     if a.lines is not None and len(text.splitlines()) > a.lines:
         problems.append(f"says {len(text.splitlines())} lines")
-    return judging.finish(text, problems)
+    return judging.finish(text, problems, shown=300 if "--hash" not in command else len(text) - text.rfind("position "))
 
 
 sys.exit(main())

@@ -182,13 +182,4 @@ static inline void rig_check_save_restore(struct rig *r, struct rig *(*build)(vo
     rig_free(copy);
 }
 
-static inline int rig_main(Suite *suite)
-{
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_ENV);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed == 0 ? 0 : 1;
-}
-
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* One whole processor over 4 MiB of RAM, with descriptor tables at fixed places: system-level rules
+/* One whole processor over 4 MiB of RAM (RIG_RAM), with descriptor tables at fixed places: system-level rules
  * under test. Linear addresses are physical ones; long mode uses identity page tables. */
 #ifndef VITRINE_TESTS_UNIT_SYS_RIG_H
 #define VITRINE_TESTS_UNIT_SYS_RIG_H
@@ -16,6 +16,10 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
+
+#ifndef RIG_RAM
+#define RIG_RAM MIB(4)
+#endif
 
 enum {
     AT_GDT = 0x1000,
@@ -98,8 +102,8 @@ static inline void rig_start_model(const char *model)
     log_init(&R.log);
     clock_init(&R.clock, 1000000000u, 2000000000u);
     ck_assert(cpu_model_parse(&R.model, model, &err));
-    ck_assert(phys_init(&R.phys, &R.log, MIB(4)));
-    phys_add_ram(&R.phys, REGION_RAM, SPA(0), MIB(4), 0, 0, "ram");
+    ck_assert(phys_init(&R.phys, &R.log, RIG_RAM));
+    phys_add_ram(&R.phys, REGION_RAM, SPA(0), RIG_RAM, 0, 0, "ram");
     ck_assert(use_pool_init(&R.uses));
     ck_assert(code_cache_init(&R.code, &R.model, MIB(1)));
     R.set.uses = &R.uses;
@@ -125,7 +129,7 @@ static inline void rig_start(void)
     rig_start_model("max");
 }
 
-static void rig_stop(void)
+static inline void rig_stop(void)
 {
     apic_free(R.cpu.apic);
     tlb_free(CPU);

@@ -4,7 +4,7 @@
 #include "base/bits.h"
 #include "base/bytes.h"
 #include "machine/boot/boot.h"
-#include "machine/machine.h"
+#include "machine_rig.h"
 #include "unit.h"
 
 #include <stdio.h>
@@ -37,16 +37,11 @@ static void make_image(const u8 *code, size_t size)
 
 static struct machine *boot(unsigned cpus, u64 limit)
 {
-    struct machine_config c;
-    struct error err = {0};
-    machine_config_init(&c);
-    ck_assert(cpu_model_parse(&c.model, "intel", &err));
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config("intel");
     c.kernel = path;
     c.cpus = cpus;
     c.max_instructions = limit;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
+    struct machine *m = machine_of(&c);
     (void)unlink(path);
     return m;
 }

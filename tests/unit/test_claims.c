@@ -2,12 +2,9 @@
 /* Claims of the trace port against what the tracker derived: one Xen call of a lower trust level, told rightly, and wrongly in every way. */
 #include "abi/hyperv/hypercall.h"
 #include "abi/trace_port.h"
-#include "base/assert.h"
-#include "base/bits.h"
-#include "watch/watch.h"
+#include "tests/harness/watch_rig.h"
+#include "unit.h"
 
-#include <check.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ROOT 0x1000u /* their VMCSs */
@@ -16,58 +13,7 @@
 #define STRANGER 0x4000u
 enum { AX, CX, DX, BX, DI = 7 };
 
-struct rig {
-    struct log log;
-    struct phys phys;
-    struct watch *w;
-    u64 position;
-};
-
-static void withdraw(void *self, u64 frame)
-{
-    UNUSED(self);
-    UNUSED(frame);
-}
-
-static void now(void *self, struct watch_moment *m)
-{
-    const struct rig *r = self;
-    *m = (struct watch_moment){.position = r->position};
-}
-
-static void routes(void *self, struct watch *w)
-{
-    UNUSED(self);
-    UNUSED(w);
-}
-
-static void violation(void *self, const struct watch_share *share)
-{
-    UNUSED(self);
-    UNUSED(share);
-}
-
-static struct rig *rig(void)
-{
-    struct rig *r = calloc(1, sizeof *r);
-    sim_assert(r != NULL);
-    log_init(&r->log);
-    bool ok = phys_init(&r->phys, &r->log, MIB(8));
-    sim_assert(ok);
-    phys_add_ram(&r->phys, REGION_RAM, SPA(0), MIB(8), 0, 0, "ram");
-    struct watch_host host = {.withdraw = withdraw, .now = now, .routes = routes, .violation = violation, .self = r};
-    r->w = watch_new(&r->phys, &r->log, NULL, &host);
-    return r;
-}
-
-static void rig_free(struct rig *r)
-{
-    watch_free(r->w);
-    phys_free(&r->phys);
-    free(r);
-}
-
-static void enter(struct rig *r, u64 control, const u64 *gpr)
+static void enter_level(struct rig *r, u64 control, const u64 *gpr)
 {
     struct watch_entry e = {.kind = WATCH_VMX,
                             .control = control,
@@ -79,7 +25,7 @@ static void enter(struct rig *r, u64 control, const u64 *gpr)
     watch_entered(r->w, 0, &e);
 }
 
-static void leave(struct rig *r, enum watch_cause cause, const u64 *gpr)
+static void leave_level(struct rig *r, enum watch_cause cause, const u64 *gpr)
 {
     struct watch_exit x = {.cause = cause, .gpr = gpr, .code64 = true};
     r->position++;
@@ -90,12 +36,12 @@ static void tell_interface(struct rig *r, u64 control, u64 *gpr, const u32 signa
 {
     u64 answer[16];
     gpr[AX] = 0x40000000;
-    leave(r, WATCH_CAUSE_CPUID, gpr);
+    leave_level(r, WATCH_CAUSE_CPUID, gpr);
     memcpy(answer, gpr, sizeof answer);
     answer[BX] = signature[0];
     answer[CX] = signature[1];
     answer[DX] = signature[2];
-    enter(r, control, answer);
+    enter_level(r, control, answer);
 }
 
 static enum watch_verdict claim(struct rig *r, u32 type, u32 writers, u64 a, u64 b, u64 c, u64 d, u64 e)
@@ -117,13 +63,13 @@ static struct rig *levels(u64 gpr[16])
     for (unsigned i = 8; i < 16; i++) {
         gpr[i] = 0x1000 + i;
     }
-    enter(r, ROOT, gpr);
-    leave(r, WATCH_CAUSE_OTHER, gpr);
+    enter_level(r, ROOT, gpr);
+    leave_level(r, WATCH_CAUSE_OTHER, gpr);
     gpr[9] = 0;
-    enter(r, UPPER, gpr);
+    enter_level(r, UPPER, gpr);
     tell_interface(r, UPPER, gpr, hyperv);
-    leave(r, WATCH_CAUSE_HYPERCALL, gpr);
-    enter(r, LOWER, gpr);
+    leave_level(r, WATCH_CAUSE_HYPERCALL, gpr);
+    enter_level(r, LOWER, gpr);
     tell_interface(r, LOWER, gpr, xen);
     ck_assert_uint_eq(watch_guest(r->w, 3)->level_of, 2);
     return r;
@@ -134,8 +80,8 @@ static void xen_call(struct rig *r, u64 gpr[16])
 {
     gpr[AX] = 29;
     gpr[DI] = 2;
-    leave(r, WATCH_CAUSE_HYPERCALL, gpr);
-    enter(r, UPPER, gpr);
+    leave_level(r, WATCH_CAUSE_HYPERCALL, gpr);
+    enter_level(r, UPPER, gpr);
 }
 
 static void hyperv_call(struct rig *r, u64 gpr[16], u64 code, u64 result)
@@ -143,9 +89,9 @@ static void hyperv_call(struct rig *r, u64 gpr[16], u64 code, u64 result)
     u64 at_call[16];
     memcpy(at_call, gpr, sizeof at_call);
     at_call[CX] = code;
-    leave(r, WATCH_CAUSE_HYPERCALL, at_call);
+    leave_level(r, WATCH_CAUSE_HYPERCALL, at_call);
     at_call[AX] = result;
-    enter(r, UPPER, at_call);
+    enter_level(r, UPPER, at_call);
 }
 
 static void give_back(struct rig *r, u64 gpr[16], u64 result)
@@ -154,9 +100,9 @@ static void give_back(struct rig *r, u64 gpr[16], u64 result)
     memcpy(at_call, gpr, sizeof at_call);
     at_call[AX] = 0;
     at_call[CX] = 0x12; /* VtlReturn */
-    leave(r, WATCH_CAUSE_HYPERCALL, at_call);
+    leave_level(r, WATCH_CAUSE_HYPERCALL, at_call);
     gpr[AX] = result;
-    enter(r, LOWER, gpr);
+    enter_level(r, LOWER, gpr);
 }
 
 START_TEST(claims__right)
@@ -216,8 +162,8 @@ START_TEST(claims__answered)
     u64 back[16];
     memcpy(back, gpr, sizeof back);
     back[CX] = 0x12;
-    leave(r, WATCH_CAUSE_HYPERCALL, back); /* the lower level halts: it is not entered */
-    enter(r, UPPER, gpr);                  /* an interrupt */
+    leave_level(r, WATCH_CAUSE_HYPERCALL, back); /* the lower level halts: it is not entered */
+    enter_level(r, UPPER, gpr);                  /* an interrupt */
     hyperv_call(r, gpr, HV_CALL_AssertVirtualInterrupt, 0);
     ck_assert_uint_eq(watch_claims(r->w)->differ, 0);
     give_back(r, gpr, 5);
@@ -237,12 +183,12 @@ START_TEST(claims__hypervisor)
         u64 at_call[16];
         memcpy(at_call, gpr, sizeof at_call);
         at_call[CX] = HV_CALL_PostMessage;
-        leave(r, WATCH_CAUSE_HYPERCALL, at_call);
+        leave_level(r, WATCH_CAUSE_HYPERCALL, at_call);
         ck_assert_uint_eq(claim(r, CLAIM_vp_named, H, 4, 0, 2, UPPER, 0), WATCH_CLAIM_TAKEN);
         (void)claim(r, CLAIM_call_begun, H, 4, lie == VP ? 1 : 0, 2, lie == CODE ? HV_CALL_SignalEvent : HV_CALL_PostMessage, 0);
         (void)claim(r, CLAIM_call_ended, H, 4, 0, 2, HV_CALL_PostMessage, lie == RESULT ? 6 : 0);
         at_call[AX] = 0;
-        enter(r, UPPER, at_call);
+        enter_level(r, UPPER, at_call);
         ck_assert_uint_eq(watch_claims(r->w)->differ, lie == NOTHING ? 0 : 1);
         ck_assert(watch_guest(r->w, 2)->claimed);
         ck_assert_uint_eq(watch_guest(r->w, 2)->partition, 4);
@@ -261,15 +207,15 @@ START_TEST(claims__who)
     for (u32 who = H; who <= V; who <<= 1) { /* the lower level runs */
         ck_assert_uint_eq(claim(r, CLAIM_partition_named, who, 4, 0, 0, 0, 0), WATCH_CLAIM_REFUSED);
     }
-    leave(r, WATCH_CAUSE_OTHER, gpr);
+    leave_level(r, WATCH_CAUSE_OTHER, gpr);
     ck_assert_uint_eq(claim(r, CLAIM_partition_named, R, 4, 0, 0, 0, 0), WATCH_CLAIM_REFUSED); /* the hypervisor, in the root's place */
     ck_assert_uint_eq(claim(r, CLAIM_partition_created, H, 4, 0, 0, 0, 0), WATCH_CLAIM_TAKEN);
-    enter(r, ROOT, gpr);
+    enter_level(r, ROOT, gpr);
     ck_assert_uint_eq(claim(r, CLAIM_partition_created, H, 4, 0, 0, 0, 0), WATCH_CLAIM_REFUSED);
     ck_assert_uint_eq(claim(r, CLAIM_partition_named, R, 4, 0, 0, 0, 0), WATCH_CLAIM_TAKEN);
     ck_assert_uint_eq(claim(r, CLAIM_translation_child, V, 1, 0x5c, 0, 0, 0), WATCH_CLAIM_REFUSED);
-    leave(r, WATCH_CAUSE_OTHER, gpr);
-    enter(r, STRANGER, gpr);
+    leave_level(r, WATCH_CAUSE_OTHER, gpr);
+    enter_level(r, STRANGER, gpr);
     ck_assert_uint_eq(claim(r, CLAIM_translation_child, V, 1, 0x5c, 0, 0, 0), WATCH_CLAIM_REFUSED);
     ck_assert_uint_eq(claim(r, CLAIM_partition_named, R, 4, 0, 0, 0, 0), WATCH_CLAIM_REFUSED);
     ck_assert_uint_eq(c->taken, 2);
@@ -285,7 +231,7 @@ START_TEST(claims__names)
     u64 gpr[16] = {0};
     struct rig *r = rig();
     (void)claim(r, CLAIM_vp_named, H, 9, 0, 0, ROOT, 0);
-    enter(r, ROOT, gpr);
+    enter_level(r, ROOT, gpr);
     ck_assert_uint_eq(watch_guest(r->w, 1)->partition, 9);
     ck_assert_str_eq(watch_guest(r->w, 1)->partition_name, "");
     ck_assert_uint_eq(claim(r, CLAIM_partition_named, R, 9, 0, 0, 0, 0), WATCH_CLAIM_TAKEN);
@@ -293,14 +239,14 @@ START_TEST(claims__names)
     for (u64 i = 100; i < 1000; i++) {
         (void)claim(r, CLAIM_partition_named, R, i, 0, 0, 0, 0);
     }
-    leave(r, WATCH_CAUSE_OTHER, gpr);
+    leave_level(r, WATCH_CAUSE_OTHER, gpr);
     for (u64 i = 0; i < 5000; i++) {
         (void)claim(r, CLAIM_vp_named, H, i, 0, 0, (i + 16) << 12, 0);
     }
-    enter(r, (4999 + 16) << 12, gpr);
+    enter_level(r, (4999 + 16) << 12, gpr);
     ck_assert_uint_eq(watch_guest(r->w, 2)->partition, 4999);
-    leave(r, WATCH_CAUSE_OTHER, gpr);
-    enter(r, 16 << 12, gpr);
+    leave_level(r, WATCH_CAUSE_OTHER, gpr);
+    enter_level(r, 16 << 12, gpr);
     ck_assert(!watch_guest(r->w, 3)->claimed); /* too long ago */
     struct state_io save;
     state_init_save(&save);
@@ -329,9 +275,5 @@ int main(void)
     tcase_add_test(tc, claims__who);
     tcase_add_test(tc, claims__names);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* Recording and replaying in one process: a ROM that counts in memory for ever. Two machines, equal
  * hashes; a difference is found at the first mark behind it, with the part it is in. */
 #include "machine/evidence.h"
+#include "machine_rig.h"
 #include "traces/load.h"
 #include "unit.h"
 
@@ -31,18 +32,12 @@ static void make_rom(void)
 
 static struct machine *make_machine(u64 tlb_entries)
 {
-    struct machine_config c;
-    struct error err = {0};
-    machine_config_init(&c);
-    ck_assert(cpu_model_parse(&c.model, "intel", &err));
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config("intel");
     c.firmware = rom_path;
     c.max_instructions = LIMIT;
     c.epoch = EPOCH;
     c.tlb_entries = tlb_entries;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
-    return m;
+    return machine_of(&c);
 }
 
 static void record(struct loaded_recording *l)

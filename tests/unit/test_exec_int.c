@@ -344,6 +344,8 @@ START_TEST(exec_int__fast_like_plain)
         struct insn in = make(sizes[random64() % 3], shape[0], shape[1], OPR_NONE, random_operand());
         in.base = form[0];
         in.index = form[1];
+        bool narrow = random64() % 4 == 0; /* an address of 32 bits */
+        in.sib = (u8)((in.sib & ~(3u << 5)) | (narrow ? 1u : 2u) << 5);
         in.id = (u16)(ops[o].id | (random64() % 3) << 12);
         if (ops[o].id != INSN_MOVZX && ops[o].id != INSN_MOVSX) {
             in.id = (u16)ops[o].id;
@@ -377,6 +379,7 @@ START_TEST(exec_int__fast_like_plain)
         } else {
             cpu.arch.gpr[RSI] = target - index - (u64)(i64)in.disp;
         }
+        cpu.arch.gpr[RSI] ^= narrow ? random64() << 32 : 0;
         cpu_set_rflags(&cpu, random64() & RFLAGS_ARITH);
         struct cpu before = cpu;
         ck_assert(ops[o].exec(&cpu, &in) == CPU_OK);

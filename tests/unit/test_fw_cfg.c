@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* fw_cfg by port and by DMA; the test device and shared wires. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "base/bytes.h"
 #include "devices/fw_cfg.h"
@@ -141,5 +142,5 @@ int main(void)
     tcase_add_test(c, test_irq_or__high_while_any_is);
     tcase_add_test(c, test_fw_cfg__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* HPET: counter at arbitrary times, one-shot, periodic, level, legacy replacement, messages, jumps.
  */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/hpet.h"
 
@@ -175,5 +176,5 @@ int main(void)
     tcase_add_test(c, test_hpet__message);
     tcase_add_test(c, test_hpet__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

@@ -2,6 +2,7 @@
 /* 8254: values and outputs in all modes at arbitrary times, against a counter that counts clock by
  * clock. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/i8254.h"
 
@@ -253,5 +254,5 @@ int main(void)
     tcase_add_test(c, test_i8254__formats_bcd_and_readback);
     tcase_add_test(c, test_i8254__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

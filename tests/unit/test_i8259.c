@@ -2,6 +2,7 @@
 /* 8259A pair: priorities, end of interrupt, cascade, spurious interrupts, modes, ELCR, save and
  * restore. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/i8259.h"
 
@@ -204,5 +205,5 @@ int main(void)
     tcase_add_test(c, test_i8259__special_fully_nested);
     tcase_add_test(c, test_i8259__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

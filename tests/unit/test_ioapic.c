@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* I/O APIC: registers, edge and level pins, masks, Remote IRR, EOI, message format. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/ioapic.h"
 
@@ -146,5 +147,5 @@ int main(void)
     tcase_add_test(c, test_ioapic__remappable_message);
     tcase_add_test(c, test_ioapic__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Translated code against the interpreter: random programs of integer instructions, equal registers, flags,
- * memory and counts behind them, with budgets that end anywhere. The emitter serves as assembler. */
-#include "sys_rig.h"
-#include "unit.h"
+/* Integer instructions and strings in translated code against the interpreter, in 64-bit and in 32-bit code; and a guest
+ * that rewrites its code forever. */
+#include "jit_rig.h"
 
-#include "jit/emit.h"
-#include "jit/jit.h"
 #include "jit/jit_priv.h"
-
-#define DATA 0x200000u /* reached by RBX and RBP, with R14 as a small index */
-#define DATA_BYTES 8192u
-#define CODE_AT 0x180000u
-
-static u64 state = 88172645463325252u;
-
-static u64 draw(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static unsigned below(u64 n)
-{
-    return (unsigned)(draw() % n);
-}
 
 static bool narrow; /* programs for 32-bit code */
 
@@ -202,151 +180,41 @@ static void draw_insn(struct emit *e)
     }
 }
 
-struct outcome {
-    struct cpu_arch arch;
-    u8 data[DATA_BYTES];
-    u8 stack[256];
-    u64 used;
-};
-
-struct program {
-    u8 code[512];
-    u64 gpr[16], rflags, budget;
-    u64 seed;
-    bool cold; /* no fast entries to begin with */
-};
-
-static void draw_program(struct program *p)
+static void enter_mode(void)
 {
-    struct emit e = {.at = p->code, .end = p->code + 400};
-    unsigned n = 1 + below(14);
-    for (unsigned i = 0; i < n; i++) {
-        draw_insn(&e);
-    }
-    if (below(2) == 0) { /* a loop, or the next block */
-        emit_u8(&e, 0x0f);
-        emit_u8(&e, 0x80 | (below(16)));
-        emit_u32(&e, below(2) == 0 ? 0u : (u32)(p->code - (e.at + 4)));
-    }
-    draw_insn(&e);
-    emit_u8(&e, 0xeb); /* jmp . */
-    emit_u8(&e, 0xfe);
-    for (unsigned i = 0; i < 16; i++) {
-        p->gpr[i] = draw_value();
-    }
-    p->gpr[RBX] = DATA;
-    p->gpr[RBP] = DATA + 4096 - 2048;
-    p->gpr[14] = below(64);
-    p->gpr[RSP] = AT_STACK;
-    p->rflags = draw() & (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF);
-    p->budget = 1 + below(40);
-    p->seed = draw();
-    p->cold = below(4) == 0;
-}
-
-static void run_program(const struct program *p, struct outcome *out)
-{
-    u64 keep = state;
-    state = p->seed | 1;
-    for (unsigned i = 0; i < DATA_BYTES; i += 8) {
-        store_le64(ram(DATA + i), draw_value());
-    }
-    state = keep;
-    memset(ram(AT_STACK - 128), 0, 256);
-    mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
-    phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
-    memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
-    cpu_set_rflags(CPU, p->rflags);
-    R.cpu.arch.rip = CODE_AT;
-    R.cpu.arch.ist_count = 0;
-    R.cpu.arch.activity = ACTIVITY_RUNNING;
     if (narrow) {
         go_protected(0);
     } else {
         go_long(0);
     }
-    memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
-    cpu_set_rflags(CPU, p->rflags);
-    R.cpu.arch.rip = CODE_AT;
-    if (p->cold) {
-        tlb_drop_all(CPU);
-    }
-    R.shutdowns = 0;
-    out->used = cpu_run(CPU, p->budget);
-    flags_sync(CPU);
-    out->arch = R.cpu.arch;
-    memcpy(out->data, ram(DATA), DATA_BYTES);
-    memcpy(out->stack, ram(AT_STACK - 128), 256);
 }
 
-static void compare_programs(unsigned programs)
+static void draw_state_of(struct program *p)
 {
-    static struct outcome want, got;
-    const char *why = NULL;
-    rig_start();
-    R.code.size = 2048; /* blocks of 32 bytes: code_flush() and dead blocks are met often */
-    struct jit_config config = {.bytes = MIB(1), .threshold = 0, .tlb_entries = 64};
-    go_long(0);
-    struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
-    ck_assert_msg(j != NULL, "%s", why);
-    struct cpu_engine engine = R.cpu.engine;
-    for (unsigned n = 0; n < programs; n++) {
-        struct program p = {.seed = 0};
-        draw_program(&p);
-        R.cpu.engine = (struct cpu_engine){0};
-        run_program(&p, &want);
-        R.cpu.engine = engine;
-        run_program(&p, &got);
-        bool same = memcmp(want.arch.gpr, got.arch.gpr, sizeof want.arch.gpr) == 0 &&
-                    want.arch.rip == got.arch.rip && want.arch.rep_partial == got.arch.rep_partial &&
-                    want.arch.rflags == got.arch.rflags &&
-                    want.arch.cc_res == got.arch.cc_res && want.arch.cc_aux == got.arch.cc_aux &&
-                    want.arch.ist_count == got.arch.ist_count && want.used == got.used &&
-                    memcmp(want.data, got.data, DATA_BYTES) == 0 && memcmp(want.stack, got.stack, 256) == 0;
-        if (!same) {
-            printf("program %u, budget %llu: rip %llx %llx flags %llx %llx used %llu %llu ist %llu %llu data %d stack %d\n",
-                   n, (unsigned long long)p.budget, (unsigned long long)want.arch.rip,
-                   (unsigned long long)got.arch.rip, (unsigned long long)want.arch.rflags,
-                   (unsigned long long)got.arch.rflags, (unsigned long long)want.used, (unsigned long long)got.used,
-                   (unsigned long long)want.arch.ist_count, (unsigned long long)got.arch.ist_count,
-                   memcmp(want.data, got.data, DATA_BYTES), memcmp(want.stack, got.stack, 256));
-            for (unsigned i = 0; i < 16; i++) {
-                if (want.arch.gpr[i] != got.arch.gpr[i]) {
-                    printf("r%u %llx %llx\n", i, (unsigned long long)want.arch.gpr[i],
-                           (unsigned long long)got.arch.gpr[i]);
-                }
-            }
-            for (unsigned at = 0; at < 100;) {
-                char text[96];
-                unsigned len = format_insn(R.cpu.d.mode_word, p.code + at, 16, CODE_AT + at, text, sizeof text);
-                printf("%x %s\n", CODE_AT + at, text);
-                at += len;
-                if (p.code[at - len] == 0xeb) {
-                    break;
-                }
-            }
-        }
-        (void)fflush(stdout);
-        ck_assert(same);
-    }
-    const struct jit_stats *s = jit_stats(j);
-    ck_assert_uint_gt(s->translated, 40000); /* it was about translated code */
-    ck_assert_uint_gt(s->translated, 2 * s->helped);
-    jit_free(j);
-    rig_stop();
+    p->gpr[RBP] = DATA + 4096 - 2048;
+    p->gpr[14] = below(64);
+}
+
+static void compare_integers(unsigned programs, const struct jit_config *config)
+{
+    const struct jit_trial t = {.config = *config, .enter = enter_mode, .insn = draw_insn, .value = draw_value,
+                                .state = draw_state_of, .most_insns = 14, .most_budget = 40};
+    struct jit_stats s = compare_programs(&t, programs);
+    ck_assert_uint_gt(s.translated, 4 * programs); /* it was about translated code */
+    ck_assert_uint_gt(s.translated, 2 * s.helped);
 }
 
 START_TEST(test_jit__random_programs)
 {
     narrow = false;
-    compare_programs(20000);
+    compare_integers(20000, &(struct jit_config){0});
 }
 END_TEST
 
 START_TEST(test_jit__random_programs_32)
 {
     narrow = true;
-    compare_programs(10000);
+    compare_integers(10000, &(struct jit_config){0});
 }
 END_TEST
 

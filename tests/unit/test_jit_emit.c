@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* What the emitter writes says what was asked for: Zydis decodes it back. */
+#include "tests/harness/draw.h"
 #include "jit/emit.h"
 #include "unit.h"
 
@@ -9,20 +10,6 @@
 static ZydisDecoder decoder;
 static ZydisDecodedInstruction zi;
 static ZydisDecodedOperand zo[ZYDIS_MAX_OPERAND_COUNT];
-static u64 state = 1;
-
-static u64 draw(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static unsigned below(u64 n)
-{
-    return (unsigned)(draw() % n);
-}
 
 static void decode(const u8 *bytes, size_t len)
 {

@@ -2,44 +2,15 @@
 /* Vector instructions in translated code against the interpreter: random programs of legacy SSE and VEX forms
  * with some integer instructions between them, random MXCSR (unmasked exceptions too), memory aligned or not, with
  * and without fast entries; with the host's AVX and as if it had none. */
-#include "sys_rig.h"
-#include "unit.h"
-
-#include "abi/x86/fpu.h"
-#include "cpu/decode/decode.h"
-#include "cpu/exec/fault.h"
-#include "jit/emit.h"
-#include "jit/jit.h"
-
-#define DATA 0x200000u /* reached by RBX, with R14 as a small index */
-#define DATA_BYTES 8192u
-#define CODE_AT 0x180000u
-
-static u64 state = 88172645463325252u;
-
-static u64 draw(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
-
-static unsigned below(u64 n)
-{
-    return (unsigned)(draw() % n);
-}
+#include "jit_rig.h"
 
 /* Floats that meet rules: small integers, denormals, infinities, NaNs of both kinds. */
 static u64 draw_lanes(void)
 {
-    static const u64 doubles[] = {0, 0x8000000000000000, 0x3ff0000000000000, 0xbff8000000000000, 0x7ff0000000000000,
-                                  0xfff8000000000000, 0x7ff4000000000001, 1, 0x7fefffffffffffff, 0x0010000000000000,
-                                  0x41e0000000000000, 0x43e0000000000000, 0x4059000000000000};
     static const u32 floats[] = {0, 0x80000000, 0x3f800000, 0xbfc00000, 0x7f800000, 0xffc00000, 0x7fa00001, 1,
                                  0x7f7fffff, 0x00800000, 0x4f000000, 0x42c80000};
     switch (below(5)) {
-    case 0: return doubles[below(ARRAY_LEN(doubles))];
+    case 0: return draw_double();
     case 1: return floats[below(ARRAY_LEN(floats))] | (u64)floats[below(ARRAY_LEN(floats))] << 32;
     case 2: return draw() & 0x0101ff7f80ff0001;
     case 3: return draw() & 0x3f;
@@ -95,94 +66,37 @@ static void draw_vec(struct emit *e)
     }
 }
 
-/* Are the bytes one instruction that a program should hold: known, and none that moves the pointers? */
-static bool is_welcome(const u8 *bytes, size_t size, struct decoder *d)
+static void draw_one(struct emit *e)
 {
-    struct insn in;
-    if (decode_insn(d, R.cpu.d.mode_word, bytes, size, &in) != DECODE_OK || in.len != size) {
-        return false;
-    }
-    bool pointer = in.r[0] == RBX || in.r[0] == RSP || in.r[0] == 14;
-    return in.exec != exec_unit_fault && !pointer && insn_rows[insn_id(&in)].block == BLOCK_NORMAL;
-}
-
-struct program {
-    u8 code[512];
-    u64 gpr[16], rflags, budget;
-    u64 vec[16][4];
-    u64 data[DATA_BYTES / 8];
-    u32 mxcsr;
-    bool cold;
-};
-
-static void draw_insn(struct emit *e, struct decoder *d)
-{
-    for (;;) {
-        u8 bytes[16];
-        struct emit one = {.at = bytes, .end = bytes + sizeof bytes};
-        switch (below(20)) {
-        case 0: emit_alu(&one, below(8), 8, below(2), rm_reg(below(3))); break;
-        case 1: emit_mov_store(&one, 8, below(3), rm_mem(H_RBX, (i32)below(4088))); break;
-        case 2: emit_op(&one, OP_0F(0x40 | below(16)), 8, 1, rm_reg(2)); break;
-        case 3: /* LDMXCSR, STMXCSR */
-            emit_op(&one, OP_0F(0xae), 4, 2 + below(2), rm_mem(H_RBX, (i32)(8 * below(8))));
-            break;
-        default: draw_vec(&one); break;
-        }
-        size_t size = (size_t)(one.at - bytes);
-        if (is_welcome(bytes, size, d)) {
-            for (size_t i = 0; i < size; i++) {
-                emit_u8(e, bytes[i]);
-            }
-            return;
-        }
+    switch (below(20)) {
+    case 0: emit_alu(e, below(8), 8, below(2), rm_reg(below(3))); break;
+    case 1: emit_mov_store(e, 8, below(3), rm_mem(H_RBX, (i32)below(4088))); break;
+    case 2: emit_op(e, OP_0F(0x40 | below(16)), 8, 1, rm_reg(2)); break;
+    case 3: /* LDMXCSR, STMXCSR */
+        emit_op(e, OP_0F(0xae), 4, 2 + below(2), rm_mem(H_RBX, (i32)(8 * below(8))));
+        break;
+    default: draw_vec(e); break;
     }
 }
 
-static void draw_program(struct program *p, struct decoder *d)
+static void draw_insn(struct emit *e)
 {
-    struct emit e = {.at = p->code, .end = p->code + 480};
-    unsigned n = 1 + below(20);
-    for (unsigned i = 0; i < n; i++) {
-        draw_insn(&e, d);
-    }
-    if (below(2) == 0) {
-        emit_u8(&e, 0x0f);
-        emit_u8(&e, 0x80 | below(16));
-        emit_u32(&e, below(2) == 0 ? 0u : (u32)(p->code - (e.at + 4)));
-    }
-    draw_insn(&e, d);
-    emit_u8(&e, 0xeb);
-    emit_u8(&e, 0xfe);
-    for (unsigned i = 0; i < 16; i++) {
-        p->gpr[i] = draw_lanes();
-    }
+    draw_welcome(e, draw_one);
+}
+
+static void draw_state_of(struct program *p)
+{
     for (unsigned i = 0; i < 64; i++) {
         p->vec[i / 4][i % 4] = draw_lanes();
-    }
-    for (unsigned i = 0; i < DATA_BYTES / 8; i++) {
-        p->data[i] = draw_lanes();
     }
     for (unsigned i = 0; i < 8; i++) {
         p->data[i] = (draw() & 0xffff) | (below(4) != 0 ? MXCSR_MASKS : 0);
     }
-    p->gpr[RBX] = DATA;
-    p->gpr[14] = 16 * below(4);
-    p->gpr[RSP] = AT_STACK;
-    p->rflags = draw() & (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF);
     p->mxcsr = below(3) == 0 ? MXCSR_INIT : (u32)draw() & 0xffff;
     if (below(8) != 0) {
         p->mxcsr |= MXCSR_MASKS;
     }
-    p->budget = 1 + below(60);
-    p->cold = below(4) == 0;
 }
-
-struct outcome {
-    struct cpu_arch arch;
-    u8 data[DATA_BYTES];
-    u64 used;
-};
 
 static void enter_mode(void)
 {
@@ -192,115 +106,30 @@ static void enter_mode(void)
     cpu_update_mode(CPU);
 }
 
-static void run_program(const struct program *p, struct outcome *out)
+static void compare_vectors(unsigned programs, const struct jit_config *config)
 {
-    mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
-    phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
-    phys_write(&R.phys, SPA(DATA), p->data, sizeof p->data);
-    R.cpu.arch.ist_count = 0;
-    R.cpu.arch.activity = ACTIVITY_RUNNING;
-    enter_mode();
-    memcpy(R.cpu.arch.gpr, p->gpr, sizeof p->gpr);
-    memcpy(R.cpu.arch.vec, p->vec, sizeof p->vec);
-    R.cpu.arch.fpu = (struct fpu_state){.fcw = 0x37f};
-    R.cpu.arch.mxcsr = p->mxcsr;
-    cpu_set_rflags(CPU, p->rflags);
-    R.cpu.arch.rip = CODE_AT;
-    if (p->cold) {
-        tlb_drop_all(CPU);
-    }
-    R.shutdowns = 0;
-    out->used = cpu_run(CPU, p->budget);
-    flags_sync(CPU);
-    out->arch = R.cpu.arch;
-    memcpy(out->data, ram(DATA), DATA_BYTES);
-}
-
-static bool same(const struct outcome *a, const struct outcome *b)
-{
-    return memcmp(a->arch.gpr, b->arch.gpr, sizeof a->arch.gpr) == 0 && a->arch.rip == b->arch.rip &&
-           a->arch.rflags == b->arch.rflags && a->arch.cc_res == b->arch.cc_res && a->arch.cc_aux == b->arch.cc_aux &&
-           memcmp(a->arch.vec, b->arch.vec, sizeof a->arch.vec) == 0 && a->arch.mxcsr == b->arch.mxcsr &&
-           a->arch.ist_count == b->arch.ist_count && a->used == b->used && memcmp(a->data, b->data, DATA_BYTES) == 0;
-}
-
-static void show(const struct program *p, const struct outcome *want, const struct outcome *got)
-{
-    printf("budget %llu: rip %llx %llx flags %llx %llx mxcsr %x: %x %x used %llu %llu data %d\n",
-           (unsigned long long)p->budget, (unsigned long long)want->arch.rip, (unsigned long long)got->arch.rip,
-           (unsigned long long)want->arch.rflags, (unsigned long long)got->arch.rflags, p->mxcsr, want->arch.mxcsr,
-           got->arch.mxcsr, (unsigned long long)want->used, (unsigned long long)got->used,
-           memcmp(want->data, got->data, DATA_BYTES));
-    printf("%u shutdowns\n", R.shutdowns);
-    for (unsigned i = 0; i < 16; i++) {
-        if (want->arch.gpr[i] != got->arch.gpr[i]) {
-            printf("r%u %llx %llx\n", i, (unsigned long long)want->arch.gpr[i], (unsigned long long)got->arch.gpr[i]);
-        }
-        for (unsigned k = 0; k < 32; k += 8) {
-            u64 a = load_le64(want->arch.vec[i] + k), b = load_le64(got->arch.vec[i] + k);
-            if (a != b) {
-                printf("ymm%u[%u] %llx %llx\n", i, k, (unsigned long long)a, (unsigned long long)b);
-            }
-        }
-    }
-    for (unsigned at = 0; at < 400;) {
-        char text[96];
-        unsigned len = format_insn(R.cpu.d.mode_word, p->code + at, 16, CODE_AT + at, text, sizeof text);
-        printf("%x %s\n", CODE_AT + at, text);
-        at += len;
-        if (p->code[at - len] == 0xeb) {
-            break;
-        }
-    }
-    (void)fflush(stdout);
-}
-
-static void compare_programs(unsigned programs, bool hide_avx, u64 bytes)
-{
-    static struct outcome want, got;
-    static struct program p;
-    const char *why = NULL;
-    rig_start();
-    R.code.size = 2048;
-    struct jit_config config = {.bytes = bytes, .threshold = 0, .tlb_entries = 64, .hide_avx = hide_avx};
-    enter_mode();
-    struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
-    ck_assert_msg(j != NULL, "%s", why);
-    struct cpu_engine engine = R.cpu.engine;
-    for (unsigned n = 0; n < programs; n++) {
-        draw_program(&p, R.code.decoder);
-        R.cpu.engine = (struct cpu_engine){0};
-        run_program(&p, &want);
-        R.cpu.engine = engine;
-        run_program(&p, &got);
-        if (!same(&want, &got)) {
-            printf("program %u, ", n);
-            show(&p, &want, &got);
-        }
-        ck_assert(same(&want, &got));
-    }
-    const struct jit_stats *s = jit_stats(j);
-    ck_assert_uint_gt(s->translated, 6ull * programs / 5);
-    ck_assert_uint_gt(s->translated, hide_avx ? 1 : 2 * s->helped);
-    jit_free(j);
-    rig_stop();
+    const struct jit_trial t = {.config = *config, .enter = enter_mode, .insn = draw_insn, .value = draw_lanes,
+                                .state = draw_state_of, .most_insns = 20, .most_budget = 60};
+    struct jit_stats s = compare_programs(&t, programs);
+    ck_assert_uint_gt(s.translated, 6ull * programs / 5);
+    ck_assert_uint_gt(s.translated, config->hide_avx ? 1 : 2 * s.helped);
 }
 
 START_TEST(test_jit_vec__random_programs)
 {
-    compare_programs(6000, false, MIB(1));
+    compare_vectors(6000, &(struct jit_config){0});
 }
 END_TEST
 
 START_TEST(test_jit_vec__without_avx)
 {
-    compare_programs(3000, true, MIB(1));
+    compare_vectors(3000, &(struct jit_config){.hide_avx = true});
 }
 END_TEST
 
 START_TEST(test_jit_vec__small_cache)
 {
-    compare_programs(2000, false, 256 * 1024);
+    compare_vectors(2000, &(struct jit_config){.bytes = KIB(256)});
 }
 END_TEST
 

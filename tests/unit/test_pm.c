@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Power management: timer and overflow, events and SCI, sleep and wake, APM, resets, A20. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/pm.h"
 
@@ -193,5 +194,5 @@ int main(void)
     tcase_add_test(c, test_pm__resets_and_a20);
     tcase_add_test(c, test_pm__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

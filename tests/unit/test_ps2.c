@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* i8042, keyboard and mouse: probing, translation, interrupts, A20 and reset, save and restore. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/ps2.h"
 
@@ -158,5 +159,5 @@ int main(void)
     tcase_add_test(c, test_ps2__mouse);
     tcase_add_test(c, test_ps2__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Real-time clock: time at arbitrary moments, formats, setting, interrupts, memory sizes. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/rtc.h"
 
@@ -229,5 +230,5 @@ int main(void)
     tcase_add_test(c, test_rtc__firmware_bytes);
     tcase_add_test(c, test_rtc__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

@@ -3,7 +3,8 @@
  * same configuration in the same process, runs on to the same hash; and what is derived (translations,
  * decoded code) may be dropped at any boundary. The guest (tests/guests/tiny/moments.S) goes through real,
  * protected, paged and long mode with timers, serial output, system management and two processors. */
-#include "machine/machine.h"
+#include "machine_rig.h"
+#include "tests/harness/draw.h"
 #include "unit.h"
 
 #include <stdlib.h>
@@ -12,28 +13,12 @@
 #define STEPS 12        /* places where the machine is saved */
 #define FAR 1000000000u /* far behind the guest's end */
 
-static u64 rng_state;
-
-static u64 rng(void)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return rng_state;
-}
-
 static struct machine *make_machine(const char *model)
 {
-    struct machine_config c;
-    struct error err = {0};
-    machine_config_init(&c);
-    ck_assert(cpu_model_parse(&c.model, model, &err));
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config(model);
     c.cpus = CPUS;
     c.kernel = TINY_DIR "/moments.elf";
-    c.serial[c.serial_count++].kind = CONSOLE_NONE;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
+    struct machine *m = machine_of(&c);
     /* The guest brings a handler for the SMBASE of reset; a direct boot leaves one that only returns. */
     for (unsigned i = 0; i < m->set.count; i++) {
         m->set.cpu[i]->arch.smbase = 0x30000;
@@ -131,7 +116,7 @@ static unsigned check_missing_mode(const char *model, u64 end, u64 end_hash, uns
 {
     struct machine *a = make_machine(model);
     for (u64 position = 0; (mode_seen(a) & ~seen) == 0;) {
-        position += 1 + rng() % 97;
+        position += 1 + draw() % 97;
         ck_assert_msg(position < end, "the guest is never in the modes %x", SAW_ALL & ~seen);
         ck_assert_int_eq(run_to(a, position).reason, STOP_LIMIT);
     }
@@ -153,13 +138,13 @@ static void check_snapshots(const char *model, u64 seed)
     machine_free(m);
     struct machine *a = make_machine(model);
     unsigned seen = 0;
-    rng_state = seed;
+    draw_state = seed;
     for (u64 i = 1; i <= STEPS; i++) {
-        u64 position = end * i / (STEPS + 1) + rng() % 997;
+        u64 position = end * i / (STEPS + 1) + draw() % 997;
         ck_assert_int_eq(run_to(a, position).reason, STOP_LIMIT);
         seen |= mode_seen(a);
         struct machine *b = make_machine(model);
-        (void)run_to(b, rng() % end); /* whatever it was before */
+        (void)run_to(b, draw() % end); /* whatever it was before */
         copy_state(a, b);
         ck_assert_int_eq(run_to(a, position + 1000).reason, STOP_LIMIT);
         ck_assert_int_eq(run_to(b, position + 1000).reason, STOP_LIMIT);
@@ -216,12 +201,12 @@ START_TEST(test_snapshot__derived_state_may_go)
 {
     struct machine *whole = make_machine("intel");
     u64 end = run_to_end(whole);
-    rng_state = 0x2545f4914f6cdd1du;
+    draw_state = 0x2545f4914f6cdd1du;
     struct machine *m = make_machine("intel");
     struct machine *plain = make_machine("intel");
     u64 compared = 0;
     for (u64 position = 0; position < end;) {
-        u64 step = rng() % 8 == 0 ? 1 + rng() % 4000 : 1 + rng() % 300;
+        u64 step = draw() % 8 == 0 ? 1 + draw() % 4000 : 1 + draw() % 300;
         position += step;
         struct run_result r = run_to(m, position);
         if (r.reason == STOP_POWER_OFF) {

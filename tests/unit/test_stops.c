@@ -3,6 +3,7 @@
  * The guest is tests/guests/tiny/moments.S. */
 #include "machine/stops.h"
 #include "machine/travel.h"
+#include "machine_rig.h"
 #include "unit.h"
 
 #define TICKS 0x500u  /* the guest's counters at fixed places */
@@ -11,24 +12,12 @@
 
 static struct machine *make_machine(enum engine engine)
 {
-    struct machine_config c;
-    struct error err = {0};
-    machine_config_init(&c);
-    ck_assert(cpu_model_parse(&c.model, "intel", &err));
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config("intel");
     c.cpus = 2;
     c.engine = engine;
     c.jit_threshold = 2;
     c.kernel = TINY_DIR "/moments.elf";
-    c.serial[c.serial_count++].kind = CONSOLE_NONE;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
-    return m;
-}
-
-static u64 position_of(const struct machine *m)
-{
-    return clock_position(&m->clock).n;
+    return machine_of(&c);
 }
 
 static void add(struct machine *m, enum stop_point_kind kind, u64 at, u64 size)

@@ -2,6 +2,7 @@
 /* The trace port: found by its magic number; records of several writers at a time, whole and torn; saved in the middle of one. */
 #include "devices/trace_port.h"
 #include "pci_rig.h"
+#include "unit.h"
 
 #include <string.h>
 
@@ -215,9 +216,5 @@ int main(void)
     tcase_add_test(tc, trace_port__crowd);
     tcase_add_test(tc, trace_port__hostile_state);
     suite_add_tcase(s, tc);
-    SRunner *sr = srunner_create(s);
-    srunner_run_all(sr, CK_NORMAL);
-    int failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed == 0 ? 0 : 1;
+    return unit_run(s);
 }

@@ -4,6 +4,8 @@
  * guest (tests/guests/tiny/moments.S) goes through all modes with timers, interrupts and two processors. */
 #include "cpu/tlb.h"
 #include "machine/travel.h"
+#include "machine_rig.h"
+#include "tests/harness/draw.h"
 #include "unit.h"
 
 #include <stdlib.h>
@@ -11,35 +13,13 @@
 #define PLACES 40u
 #define ROUNDS 0x504u /* the guest's counter of its loops */
 
-static u64 rng_state;
-
-static u64 rng(void)
-{
-    rng_state ^= rng_state << 13;
-    rng_state ^= rng_state >> 7;
-    rng_state ^= rng_state << 17;
-    return rng_state;
-}
-
 static struct machine *make_machine(void)
 {
-    struct machine_config c;
-    struct error err = {0};
-    machine_config_init(&c);
-    ck_assert(cpu_model_parse(&c.model, "intel", &err));
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config("intel");
     c.cpus = 2;
     c.kernel = TINY_DIR "/moments.elf";
-    c.serial[c.serial_count++].kind = CONSOLE_NONE;
     c.serial[0].input = CONSOLE_INPUT_LIVE;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
-    return m;
-}
-
-static u64 position_of(const struct machine *m)
-{
-    return clock_position(&m->clock).n;
+    return machine_of(&c);
 }
 
 struct place {
@@ -65,7 +45,7 @@ static void run_to(struct machine *m, u64 position)
 static u64 run_once(struct machine *m, struct place *places, u64 step)
 {
     for (unsigned i = 0; i < PLACES; i++) {
-        run_to(m, (i + 1) * step + rng() % 700);
+        run_to(m, (i + 1) * step + draw() % 700);
         places[i].position = position_of(m);
     }
     ck_assert_int_eq(machine_run(m).reason, STOP_POWER_OFF);
@@ -86,7 +66,7 @@ static void check_places(u64 spacing, u64 memory)
     struct error err = {0};
     struct place places[PLACES];
     struct travel_options options = {.spacing = spacing, .memory = memory};
-    rng_state = 88172645463325252u;
+    draw_state = DRAW_SEED;
     u64 step = length_of_run() / (PLACES + 8);
     struct machine *m = make_machine();
     ck_assert(travel_start(m, &options, &err));
@@ -94,9 +74,9 @@ static void check_places(u64 spacing, u64 memory)
     u64 end_hash = machine_hash(m);
     /* The same input once more, without ever going back. */
     struct machine *plain = make_machine();
-    rng_state = 88172645463325252u;
+    draw_state = DRAW_SEED;
     for (unsigned i = 0; i < PLACES; i++) {
-        run_to(plain, (i + 1) * step + rng() % 700);
+        run_to(plain, (i + 1) * step + draw() % 700);
         ck_assert_uint_eq(position_of(plain), places[i].position);
         places[i].hash = machine_hash(plain);
     }
@@ -104,7 +84,7 @@ static void check_places(u64 spacing, u64 memory)
     ck_assert_uint_eq(machine_hash(plain), end_hash);
     machine_free(plain);
     for (unsigned i = 0; i < 3 * PLACES; i++) {
-        const struct place *p = &places[rng() % PLACES];
+        const struct place *p = &places[draw() % PLACES];
         ck_assert_int_eq(travel_to(m, p->position).reason, STOP_POSITION);
         ck_assert_uint_eq(position_of(m), p->position);
         ck_assert_msg(machine_hash(m) == p->hash, "the state at %llu differs",
@@ -156,15 +136,9 @@ static u64 spacing_at(struct machine *m, u64 position)
 
 static struct machine *spinning_machine(void)
 {
-    struct machine_config c;
-    struct error err = {0};
-    machine_config_init(&c);
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config("intel");
     c.kernel = TINY_DIR "/spin.elf";
-    c.serial[c.serial_count++].kind = CONSOLE_NONE;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
-    return m;
+    return machine_of(&c);
 }
 
 /* Checkpoints come as close as it takes to run from one to the next in TRAVEL_REPLAY_NS, whatever that is in counts; a
@@ -228,24 +202,20 @@ static u32 rounds(struct machine *m)
 static void check_rewritten_code(enum engine engine)
 {
     struct error err = {0};
-    struct machine_config c;
     struct place seen[60];
-    machine_config_init(&c);
-    c.ram_bytes = MIB(16);
+    struct machine_config c = small_config("intel");
     c.engine = engine;
     c.jit_threshold = 2;
     c.kernel = TINY_DIR "/rewrite.elf";
-    c.serial[c.serial_count++].kind = CONSOLE_NONE;
-    struct machine *m = machine_new(&c, &err);
-    ck_assert_msg(m != NULL, "%s", err.text);
+    struct machine *m = machine_of(&c);
     ck_assert(travel_start(m, &(struct travel_options){.spacing = 3000}, &err));
-    rng_state = 88172645463325252u;
+    draw_state = DRAW_SEED;
     for (unsigned i = 0; i < ARRAY_LEN(seen); i++) {
-        ck_assert_int_eq(travel_to(m, position_of(m) + 1 + rng() % 2000).reason, STOP_POSITION);
+        ck_assert_int_eq(travel_to(m, position_of(m) + 1 + draw() % 2000).reason, STOP_POSITION);
         seen[i] = (struct place){position_of(m), machine_hash(m)};
     }
     for (unsigned i = 0; i < 3 * ARRAY_LEN(seen); i++) {
-        const struct place *p = &seen[rng() % ARRAY_LEN(seen)];
+        const struct place *p = &seen[draw() % ARRAY_LEN(seen)];
         ck_assert_int_eq(travel_to(m, p->position).reason, STOP_POSITION);
         ck_assert_msg(machine_hash(m) == p->hash, "the state at %llu differs", (unsigned long long)p->position);
     }
@@ -325,11 +295,11 @@ START_TEST(test_travel__last_write_against_full_trace)
         }
     }
     ck_assert_uint_gt(count, 100);
-    rng_state = 88172645463325252u;
+    draw_state = DRAW_SEED;
     for (unsigned i = 0; i < 120; i++) {
         /* One in six anywhere; ranges up to eight bytes within a page. */
-        u64 at = i % 6 == 5 ? rng() % MIB(16) : stores[rng() % count];
-        u64 size = 1 + rng() % 8;
+        u64 at = i % 6 == 5 ? draw() % MIB(16) : stores[draw() % count];
+        u64 size = 1 + draw() % 8;
         u64 wanted = 0;
         size = (at & PAGE_MASK) + size > PAGE_SIZE ? 1 : size;
         if (phys_spa_of_frame(&m->phys, at >> PAGE_SHIFT) != (at & ~PAGE_MASK)) {

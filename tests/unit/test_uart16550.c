@@ -2,6 +2,7 @@
 /* 16550A: what drivers probe for, output, paced input, FIFO triggers and timeout, interrupts,
  * loopback. */
 #include "device_rig.h"
+#include "unit.h"
 
 #include "devices/uart16550.h"
 
@@ -191,5 +192,5 @@ int main(void)
     tcase_add_test(c, test_uart__loopback_and_modem_status);
     tcase_add_test(c, test_uart__save_restore);
     suite_add_tcase(s, c);
-    return rig_main(s);
+    return unit_run(s);
 }

@@ -235,7 +235,7 @@ START_TEST(devices__foreign)
                                     .rights = WATCH_R | WATCH_W,
                                     .used = {ROUTES},
                                     .used_count = 1};
-    r->has_device = true;
+    r->devices = 1;
     map(r, A_TABLES, 0, MEMORY, 7, 0);
     map(r, B_TABLES, 0, MEMORY + PAGE_SIZE, 7, 0);
     map(r, D_TABLES, 0, MEMORY, 3, 0);
@@ -449,7 +449,7 @@ START_TEST(state__goes_on)
     char *words[2];
     for (unsigned again = 0; again < 2; again++) {
         struct rig *r = rig();
-        r->has_device = true;
+        r->devices = 1;
         r->route = (struct watch_route){.kind = WATCH_ROUTE_TABLES,
                                         .tables = {.format = WATCH_VTD, .levels = 4, .table = D_TABLES + 4 * PAGE_SIZE},
                                         .rights = 3,

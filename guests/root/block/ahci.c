@@ -35,7 +35,7 @@ struct disk {
     bool is_packet, flushing[SLOTS];
     struct block_request *request[SLOTS];
     struct block_request *first, *last; /* waiting */
-    u64 done, late;
+    u64 done, lost;
     char name[BLOCK_NAME];
 };
 
@@ -208,14 +208,14 @@ static void recover(struct disk *d)
     }
 }
 
-static bool look(struct disk *d, bool late)
+static bool look(struct disk *d, enum interrupt_news news)
 {
     u32 is = load32(d->port + AHCI_PXIS);
     store32(d->port + AHCI_PXIS, is);
     u32 over = d->issued & ~load32(d->port + AHCI_PXCI);
     for (u32 slot = 0; slot < d->slots; slot++) {
         if ((over >> slot & 1) != 0) {
-            d->late += late ? 1 : 0;
+            d->lost += news == INTERRUPT_LOST ? 1 : 0;
             end(d, slot, BLOCK_OK);
         }
     }
@@ -225,18 +225,28 @@ static bool look(struct disk *d, bool late)
     return over != 0 || (is & FAILURES) != 0;
 }
 
-bool ahci_poll(bool late)
+static bool ready(void)
+{
+    for (u32 i = 0; i < disk_count; i++) {
+        const struct disk *d = &disks[i];
+        if (d->issued != 0 && ((d->issued & ~load32(d->port + AHCI_PXCI)) != 0 || (load32(d->port + AHCI_PXIS) & FAILURES) != 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ahci_poll(void)
 {
     bool any = false;
-    if (hba == NULL || (!interrupt.flag && !late)) {
+    enum interrupt_news news = pci_interrupt_news(&interrupt, ready);
+    if (news == INTERRUPT_NONE) {
         return false;
     }
-    bool was = interrupt.flag;
-    interrupt.flag = false;
-    u32 which = was ? load32(hba + AHCI_IS) : 0;
+    u32 which = news == INTERRUPT_CAME ? load32(hba + AHCI_IS) : 0;
     for (u32 i = 0; i < disk_count; i++) {
         if (disks[i].issued != 0) {
-            any = look(&disks[i], !was) || any;
+            any = look(&disks[i], news) || any;
         }
     }
     store32(hba + AHCI_IS, which); /* behind the ports' own: what came in between sets it again */
@@ -246,7 +256,7 @@ bool ahci_poll(bool late)
 void ahci_print(void)
 {
     for (u32 i = 0; i < disk_count; i++) {
-        print("  %s: %lu requests done, %lu without an interrupt; %lu interrupts\n", disks[i].name, disks[i].done, disks[i].late,
+        print("  %s: %lu requests done, %lu without an interrupt; %lu interrupts\n", disks[i].name, disks[i].done, disks[i].lost,
               interrupt.count);
     }
 }

@@ -98,12 +98,8 @@ void block_init(void)
     }
 }
 
-/* Interrupts say when to look. Each tick it is done without: an interrupt that was lost costs 10 ms, and is counted. */
 bool block_poll(void)
 {
-    static u32 seen;
-    bool late = tick_count != seen;
-    seen = tick_count;
-    bool any = virtio_blk_poll(late);
-    return ahci_poll(late) || any;
+    bool any = virtio_blk_poll();
+    return ahci_poll() || any;
 }

@@ -8,9 +8,9 @@
 /* True: the function is this driver's, though it may not work. */
 bool virtio_blk_start(const struct pci_function *f);
 bool ahci_start(const struct pci_function *f);
-/* `late`: look even if no interrupt came; what is found then is counted. False: nothing was done. */
-bool virtio_blk_poll(bool late);
-bool ahci_poll(bool late);
+/* What is over since the last interrupt; false: nothing. */
+bool virtio_blk_poll(void);
+bool ahci_poll(void);
 /* One line each. */
 void virtio_blk_print(void);
 void ahci_print(void);

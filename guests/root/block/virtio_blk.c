@@ -30,7 +30,7 @@ struct disk {
     struct virtqueue queue;
     struct slot *slots;
     struct block_request *first, *last; /* waiting */
-    u64 done, late;
+    u64 done, lost;
     char name[BLOCK_NAME];
 };
 
@@ -117,19 +117,28 @@ static void end(struct disk *d, struct slot *s)
     r->done(r, status);
 }
 
-bool virtio_blk_poll(bool late)
+static bool ready(void)
+{
+    for (u32 i = 0; i < disk_count; i++) {
+        if (virtqueue_ready(&disks[i].queue)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool virtio_blk_poll(void)
 {
     bool any = false;
-    if (!interrupt.flag && !late) {
+    enum interrupt_news news = pci_interrupt_news(&interrupt, ready);
+    if (news == INTERRUPT_NONE) {
         return false;
     }
-    bool was = interrupt.flag;
-    interrupt.flag = false;
     for (u32 i = 0; i < disk_count; i++) {
         struct disk *d = &disks[i];
         u32 bytes;
         for (struct slot *s = virtqueue_take(&d->queue, &bytes); s != NULL; s = virtqueue_take(&d->queue, &bytes)) {
-            d->late += was ? 0 : 1;
+            d->lost += news == INTERRUPT_LOST ? 1 : 0;
             end(d, s);
             any = true;
         }
@@ -140,7 +149,7 @@ bool virtio_blk_poll(bool late)
 void virtio_blk_print(void)
 {
     for (u32 i = 0; i < disk_count; i++) {
-        print("  %s: %lu requests done, %lu without an interrupt; %lu interrupts\n", disks[i].name, disks[i].done, disks[i].late,
+        print("  %s: %lu requests done, %lu without an interrupt; %lu interrupts\n", disks[i].name, disks[i].done, disks[i].lost,
               interrupt.count);
     }
 }

@@ -167,18 +167,23 @@ static void print_wide(const u8 *text, u32 bytes, u32 room)
     }
 }
 
+/* What was asked: the next pair, or whether it keeps one. */
 static bool pair_came(struct service *s, u32 status, const u8 *body, u32 bytes)
 {
     static struct ic_kvp k;
+    if (bytes > 0 && body[0] == IC_KVP_SET) {
+        console_note(s->vm, status == 0 ? "the guest keeps the pair" : "the guest does not keep the pair");
+        return true;
+    }
     if (status != 0 || bytes < sizeof k) {
         print("\nroot: %s: %u pair(s)\n", s->vm->name, s->pair);
         return true;
     }
     memcpy(&k, body, sizeof k);
     print("\n  %s: ", s->vm->name);
-    print_wide(k.key, k.key_bytes, sizeof k.key);
+    print_wide(k.pair.key, k.pair.key_bytes, sizeof k.pair.key);
     print(" = ");
-    print_wide(k.value, k.value_bytes, sizeof k.value);
+    print_wide(k.pair.value, k.pair.value_bytes, sizeof k.pair.value);
     s->pair++;
     ask_pair(s);
     return true;
@@ -298,4 +303,28 @@ bool ic_show_pairs(struct vm *vm)
     s->pair = 0;
     ask_pair(s);
     return true;
+}
+
+/* As UTF-16 with its end; bytes, 0: too long. */
+static u32 wide(u8 *to, u32 room, const char *text)
+{
+    u32 n = (u32)strlen(text) + 1;
+    for (u32 i = 0; 2 * n <= room && i < n; i++) {
+        to[2 * i] = (u8)text[i];
+        to[2 * i + 1] = 0;
+    }
+    return 2 * n <= room ? 2 * n : 0;
+}
+
+bool ic_set_pair(struct vm *vm, const char *key, const char *value)
+{
+    static struct ic_kvp_set k;
+    struct service *s = &services[vm - vms][KVP];
+    memset(&k, 0, sizeof k);
+    k.operation = IC_KVP_SET;
+    k.pool = IC_KVP_POOL_EXTERNAL;
+    k.pair.type = IC_KVP_TEXT;
+    k.pair.key_bytes = wide(k.pair.key, sizeof k.pair.key, key);
+    k.pair.value_bytes = wide(k.pair.value, sizeof k.pair.value, value);
+    return s->channel != NULL && s->ready && !s->waits && k.pair.key_bytes != 0 && k.pair.value_bytes != 0 && ask(s, IC_KVP, &k, sizeof k);
 }

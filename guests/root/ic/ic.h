@@ -14,5 +14,7 @@ bool ic_shutdown(struct vm *vm);
 void ic_show_heartbeat(const struct vm *vm);
 /* Its pairs are asked for one by one, and printed as they come. */
 bool ic_show_pairs(struct vm *vm);
+/* A pair of ours for it to keep; it answers later. False: it has no such service, or is still asked. */
+bool ic_set_pair(struct vm *vm, const char *key, const char *value);
 
 #endif

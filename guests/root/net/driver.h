@@ -6,7 +6,7 @@
 #include "guests/root/pci/pci.h"
 
 bool virtio_net_start(const struct pci_function *f);
-bool virtio_net_poll(bool late);
+bool virtio_net_poll(void);
 void virtio_net_print(void);
 
 #endif

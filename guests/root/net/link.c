@@ -30,10 +30,4 @@ void link_add(struct link *l)
 
 void net_init(void) {}
 
-bool net_poll(void)
-{
-    static u32 seen;
-    bool late = tick_count != seen;
-    seen = tick_count;
-    return virtio_net_poll(late);
-}
+bool net_poll(void) { return virtio_net_poll(); }

@@ -16,7 +16,7 @@ struct card {
     u8 *in[BUFFERS], *out[BUFFERS]; /* header, frame */
     u8 *free[BUFFERS];              /* of `out` */
     u32 free_count;
-    u64 late;
+    u64 lost;
     char name[8];
 };
 
@@ -59,13 +59,13 @@ static void offer(struct card *c, u8 *b)
     (void)virtqueue_put(&c->receive, &part, 1, b);
 }
 
-static bool receive(struct card *c, bool late)
+static bool receive(struct card *c, enum interrupt_news news)
 {
     bool any = false;
     u32 bytes;
     for (u8 *b = virtqueue_take(&c->receive, &bytes); b != NULL; b = virtqueue_take(&c->receive, &bytes)) {
         any = true;
-        c->late += late ? 1 : 0;
+        c->lost += news == INTERRUPT_LOST ? 1 : 0;
         if (bytes >= VIRTIO_NET_HDR_SIZE + 14 && bytes <= BUFFER_BYTES && c->link.receive != NULL) {
             c->link.received++;
             c->link.receive(&c->link, b + VIRTIO_NET_HDR_SIZE, bytes - VIRTIO_NET_HDR_SIZE);
@@ -80,17 +80,26 @@ static bool receive(struct card *c, bool late)
     return any;
 }
 
-bool virtio_net_poll(bool late)
+static bool ready(void)
+{
+    for (u32 i = 0; i < card_count; i++) {
+        if (virtqueue_ready(&cards[i].receive)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool virtio_net_poll(void)
 {
     bool any = false;
-    if (!interrupt.flag && !late) {
+    enum interrupt_news news = pci_interrupt_news(&interrupt, ready);
+    if (news == INTERRUPT_NONE) {
         return false;
     }
-    bool was = interrupt.flag;
-    interrupt.flag = false;
     for (u32 i = 0; i < card_count; i++) {
         collect(&cards[i]);
-        any = receive(&cards[i], !was) || any;
+        any = receive(&cards[i], news) || any;
     }
     return any;
 }
@@ -101,7 +110,7 @@ void virtio_net_print(void)
         const struct card *c = &cards[i];
         const u8 *m = c->link.mac;
         print("  %s: %02x:%02x:%02x:%02x:%02x:%02x, %lu frames sent, %lu received, %lu without an interrupt, %lu dropped; %lu interrupts\n",
-              c->name, (u32)m[0], (u32)m[1], (u32)m[2], (u32)m[3], (u32)m[4], (u32)m[5], c->link.sent, c->link.received, c->late,
+              c->name, (u32)m[0], (u32)m[1], (u32)m[2], (u32)m[3], (u32)m[4], (u32)m[5], c->link.sent, c->link.received, c->lost,
               c->link.dropped, interrupt.count);
     }
 }

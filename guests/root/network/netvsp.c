@@ -163,22 +163,22 @@ static bool init(struct nic *n, const struct packet *p, const struct nvsp_messag
     return complete(n, p, &answer);
 }
 
-/* Into our memory, from the send buffer or from pages of the packet's own. 0: nonsense. */
+/* Into our memory: a section of the send buffer, pages of the packet's own, or both, when the guest copied as much as the section had room
+ * for: whole messages and the head of a last one, whose frame is in the pages. 0: nonsense. */
 static u32 collect(struct nic *n, const struct packet *p, const struct nvsp_message *m)
 {
     static struct range r;
     u32 section = m->packet.section;
-    if (section != NVSP_NO_SECTION) {
-        u32 bytes = m->packet.section_size;
-        u64 at = (u64)section * SEND_SECTION;
-        if (n->send == NULL || bytes > SEND_SECTION || at + bytes > (u64)n->send_pages * PAGE_SIZE) {
-            return 0;
-        }
-        gpadl_read(n->send, (u32)at, message, bytes);
-        return bytes;
-    }
     u32 total = 0;
     u32 at = 0;
+    if (section != NVSP_NO_SECTION) {
+        u64 from = (u64)section * SEND_SECTION;
+        total = m->packet.section_size;
+        if (n->send == NULL || total > SEND_SECTION || from + total > (u64)n->send_pages * PAGE_SIZE) {
+            return 0;
+        }
+        gpadl_read(n->send, (u32)from, message, total);
+    }
     for (u32 i = range_count(p); i > 0; i--) {
         if (!range_next(p, &at, &r) || r.bytes > MESSAGE_BYTES - total ||
             !range_lend(n->channel->bus, &r, HV_LEND_READ, n->channel->relid)) {

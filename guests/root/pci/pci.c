@@ -127,6 +127,22 @@ bool pci_vector(struct device_interrupt *to)
     return false;
 }
 
+enum interrupt_news pci_interrupt_news(struct device_interrupt *i, bool (*ready)(void))
+{
+    if (i->flag) {
+        i->flag = false;
+        i->waited = false;
+        return INTERRUPT_CAME;
+    }
+    if (i->tick == tick_count) {
+        return INTERRUPT_NONE;
+    }
+    bool before = i->waited;
+    i->tick = tick_count;
+    i->waited = ready();
+    return before && i->waited ? INTERRUPT_LOST : INTERRUPT_NONE;
+}
+
 static u32 message_address(void)
 {
     u32 r[4];

@@ -29,13 +29,19 @@ u32 pci_capability(const struct pci_function *f, u32 id, u32 after);
 volatile u8 *pci_map(const struct pci_function *f, u32 bar);
 /* Memory decoding and DMA on, its wired interrupt off. */
 void pci_enable(const struct pci_function *f);
-/* An interrupt vector of the root for a driver; each interrupt sets *flag and counts. */
+/* An interrupt vector of the root for a driver; each interrupt sets `flag` and counts. */
 struct device_interrupt {
     volatile bool flag;
+    bool waited; /* at the tick before, something was ready */
     u8 vector;
+    u32 tick;
     u64 count;
 };
 bool pci_vector(struct device_interrupt *to);
+/* For a driver that is asked for work, in each turn of the main loop: whether to look at its devices. An interrupt counts as lost where something was
+ * ready at two successive ticks and none came between: at one tick alone it may still be on its way from the device. */
+enum interrupt_news { INTERRUPT_NONE, INTERRUPT_CAME, INTERRUPT_LOST };
+enum interrupt_news pci_interrupt_news(struct device_interrupt *i, bool (*ready)(void));
 /* Message `entry` (MSI-X; of MSI only 0) becomes this vector on the root's VP. False: the function sends no messages. */
 bool pci_message(const struct pci_function *f, u32 entry, u8 vector);
 

@@ -168,9 +168,11 @@ void virtqueue_kick(struct virtqueue *q)
     }
 }
 
+bool virtqueue_ready(const struct virtqueue *q) { return load16(q->done + VIRTQ_USED_IDX) != q->used; }
+
 void *virtqueue_take(struct virtqueue *q, u32 *bytes)
 {
-    if (load16(q->done + VIRTQ_USED_IDX) == q->used) {
+    if (!virtqueue_ready(q)) {
         return NULL;
     }
     __atomic_thread_fence(__ATOMIC_ACQUIRE);

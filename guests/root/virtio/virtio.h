@@ -45,7 +45,9 @@ static inline bool virtio_has(const struct virtio *v, u32 bit) { return (v->feat
 /* False: no room. */
 bool virtqueue_put(struct virtqueue *q, const struct virtio_part *parts, u16 count, void *cookie);
 void virtqueue_kick(struct virtqueue *q);
-/* What the device has done with, and how much it wrote; NULL: nothing. */
+/* Whether the device has done with something. */
+bool virtqueue_ready(const struct virtqueue *q);
+/* What it has done with, and how much it wrote; NULL: nothing. */
 void *virtqueue_take(struct virtqueue *q, u32 *bytes);
 
 #endif

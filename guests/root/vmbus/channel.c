@@ -57,10 +57,17 @@ struct channel *channel_offer(struct bus *b, const struct vmbus_guid *interface,
     return c;
 }
 
+/* Also its GPADLs: a guest does not take those of a rescinded channel back (Linux, vmbus_teardown_gpadl). */
 void channel_free(struct channel *c)
 {
     const struct channel_ops *ops = c->ops;
+    struct bus *b = c->bus;
     channel_close(c);
+    for (u32 i = 0; i < BUS_GPADLS; i++) {
+        if (b->gpadls[i].used && b->gpadls[i].relid == c->relid) {
+            gpadl_free(b, &b->gpadls[i]);
+        }
+    }
     c->state = CHANNEL_FREE;
     c->announced = false;
     if (ops->released != NULL) {

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Handlers specialised by operand shape: the most common integer instructions of 64-bit code, with
- * operation, operand size and address form as constants. exec_specialise() chooses one when an
- * instruction is decoded. Each leaves the same state as the plain handler of its row.
+/* Handlers specialised by operand shape: the most common integer instructions, with operation, operand
+ * size and address form as constants. exec_specialise() chooses one when an instruction is decoded. Each
+ * leaves the same state as the plain handler of its row.
  *
  * An address size of 8 bytes exists only in 64-bit mode, an operand size of 8 bytes too; so no limit
  * binds and segment bases are 0 but for FS and GS. A linear address that is not canonical never hits
- * a fast entry, and the slow path decides about it. */
+ * a fast entry, and the slow path decides about it. Narrower addresses go through their segment. */
 #include "cpu/exec/fast.h"
 
 #include "cpu/exec/exec_int.h"
 
 /* ---- Addresses and accesses ---- */
 
-/* [base + disp], [base + index * scale + disp], [RIP + disp], and everything else with 64-bit
- * addresses, FS and GS included. */
-enum form { FORM_BASE, FORM_INDEX, FORM_RIP, FORM_ANY };
-#define FORM_COUNT 4
+/* [base + disp], [base + index * scale + disp], [RIP + disp], everything else with 64-bit
+ * addresses, FS and GS included; narrower addresses. */
+enum form { FORM_BASE, FORM_INDEX, FORM_RIP, FORM_ANY, FORM_NARROW };
+#define FORM_COUNT 5
 
 static ALWAYS_INLINE u64 fast_offset(const struct cpu *cpu, const struct insn *in, enum form form)
 {
@@ -28,6 +28,7 @@ static ALWAYS_INLINE u64 fast_offset(const struct cpu *cpu, const struct insn *i
     case FORM_RIP:
         return ea + cpu->arch.rip + in->len;
     case FORM_ANY:
+    case FORM_NARROW:
         break;
     }
     return insn_offset(cpu, in);
@@ -39,8 +40,8 @@ static ALWAYS_INLINE u64 fast_linear(const struct cpu *cpu, const struct insn *i
     return form == FORM_ANY ? offset + cpu->d.seg_base[insn_seg(in)] : offset;
 }
 
-static ALWAYS_INLINE cpu_rc fast_load(struct cpu *cpu, unsigned seg, u64 offset, u64 lin,
-                                      unsigned size, u64 *v)
+/* With a 64-bit address: `seg` is for the slow path only. */
+static ALWAYS_INLINE cpu_rc wide_load(struct cpu *cpu, unsigned seg, u64 offset, u64 lin, unsigned size, u64 *v)
 {
     const struct tlb_entry *e = &cpu->d.ctx->rd[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
@@ -50,8 +51,7 @@ static ALWAYS_INLINE cpu_rc fast_load(struct cpu *cpu, unsigned seg, u64 offset,
     return mem_read_slow(cpu, seg, offset, size, v);
 }
 
-static ALWAYS_INLINE cpu_rc fast_store(struct cpu *cpu, unsigned seg, u64 offset, u64 lin,
-                                       unsigned size, u64 v)
+static ALWAYS_INLINE cpu_rc wide_store(struct cpu *cpu, unsigned seg, u64 offset, u64 lin, unsigned size, u64 v)
 {
     const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
     if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
@@ -59,6 +59,14 @@ static ALWAYS_INLINE cpu_rc fast_store(struct cpu *cpu, unsigned seg, u64 offset
         return CPU_OK;
     }
     return mem_write_slow(cpu, seg, offset, size, v);
+}
+
+/* The memory operand. */
+static ALWAYS_INLINE cpu_rc fast_load(struct cpu *cpu, const struct insn *in, enum form form, unsigned size, u64 *v)
+{
+    u64 offset = fast_offset(cpu, in, form);
+    return form == FORM_NARROW ? mem_read(cpu, insn_seg(in), offset, size, v)
+                               : wide_load(cpu, insn_seg(in), offset, fast_linear(cpu, in, form, offset), size, v);
 }
 
 /* Registers of these shapes are never AH..BH. */
@@ -121,9 +129,8 @@ static ALWAYS_INLINE cpu_rc fast_to_reg(struct cpu *cpu, const struct insn *in, 
 static ALWAYS_INLINE cpu_rc fast_rm(struct cpu *cpu, const struct insn *in, enum fast_op op,
                                     unsigned size, enum form form)
 {
-    u64 offset = fast_offset(cpu, in, form), b;
-    u64 lin = fast_linear(cpu, in, form, offset);
-    TRY(fast_load(cpu, insn_seg(in), offset, lin, size, &b));
+    u64 b;
+    TRY(fast_load(cpu, in, form, size, &b));
     return fast_to_reg(cpu, in, op, size, b);
 }
 
@@ -133,22 +140,28 @@ static ALWAYS_INLINE cpu_rc fast_to_mem(struct cpu *cpu, const struct insn *in, 
 {
     u64 offset = fast_offset(cpu, in, form), a;
     u64 lin = fast_linear(cpu, in, form, offset);
+    unsigned seg = insn_seg(in);
+    bool narrow = form == FORM_NARROW;
     if (op == FAST_MOV) {
-        return fast_store(cpu, insn_seg(in), offset, lin, size, b);
+        return narrow ? mem_write(cpu, seg, offset, size, b) : wide_store(cpu, seg, offset, lin, size, b);
     }
     if (!op_stores(op)) {
-        TRY(fast_load(cpu, insn_seg(in), offset, lin, size, &a));
+        TRY(fast_load(cpu, in, form, size, &a));
         fast_compute(cpu, op, size, a, b);
         return CPU_OK;
     }
-    const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
-    if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
-        u8 *host = tlb_host(e, lin);
-        store_le(host, fast_compute(cpu, op, size, load_le(host, size), b), size);
-        return CPU_OK;
-    }
     struct mem_rmw rmw = {0};
-    TRY(mem_rmw_slow(cpu, insn_seg(in), offset, size, &rmw, &a));
+    if (narrow) {
+        TRY(mem_rmw(cpu, seg, offset, size, &rmw, &a));
+    } else {
+        const struct tlb_entry *e = &cpu->d.ctx->wr[tlb_slot(cpu->d.ctx, lin)];
+        if (LIKELY(lin - e->page <= PAGE_SIZE - size)) {
+            u8 *host = tlb_host(e, lin);
+            store_le(host, fast_compute(cpu, op, size, load_le(host, size), b), size);
+            return CPU_OK;
+        }
+        TRY(mem_rmw_slow(cpu, seg, offset, size, &rmw, &a));
+    }
     mem_rmw_store(cpu, &rmw, size, fast_compute(cpu, op, size, a, b));
     return CPU_OK;
 }
@@ -173,6 +186,7 @@ struct shapes {
         return fast_to_mem(cpu, in, FAST_##op, size, FORM_##form, in->imm);                        \
     }
 
+#define FORMS(name) {name##_BASE, name##_INDEX, name##_RIP, name##_ANY, name##_NARROW}
 #define ALL_SHAPES(op, size)                                                                       \
     static cpu_rc op##size##_rr(struct cpu *cpu, const struct insn *in)                            \
     {                                                                                              \
@@ -186,12 +200,13 @@ struct shapes {
     MEMORY_SHAPES(op, size, INDEX)                                                                 \
     MEMORY_SHAPES(op, size, RIP)                                                                   \
     MEMORY_SHAPES(op, size, ANY)                                                                   \
+    MEMORY_SHAPES(op, size, NARROW)                                                                \
     static const struct shapes op##size##_shapes = {                                               \
         .rr = op##size##_rr,                                                                       \
         .ri = op##size##_ri,                                                                       \
-        .rm = {op##size##_rm_BASE, op##size##_rm_INDEX, op##size##_rm_RIP, op##size##_rm_ANY},     \
-        .mr = {op##size##_mr_BASE, op##size##_mr_INDEX, op##size##_mr_RIP, op##size##_mr_ANY},     \
-        .mi = {op##size##_mi_BASE, op##size##_mi_INDEX, op##size##_mi_RIP, op##size##_mi_ANY},     \
+        .rm = FORMS(op##size##_rm),                                                                \
+        .mr = FORMS(op##size##_mr),                                                                \
+        .mi = FORMS(op##size##_mi),                                                                \
     };
 
 #define SIZES_4_8(op) ALL_SHAPES(op, 4) ALL_SHAPES(op, 8)
@@ -228,8 +243,8 @@ static ALWAYS_INLINE cpu_rc fast_extend(struct cpu *cpu, const struct insn *in, 
 static ALWAYS_INLINE cpu_rc fast_extend_mem(struct cpu *cpu, const struct insn *in, unsigned from,
                                             unsigned to, bool is_signed, enum form form)
 {
-    u64 offset = fast_offset(cpu, in, form), v;
-    TRY(fast_load(cpu, insn_seg(in), offset, fast_linear(cpu, in, form, offset), from, &v));
+    u64 v;
+    TRY(fast_load(cpu, in, form, from, &v));
     return fast_extend(cpu, in, from, to, is_signed, v);
 }
 
@@ -251,8 +266,8 @@ struct extend_shapes {
     EXTEND_FORM(name, from, to, is_signed, INDEX)                                                  \
     EXTEND_FORM(name, from, to, is_signed, RIP)                                                    \
     EXTEND_FORM(name, from, to, is_signed, ANY)                                                    \
-    static const struct extend_shapes name##_shapes = {                                            \
-        name##_reg, {name##_BASE, name##_INDEX, name##_RIP, name##_ANY}};
+    EXTEND_FORM(name, from, to, is_signed, NARROW)                                                 \
+    static const struct extend_shapes name##_shapes = {name##_reg, FORMS(name)};
 
 EXTEND(movzx_1, 1, 8, false)
 EXTEND(movzx_2, 2, 8, false)
@@ -272,12 +287,14 @@ LEA_FORM(4, BASE)
 LEA_FORM(4, INDEX)
 LEA_FORM(4, RIP)
 LEA_FORM(4, ANY)
+LEA_FORM(4, NARROW)
 LEA_FORM(8, BASE)
 LEA_FORM(8, INDEX)
 LEA_FORM(8, RIP)
 LEA_FORM(8, ANY)
-static exec_fn *const lea4_shapes[FORM_COUNT] = {lea4_BASE, lea4_INDEX, lea4_RIP, lea4_ANY};
-static exec_fn *const lea8_shapes[FORM_COUNT] = {lea8_BASE, lea8_INDEX, lea8_RIP, lea8_ANY};
+LEA_FORM(8, NARROW)
+static exec_fn *const lea4_shapes[FORM_COUNT] = FORMS(lea4);
+static exec_fn *const lea8_shapes[FORM_COUNT] = FORMS(lea8);
 
 #define STEP_REG(op, size)                                                                         \
     static cpu_rc op##size##_reg(struct cpu *cpu, const struct insn *in)                           \
@@ -312,7 +329,7 @@ SHIFT_REG(SAR, 8)
 static ALWAYS_INLINE cpu_rc push8(struct cpu *cpu, u64 v)
 {
     u64 rsp = cpu->arch.gpr[RSP] - 8;
-    TRY(fast_store(cpu, SEG_SS, rsp, rsp, 8, v));
+    TRY(wide_store(cpu, SEG_SS, rsp, rsp, 8, v));
     cpu->arch.gpr[RSP] = rsp;
     return CPU_OK;
 }
@@ -330,7 +347,7 @@ static cpu_rc push8_imm(struct cpu *cpu, const struct insn *in)
 static cpu_rc pop8_reg(struct cpu *cpu, const struct insn *in)
 {
     u64 rsp = cpu->arch.gpr[RSP], v;
-    TRY(fast_load(cpu, SEG_SS, rsp, rsp, 8, &v));
+    TRY(wide_load(cpu, SEG_SS, rsp, rsp, 8, &v));
     cpu->arch.gpr[RSP] = rsp + 8;
     cpu->arch.gpr[in->r[0]] = v;
     return CPU_OK;
@@ -372,7 +389,7 @@ static cpu_rc ret8(struct cpu *cpu, const struct insn *in)
     if (UNLIKELY((cpu->arch.cr4 & CR4_CET) != 0)) {
         return exec_ret(cpu, in);
     }
-    TRY(fast_load(cpu, SEG_SS, rsp, rsp, 8, &target));
+    TRY(wide_load(cpu, SEG_SS, rsp, rsp, 8, &target));
     TRY(go(cpu, target));
     cpu->arch.gpr[RSP] = rsp + 8;
     return CPU_OK;
@@ -446,12 +463,12 @@ static bool is_reg(unsigned r)
     return r < OPR_HIGH;
 }
 
-/* The form of a memory operand, or FORM_COUNT when its address size is not 8. */
-static unsigned form_of(const struct insn *in)
+/* The form of a memory operand. */
+static enum form form_of(const struct insn *in)
 {
     unsigned seg = insn_seg(in);
     if (insn_asize(in) != 8) {
-        return FORM_COUNT;
+        return FORM_NARROW;
     }
     if (seg == SEG_FS || seg == SEG_GS) {
         return FORM_ANY;
@@ -471,7 +488,7 @@ static exec_fn *choose_shape(const struct insn *in, enum fast_op op)
                              : in->osz == 4 ? shapes_4[op]
                              : in->osz == 1 ? shapes_1[op]
                                             : NULL;
-    unsigned form = form_of(in);
+    enum form form = form_of(in);
     bool imm = in->r[1] == OPR_IMM;
     if (s == NULL) {
         return NULL;
@@ -480,9 +497,9 @@ static exec_fn *choose_shape(const struct insn *in, enum fast_op op)
         if (is_reg(in->r[1])) {
             return s->rr;
         }
-        return imm ? s->ri : in->r[1] == OPR_MEM && form < FORM_COUNT ? s->rm[form] : NULL;
+        return imm ? s->ri : in->r[1] == OPR_MEM ? s->rm[form] : NULL;
     }
-    if (in->r[0] != OPR_MEM || form == FORM_COUNT) {
+    if (in->r[0] != OPR_MEM) {
         return NULL;
     }
     return imm ? s->mi[form] : is_reg(in->r[1]) ? s->mr[form] : NULL;
@@ -490,7 +507,7 @@ static exec_fn *choose_shape(const struct insn *in, enum fast_op op)
 
 static exec_fn *choose_extend(const struct insn *in, bool is_signed)
 {
-    unsigned from = insn_src_size(in), form = form_of(in);
+    unsigned from = insn_src_size(in);
     const struct extend_shapes *s = NULL;
     if (in->osz < 4) {
         return NULL;
@@ -507,16 +524,13 @@ static exec_fn *choose_extend(const struct insn *in, bool is_signed)
     if (s == NULL || is_reg(in->r[1])) {
         return s == NULL ? NULL : s->reg;
     }
-    return in->r[1] == OPR_MEM && form < FORM_COUNT ? s->mem[form] : NULL;
+    return in->r[1] == OPR_MEM ? s->mem[form_of(in)] : NULL;
 }
 
 static exec_fn *choose_lea(const struct insn *in)
 {
-    unsigned form = form_of(in);
-    if (form == FORM_COUNT || in->osz < 4) {
-        return NULL;
-    }
-    return in->osz == 8 ? lea8_shapes[form] : lea4_shapes[form];
+    enum form form = form_of(in);
+    return in->osz == 8 ? lea8_shapes[form] : in->osz == 4 ? lea4_shapes[form] : NULL;
 }
 
 /* A pair by operand size 4 and 8, with a register as first operand. */

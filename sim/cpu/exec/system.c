@@ -52,7 +52,10 @@ cpu_rc exec_sti(struct cpu *cpu, const struct insn *in)
     switch (if_target(cpu)) {
     case IF_REAL:
         if ((cpu->arch.rflags & RFLAGS_IF) == 0 && !shadow_is_on(cpu)) {
-            cpu->arch.int_shadow_sti = true;
+            cpu->arch.int_shadow_sti = true; /* its end kicks: nothing that IF masks comes before that */
+            cpu->arch.rflags |= RFLAGS_IF;
+            cpu_leave_block(cpu);
+            return CPU_OK;
         }
         cpu->arch.rflags |= RFLAGS_IF;
         cpu_kick(cpu);

@@ -54,12 +54,20 @@ static void decode_vmcs(struct cpu *cpu, struct vmx_check *c)
     c->tr = read_segment(cpu, 7);
 }
 
-/* The first rule that does not hold, or NULL. */
-static const struct check_row *run_checks(const struct vmx_check *c, bool guest)
+/* The rows about controls and host state come first. */
+enum {
+    GUEST_ROWS = 0
+#define CHECK(id, group, title, failure, field) +(CHECK_##failure < CHECK_GUEST)
+#include "cpu/vmx/entry_checks.def"
+#undef CHECK
+};
+
+/* The first rule of rows[first] up to rows[end - 1] that does not hold, or NULL. */
+static const struct check_row *run_checks(const struct vmx_check *c, size_t first, size_t end)
 {
-    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if ((rows[i].failure >= CHECK_GUEST) == guest && !rows[i].holds(c)) {
-            return &rows[i];
+    for (const struct check_row *r = rows + first; r < rows + end; r++) {
+        if (!r->holds(c)) {
+            return r;
         }
     }
     return NULL;
@@ -309,7 +317,7 @@ static cpu_rc enter(struct cpu *cpu, const struct vmx_check *c)
                                         [CHECK_GUEST_PDPTE] = ENTRY_FAIL_PDPTE,
                                         [CHECK_GUEST_NMI] = ENTRY_FAIL_NMI,
                                         [CHECK_GUEST_LINK] = ENTRY_FAIL_LINK};
-    const struct check_row *bad = run_checks(c, true);
+    const struct check_row *bad = run_checks(c, GUEST_ROWS, ARRAY_LEN(rows));
     if (bad != NULL) {
         u32 q = qualifications[bad->failure];
         say_failure(cpu, bad, EXIT_ENTRY_FAIL_GUEST, q);
@@ -370,7 +378,7 @@ static cpu_rc vm_entry(struct cpu *cpu, const struct insn *in, bool launch)
     }
     struct vmx_check c;
     decode_vmcs(cpu, &c);
-    const struct check_row *bad = run_checks(&c, false);
+    const struct check_row *bad = run_checks(&c, 0, GUEST_ROWS);
     if (bad != NULL) {
         u32 error = bad->failure == CHECK_HOST ? VM_ERROR_ENTRY_HOST_STATE : VM_ERROR_ENTRY_CONTROLS;
         cpu_rc rc = fail_entry(cpu, in, error, NULL);

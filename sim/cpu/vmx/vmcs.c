@@ -164,16 +164,6 @@ static u64 read_region(struct cpu *cpu, u64 region, unsigned at, unsigned size)
                         : phys_read_scalar(cpu->phys, SPA(region + at), size);
 }
 
-/* store_le() of a field's size, without a call. */
-static void store_field(u8 *p, unsigned size, u64 value)
-{
-    switch (size) {
-    case 2: store_le16(p, (u16)value); break;
-    case 4: store_le32(p, (u32)value); break;
-    default: store_le64(p, value); break;
-    }
-}
-
 static void write_region(struct cpu *cpu, u64 region, unsigned at, unsigned size, u64 value)
 {
     u8 *host = region_host(cpu, region);
@@ -181,7 +171,7 @@ static void write_region(struct cpu *cpu, u64 region, unsigned at, unsigned size
         struct page_desc *page = &cpu->phys->pages[cpu->d.vmcs_frame];
         if ((page->flags & ~(u32)PAGE_DIRTY) == 0) {
             phys_note_write(cpu->phys, cpu->d.vmcs_frame);
-            store_field(host + at, size, value);
+            store_le(host + at, value, size);
             return;
         }
     }
@@ -193,7 +183,7 @@ u64 vmcs_read_slow(struct cpu *cpu, u64 region, u32 encoding)
     return read_region(cpu, region, vmcs_offset(encoding), vmcs_size(encoding));
 }
 
-void vmcs_write_at(struct cpu *cpu, u64 region, u32 encoding, u64 value)
+void vmcs_write_slow(struct cpu *cpu, u64 region, u32 encoding, u64 value)
 {
     write_region(cpu, region, vmcs_offset(encoding), vmcs_size(encoding), value);
 }

@@ -79,7 +79,22 @@ static inline u64 vmcs_read_at(struct cpu *cpu, u64 region, u32 encoding)
     }
     return load_le64(cpu->d.vmcs_host + vmcs_offset(encoding)) & (~(u64)0 >> (64 - 8 * vmcs_size(encoding)));
 }
-void vmcs_write_at(struct cpu *cpu, u64 region, u32 encoding, u64 value);
+void vmcs_write_slow(struct cpu *cpu, u64 region, u32 encoding, u64 value);
+static inline void vmcs_write_at(struct cpu *cpu, u64 region, u32 encoding, u64 value)
+{
+    u8 *p = cpu->d.vmcs_host + vmcs_offset(encoding);
+    /* Only where nobody looks at the page and this epoch has it already: an exit writes a hundred fields. */
+    if (UNLIKELY(cpu->d.vmcs_host == NULL || cpu->d.vmcs_region != region || region != cpu->arch.vmx.current ||
+                 cpu->phys->pages[cpu->d.vmcs_frame].flags != PAGE_DIRTY)) {
+        vmcs_write_slow(cpu, region, encoding, value);
+        return;
+    }
+    switch (vmcs_size(encoding)) {
+    case 2: store_le16(p, (u16)value); break;
+    case 4: store_le32(p, (u32)value); break;
+    default: store_le64(p, value); break;
+    }
+}
 u32 vmcs_header(struct cpu *cpu, u64 region, unsigned at);
 void vmcs_set_header(struct cpu *cpu, u64 region, unsigned at, u32 value);
 
