@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A Xen child and an enlightened child in one stack, both stock kernels: each gets an address by DHCP, fetches a page from the host, pings the
-other and sends it 64 MiB over the switch. Recorded and replayed with the network in use, and both are equal.
-usage: mixed.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX XEN_INITRD VMLINUZ LINUX_INITRD [once]"""
+other and sends it so many MiB over the switch. With "record" it is replayed, and both are equal.
+usage: mixed.py VITRINE CPU VPS HV ROOT ADAPTER VMLINUX XEN_INITRD VMLINUZ LINUX_INITRD MIB [record]"""
 import hashlib
 import os
 import random
@@ -16,25 +16,25 @@ import judging
 MIB = 1 << 20
 
 
-def sent(me):
+def sent(me, bytes_):
     """What mixed_commands' numbers() makes."""
     text, at, size = [], int(f"{me}0000000"), 0
-    while size < 64 * MIB:
+    while size < bytes_:
         part = "".join(f"{n}\n" for n in range(at, at + 100000))
         at += 100000
         size += len(part)
         text.append(part)
-    return hashlib.sha256("".join(text).encode()[:64 * MIB]).hexdigest()
+    return hashlib.sha256("".join(text).encode()[:bytes_]).hexdigest()
 
 
 def main():
-    vitrine, cpu, vps, hv, root, adapter, vmlinux, xen_initrd, vmlinuz, linux_initrd, *more = sys.argv[1:]
+    vitrine, cpu, vps, hv, root, adapter, vmlinux, xen_initrd, vmlinuz, linux_initrd, size, *more = sys.argv[1:]
     if judging.is_missing((vmlinux, xen_initrd, vmlinuz, linux_initrd)):
         return judging.SKIPPED
     random.seed(2)
     page = random.randbytes(MIB)
     port = judging.serve(page)
-    words = f"url=http://10.0.2.2:{port}/page quiet"
+    words = f"url=http://10.0.2.2:{port}/page bytes={int(size) * MIB} quiet"
     script = (f"vm create xen --kernel vmlinux --initrd {os.path.basename(xen_initrd)} --xen adapter.elf --memory 192M --vp {vps} "
               f"--append console=hvc0 me=1 peer=10.0.2.24 {words} && "
               f"vm create linux --kernel vmlinuz-cloud --initrd {os.path.basename(linux_initrd)} --memory 192M --vp {vps} "
@@ -42,7 +42,7 @@ def main():
               "vm console xen && vm console linux && switch show && nic list && poweroff")
     with tempfile.TemporaryDirectory() as folder:
         trace = os.path.join(folder, "trace")
-        recording = [] if "once" in more else ["--hash", "--record", trace]
+        recording = ["--hash", "--record", trace] if "record" in more else []
         done = subprocess.run([vitrine, "run", "--cpu", cpu, "--smp", "2", "--memory", "768M", "--kernel", hv, "--nic", "user",
                                "--max-instructions", "300000000000", *recording, "--initrd",
                                f"{root} {script},{vmlinux},{xen_initrd},{vmlinuz},{linux_initrd},{adapter}"], stdin=subprocess.DEVNULL, capture_output=True,
@@ -52,7 +52,7 @@ def main():
                     "behind xen.0", "behind linux.0"]
         problems = judging.problems_of(text, expected, judging.TROUBLE, done.returncode)
         sums = {name: re.findall(rf"@@ {name} +([0-9a-f]{{64}})", text) for name in ("PAGE", "SENT", "GOT")}
-        both = {sent(1), sent(2)}
+        both = {sent(me, int(size) * MIB) for me in (1, 2)}
         if sums["PAGE"] != [hashlib.sha256(page).hexdigest()] * 2:
             problems.append(f"pages: {sums['PAGE']}")
         if len(sums["SENT"]) != 2 or set(sums["SENT"]) != both or len(sums["GOT"]) != 2 or set(sums["GOT"]) != both:
