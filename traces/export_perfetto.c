@@ -37,7 +37,7 @@ enum {
 enum slice { SLICE_BEGIN = 1, SLICE_END = 2, INSTANT = 3 };
 
 /* Tracks: which subject, and the number within. */
-enum subject { SUBJECT_MACHINE = 1, SUBJECT_CPU, SUBJECT_PARTITION, SUBJECT_VCPU, SUBJECT_DEVICE, SUBJECT_CONSOLE };
+enum subject { SUBJECT_MACHINE = 1, SUBJECT_CPU, SUBJECT_PARTITION, SUBJECT_VCPU, SUBJECT_DEVICE, SUBJECT_CONSOLE, SUBJECT_REQUEST };
 #define MAX_TRACKS 1024u
 
 struct message {
@@ -312,6 +312,23 @@ static u64 instant_track(struct exporter *e, const struct trace_record *r)
     }
 }
 
+/* A request of a Xen frontend: a slice, on a track for each number that requests of its device have. */
+static bool request(struct exporter *e, const struct trace_record *r)
+{
+    bool begins = r->args[0] == CLAIM_request_begun;
+    if ((!begins && r->args[0] != CLAIM_request_ended) || r->size < 24) {
+        return false;
+    }
+    u64 device = load_le64(r->payload), id = load_le64(r->payload + 8);
+    struct trace_field operation = {.name = "operation", .name_len = 9, .kind = "xen_request", .kind_len = 11};
+    const char *word = trace_word(r, &operation, load_le64(r->payload + 16));
+    char name[64];
+    (void)snprintf(name, sizeof name, "Xen device %" PRIu64 " request 0x%" PRIx64, device, id);
+    u64 number = (r->args[3] >> PAGE_SHIFT & 0xffff) << 40 | (device & 0xfffff) << 20 | (id & 0xfffff);
+    put_event(e, r, track(e, SUBJECT_REQUEST, number, 0, name), begins ? SLICE_BEGIN : SLICE_END, word != NULL ? word : "request");
+    return true;
+}
+
 static void export_record(struct exporter *e, const struct trace_record *r)
 {
     char name[96];
@@ -334,6 +351,9 @@ static void export_record(struct exporter *e, const struct trace_record *r)
         call_done(e, r);
         break;
     case TRACE_EVENT_claim: /* in its own words */
+        if (request(e, r)) {
+            break;
+        }
         word = trace_word(r, &(struct trace_field){.name = "type", .name_len = 4, .kind = "claim", .kind_len = 5}, r->args[0]);
         put_event(e, r, instant_track(e, r), INSTANT, word != NULL ? word : "claim");
         break;

@@ -210,7 +210,7 @@ static void message(struct adapter *a, u64 transaction, const u8 *at, u32 size)
     }
 }
 
-static void transfer(struct adapter *a, const struct vmbus_packet *p)
+static void transfer(struct adapter *a, const struct ring_packet *p)
 {
     u32 count = 0;
     if (p->extra_size >= 8) {
@@ -227,7 +227,7 @@ static void transfer(struct adapter *a, const struct vmbus_packet *p)
     (void)vmbus_send(a->nic.channel, PACKET_COMPLETION, 0, p->transaction, done, sizeof done, NULL, 0);
 }
 
-static void packet(struct channel *c, const struct vmbus_packet *p)
+static void packet(struct channel *c, const struct ring_packet *p)
 {
     struct adapter *a = c->owner;
     u32 m[NVSP_BYTES / 4] = {0};
@@ -315,11 +315,4 @@ static bool settled(const struct channel *c)
     return a == NULL || a->step >= STEP_READY;
 }
 
-const struct channel_driver network_driver = {
-    .interface = {0x63, 0x51, 0x61, 0xf8, 0x3e, 0xdf, 0xc5, 0x46, 0x91, 0x3f, 0xf2, 0xd2, 0xf9, 0x65, 0xed, 0x0e},
-    .opened = opened,
-    .packet = packet,
-    .rest = rest,
-    .gone = gone,
-    .settled = settled,
-};
+const struct channel_driver network_driver = {opened, packet, rest, gone, settled};

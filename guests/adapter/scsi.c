@@ -385,7 +385,7 @@ static void step(struct controller *c, bool ok)
     }
 }
 
-static void completed(struct controller *c, const struct vmbus_packet *p)
+static void completed(struct controller *c, const struct ring_packet *p)
 {
     u32 head[3] = {0};
     if (p->size < SRB_BYTES - 20) {
@@ -406,7 +406,7 @@ static void completed(struct controller *c, const struct vmbus_packet *p)
     io->done(io, head[2] == 0 && (srb[2] & 0x3f) == STATUS_SUCCESS && srb[3] == 0);
 }
 
-static void packet(struct channel *channel, const struct vmbus_packet *p)
+static void packet(struct channel *channel, const struct ring_packet *p)
 {
     struct controller *c = channel->owner;
     u32 operation = 0;
@@ -455,11 +455,4 @@ static bool settled(const struct channel *channel)
     return c == NULL || (c->step == 0 && !c->scanning);
 }
 
-const struct channel_driver storage_driver = {
-    .interface = {0xd9, 0x63, 0x61, 0xba, 0xa1, 0x04, 0x29, 0x4d, 0xb6, 0x05, 0x72, 0xe2, 0xff, 0xb1, 0xdc, 0x7f},
-    .opened = opened,
-    .packet = packet,
-    .rest = rest,
-    .gone = gone,
-    .settled = settled,
-};
+const struct channel_driver storage_driver = {opened, packet, rest, gone, settled};

@@ -4,6 +4,9 @@
 #include "guests/adapter/vmbus.h"
 
 #include "abi/hyperv/msr.h"
+#include "abi/hyperv/netvsp.h"
+#include "abi/hyperv/storvsp.h"
+#include "abi/hyperv/vmbus.h"
 #include "guests/lib/packet_trace.h"
 
 #define CONNECTION 4u
@@ -146,7 +149,7 @@ static void get_bytes(const u8 *ring, u32 at, void *data, u32 size)
 /* An observer knows who says it once VTL 0 has called. */
 static void tell(enum trace_port_type claim, const struct channel *c, u16 type, u64 transaction, const void *data, u32 size)
 {
-    const struct traced_channel traced = {0, c->relid, c->driver->interface};
+    const struct traced_channel traced = {0, c->relid, c->interface};
     if (vps[0].calls != 0) {
         trace_packet(claim, &traced, type, transaction, data, size);
     }
@@ -217,7 +220,7 @@ static bool take_packet(struct channel *c)
     }
     u32 size = (u32)min_u64(total, PACKET_MAX);
     get_bytes(ring, read, copy, size);
-    struct vmbus_packet p = {.type = d[0], .flags = d[3], .extra = copy + 16};
+    struct ring_packet p = {.type = d[0], .flags = d[3], .extra = copy + 16};
     memcpy(&p.transaction, copy + 8, 8);
     p.extra_size = (u32)min_u64(head, size) - 16;
     p.data = copy + min_u64(head, size);
@@ -272,12 +275,19 @@ static void release(u32 relid)
 
 static void offered(const u8 *m)
 {
-    const struct channel_driver *const drivers[] = {&storage_driver, &network_driver};
+    static const struct {
+        struct vmbus_guid interface;
+        const struct channel_driver *driver;
+    } drivers[] = {{STORVSP_INTERFACE, &storage_driver}, {NETVSP_INTERFACE, &network_driver}};
     const struct channel_driver *driver = NULL;
+    const u8 *interface = NULL;
     u16 subchannel;
     memcpy(&subchannel, m + 180, 2);
     for (u32 i = 0; i < ARRAY_LEN(drivers) && subchannel == 0; i++) {
-        driver = memcmp(drivers[i]->interface, m + 8, 16) == 0 ? drivers[i] : driver;
+        if (memcmp(drivers[i].interface.bytes, m + 8, 16) == 0) {
+            driver = drivers[i].driver;
+            interface = drivers[i].interface.bytes;
+        }
     }
     struct channel *c = channels;
     while (c < channels + VMBUS_CHANNELS && c->state != CHANNEL_FREE) {
@@ -286,7 +296,7 @@ static void offered(const u8 *m)
     if (driver == NULL || c == channels + VMBUS_CHANNELS || by_relid(word(m, 184)) != NULL) {
         return;
     }
-    *c = (struct channel){.state = CHANNEL_GPADL, .driver = driver, .relid = word(m, 184), .connection = word(m, 192)};
+    *c = (struct channel){.state = CHANNEL_GPADL, .driver = driver, .interface = interface, .relid = word(m, 184), .connection = word(m, 192)};
     memcpy(c->instance, m + 24, 16);
     c->ring = rings[c - channels];
     memset(c->ring, 0, PAGE_SIZE);

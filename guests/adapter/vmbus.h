@@ -14,7 +14,7 @@ enum packet_type { PACKET_IN_BAND = 6, PACKET_TRANSFER_PAGES = 7, PACKET_GPA_DIR
 #define PACKET_WANTS_COMPLETION 1u
 
 /* A packet that came, copied: what is behind its 16 bytes, and the payload. */
-struct vmbus_packet {
+struct ring_packet {
     u16 type, flags;
     u64 transaction;
     const u8 *extra;
@@ -25,9 +25,8 @@ struct vmbus_packet {
 
 struct channel;
 struct channel_driver {
-    u8 interface[16];
     void (*opened)(struct channel *c);
-    void (*packet)(struct channel *c, const struct vmbus_packet *p);
+    void (*packet)(struct channel *c, const struct ring_packet *p);
     void (*rest)(struct channel *c); /* behind the last packet there was */
     void (*gone)(struct channel *c); /* the offer is withdrawn */
     bool (*settled)(const struct channel *c);
@@ -38,6 +37,7 @@ enum channel_state { CHANNEL_FREE, CHANNEL_GPADL, CHANNEL_OPENING, CHANNEL_OPEN,
 struct channel {
     enum channel_state state;
     const struct channel_driver *driver;
+    const u8 *interface;
     u32 relid, connection;
     u8 instance[16];
     u32 gpadl;                       /* of the ring */

@@ -149,8 +149,7 @@ struct block;
 /* What translated code looks at (sim/jit); derived. */
 struct cpu_jit {
     u64 flags;                       /* arithmetic flags in the form they have between translated blocks */
-    const struct tlb_entry *rd; /* the current context's, with those for writing behind it */
-    struct block **jump;
+    const struct tlb_entry *rd; /* the current context's tables: tlb_ctx.rd */
     u64 tmp, room, rest;
     u32 exit;  /* the exit that was taken */
     u32 fp_on; /* the host's MXCSR is the guest's: its flags are newer than arch.mxcsr */

@@ -57,7 +57,7 @@ struct ctx_key {
 #define TLB_ENTRIES_MAX 4096
 
 struct tlb_ctx {
-    struct tlb_entry *rd, *wr, *ex;
+    struct tlb_entry *rd, *wr, *ex; /* one behind the other, then `jump`: translated code knows */
     u64 mask;         /* entries per table - 1 */
     u32 id;           /* 0..TLB_CONTEXTS-1 */
     u32 generation;   /* bumped when it is given to another key: older uses of tables are stale */
@@ -67,6 +67,7 @@ struct tlb_ctx {
     struct block **jump; /* jump cache: 256 lines per page, see block.h */
     u64 jump_used[256];  /* bit per line that may hold something */
     u64 used[3][TLB_ENTRIES_MAX / 64];   /* the same of the tables' slots, in the order rd, wr, ex */
+    u64 used_words[3];                   /* bit per word of that, not 0 */
     struct ctx_key key;
 };
 

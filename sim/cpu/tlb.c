@@ -54,13 +54,19 @@ static struct tlb_entry *table_of(const struct tlb_ctx *ctx, unsigned table)
 static void empty_slot(struct tlb_ctx *ctx, unsigned table, u64 slot)
 {
     table_of(ctx, table)[slot] = (struct tlb_entry){.page = empty_tag(ctx, slot)};
-    ctx->used[table][slot / 64] &= ~BIT(slot % 64);
+    u64 *word = &ctx->used[table][slot / 64];
+    *word &= ~BIT(slot % 64);
+    if (*word == 0) {
+        ctx->used_words[table] &= ~BIT(slot / 64);
+    }
 }
 
 /* Slots of a table that hold something, word by word: many operations meet an almost empty table. */
 static void clear_table(struct tlb_ctx *ctx, unsigned table)
 {
-    for (u64 word = 0; word <= ctx->mask / 64; word++) {
+    _Static_assert(TLB_ENTRIES_MAX / 64 <= 64, "bits of used_words");
+    for (u64 words = ctx->used_words[table]; words != 0; words &= words - 1) {
+        u64 word = (u64)__builtin_ctzll(words);
         for (u64 left = ctx->used[table][word]; left != 0; left &= left - 1) {
             empty_slot(ctx, table, 64 * word + (unsigned)__builtin_ctzll(left));
         }
@@ -97,11 +103,11 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         struct tlb_ctx *ctx = &cpu->tlb->ctx[i];
         ctx->id = i;
         ctx->mask = entries - 1;
-        ctx->rd = calloc(3 * entries, sizeof *ctx->rd);
-        ctx->jump = calloc(JUMP_LINES, sizeof *ctx->jump);
-        if (ctx->rd == NULL || ctx->jump == NULL) {
+        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump);
+        if (ctx->rd == NULL) {
             return false;
         }
+        ctx->jump = (struct block **)(void *)(ctx->rd + TABLES * entries);
         ctx->wr = ctx->rd + entries;
         ctx->ex = ctx->wr + entries;
         for (u64 slot = 0; slot < TABLES * entries; slot++) {
@@ -119,7 +125,6 @@ void tlb_free(struct cpu *cpu)
     if (cpu->tlb != NULL) {
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             free(cpu->tlb->ctx[i].rd);
-            free(cpu->tlb->ctx[i].jump);
         }
         free(cpu->tlb);
         cpu->tlb = NULL;
@@ -285,6 +290,7 @@ void tlb_fill(struct cpu *cpu, struct tlb_ctx *ctx, u64 lin, u8 *host, unsigned 
     unsigned table = (access & ACCESS_EXEC) != 0 ? TABLE_EX : (access & ACCESS_WRITE) != 0 ? TABLE_WR : TABLE_RD;
     table_of(ctx, table)[slot] = e;
     ctx->used[table][slot / 64] |= BIT(slot % 64);
+    ctx->used_words[table] |= BIT(slot / 64);
 }
 
 static bool use_is_stale(const struct cpu_set *set, const struct table_use *u)
@@ -339,7 +345,8 @@ void tlb_withdraw_write(struct cpu_set *set, u64 frame)
     for (unsigned c = 0; c < set->count; c++) {
         for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
             struct tlb_ctx *ctx = &set->cpu[c]->tlb->ctx[i];
-            for (u64 word = 0; ctx->live && word <= ctx->mask / 64; word++) {
+            for (u64 words = ctx->live ? ctx->used_words[TABLE_WR] : 0; words != 0; words &= words - 1) {
+                u64 word = (u64)__builtin_ctzll(words);
                 for (u64 left = ctx->used[TABLE_WR][word]; left != 0; left &= left - 1) {
                     u64 s = 64 * word + (unsigned)__builtin_ctzll(left);
                     if (ctx->wr[s].host == host) {
@@ -401,7 +408,8 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
         }
     } else {
         for (unsigned table = 0; table < TABLES; table++) {
-            for (u64 word = 0; word <= ctx->mask / 64; word++) {
+            for (u64 words = ctx->used_words[table]; words != 0; words &= words - 1) {
+                u64 word = (u64)__builtin_ctzll(words);
                 for (u64 left = ctx->used[table][word]; left != 0; left &= left - 1) {
                     drop_entry(ctx, table, 64 * word + (unsigned)__builtin_ctzll(left), first, last);
                 }

@@ -116,7 +116,12 @@ struct jit {
 
 void jit_make_thunks(struct jit *j);
 /* r15 = the jump cache's block for the linear address in r14, or NULL. */
-void emit_jump_line(struct emit *e);
+void emit_jump_line(const struct jit *j, struct emit *e);
+/* Offset of a line of the jump cache from H_TABLE. */
+static inline i32 jump_offset(const struct jit *j, unsigned line)
+{
+    return (i32)(3 * j->config.tlb_entries * sizeof(struct tlb_entry) + line * sizeof(struct block *));
+}
 
 /* Translate b; false when it cannot be. May evict others. */
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);

@@ -217,7 +217,6 @@ enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     i64 left = d->left;
     d->jit.flags = jit_pack_flags(cpu);
     d->jit.rd = d->ctx->rd;
-    d->jit.jump = d->ctx->jump;
     d->jit.mark = left;
     j->stats.enters++;
     u64 ist = cpu->arch.ist_count;
@@ -454,9 +453,11 @@ void jit_log_stats(struct jit *j)
              (unsigned long long)s->interpreted);
     log_line(j->log, LOG_JIT, "%llu of them by handlers; %llu entries, %llu links", (unsigned long long)s->helped,
              (unsigned long long)s->enters, (unsigned long long)s->links);
-    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu killed, %llu regions emptied",
+    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu checks stand for several",
              (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
-             (unsigned long long)s->killed, (unsigned long long)s->evictions);
+             (unsigned long long)s->groups);
+    log_line(j->log, LOG_JIT, "%llu of them killed, %llu regions emptied", (unsigned long long)s->killed,
+             (unsigned long long)s->evictions);
     log_handlers(j);
     if (j->lockstep != NULL) {
         log_line(j->log, LOG_JIT, "%llu instructions compared with the interpreter",

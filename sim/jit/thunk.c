@@ -95,7 +95,7 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
     make_tail(e);
 }
 
-void emit_jump_line(struct emit *e)
+void emit_jump_line(const struct jit *j, struct emit *e)
 {
     _Static_assert(JUMP_LINES == 16384 && sizeof(struct block *) == 8, "mask below");
     emit_op(e, OP_0F(0xb6) | OP_RM8, 4, H_TMP, rm_reg(H_ADDR)); /* movzx r15d, r14b */
@@ -103,15 +103,14 @@ void emit_jump_line(struct emit *e)
     emit_alu(e, HA_XOR, 4, H_TMP, rm_reg(H_ADDR));
     emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 1);
     emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 8 * (JUMP_LINES - 1));
-    emit_alu(e, HA_ADD, 8, H_TMP, CPU_AT(d.jit.jump));
-    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, 0));
+    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 0, jump_offset(j, 0)));
 }
 
 /* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
-static void make_indirect(struct emit *e)
+static void make_indirect(const struct jit *j, struct emit *e)
 {
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
-    emit_jump_line(e);
+    emit_jump_line(j, e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
     u8 *empty = emit_jcc(e, 4);
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
@@ -158,7 +157,7 @@ void jit_make_thunks(struct jit *j)
     emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
     make_exit(&e, JIT_LINK);
     j->thunk.indirect = begin(j, &e);
-    make_indirect(&e);
+    make_indirect(j, &e);
     j->thunk.begin = begin(j, &e);
     make_call(&e, lockstep_enter_block);
     j->thunk.end = begin(j, &e);

@@ -209,7 +209,7 @@ void leave_by_cache(struct translation *t, i32 pop)
     struct emit *e = &t->e;
     if (t->j->lockstep == NULL) {
         u8 *miss[4];
-        emit_jump_line(e);
+        emit_jump_line(t->j, e);
         go_if_cached(t, NULL, pop, miss);
         land(t, &miss[3], 1);
         emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
@@ -228,8 +228,7 @@ static void leave_page(struct translation *t, u64 target)
     struct emit *e = &t->e;
     if (t->j->lockstep == NULL) {
         u8 *miss[4];
-        emit_mov_load(e, 8, H_TMP, CPU_AT(d.jit.jump));
-        emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, (i32)(8 * jump_line(target))));
+        emit_mov_load(e, 8, H_TMP, rm_mem(H_TABLE, jump_offset(t->j, jump_line(target))));
         go_if_cached(t, &target, 0, miss);
         land(t, miss, 4);
     }
@@ -588,6 +587,9 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
         find_liveness_unchecked(t, from, to);
         start = emit_copy(t, from, to);
         emit_misses(t);
+        for (unsigned k = 1; k <= t->group_count; k++) {
+            t->j->stats.groups += t->group[k].count > 1;
+        }
     }
     return start;
 }

@@ -4,7 +4,7 @@
 faults, forks, switches, code that rewrites itself) in a stock kernel ends with one hash, whatever engine runs it, when
 blocks are translated, how small tables and code memory are, and what the host can do.
 
-usage: perturb.py [--vitrine FILE] [--limit N]    N: counts of the runs that would take too long to the end"""
+usage: perturb.py [--build DIR] [--limit N]    N: counts of the runs that would take too long to the end"""
 import argparse
 import os
 import re
@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 
+import common
 import kernels
 
-ROOT = kernels.ROOT
 # Name, options, whether to the end.
 VARIANTS = (
     ("interpreter", ["--engine", "interp"], True),
@@ -23,6 +23,7 @@ VARIANTS = (
     ("nothing ever translated", ["--engine", "jit", "--jit-threshold", "1000000000"], False),
     ("code memory always full", ["--engine", "jit", "--code-cache", "1M", "--jit-threshold", "0"], True),
     ("host without AVX", ["--engine", "jit", "--jit-host", "sse2"], True),
+    ("every access checked by itself", ["--engine", "jit", "--jit-groups", "off"], True),
     ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
     ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),
     ("interpreter, tables of two entries", ["--engine", "interp", "--tlb-entries", "2"], False),
@@ -38,21 +39,15 @@ def hash_line(command):
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    ap.add_argument("--vitrine", default=os.path.join(ROOT, "build/release/debugger/vitrine"))
-    ap.add_argument("--kernel", default=os.path.join(ROOT, ".cache/inputs/vmlinuz-cloud"))
+    ap.add_argument("--build", default=os.path.join(common.ROOT, "build/release"))
     ap.add_argument("--limit", type=int, default=60000000)
     a = ap.parse_args()
-    if not os.path.exists(a.kernel):
-        print("no kernel; scripts/fetch-inputs gets it")
-        sys.exit(77)
+    common.need(common.CLOUD)
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        program, initrd = os.path.join(folder, "kernels"), os.path.join(folder, "initrd")
-        subprocess.run(["gcc", "-O2", "-static", "-ffp-contract=off", "-o", program,
-                        os.path.join(ROOT, "tests/bench/kernels.c")], check=True)
-        kernels.make_initrd(initrd, program)
-        base = [a.vitrine, "run", "-m", "512M", "--seed", "1", "--hash", "--log", "jit", "-kernel", a.kernel,
-                "-initrd", initrd, "-append", "console=ttyS0 quiet scale=1"]
+        _, initrd = kernels.build_guest(folder)
+        base = common.vitrine(a, "-m", "512M", "--seed", "1", "--hash", "--log", "jit", "-kernel", common.CLOUD,
+                              "-initrd", initrd, "-append", "console=ttyS0 quiet scale=1")
         limit = ["--max-instructions", str(a.limit)]
         want = {True: None, False: hash_line([*base, *limit])[0]}
         for name, options, whole in VARIANTS:

@@ -3,6 +3,9 @@
 #ifndef VITRINE_TESTS_FUZZ_ADAPTER_BUS_H
 #define VITRINE_TESTS_FUZZ_ADAPTER_BUS_H
 
+#include "abi/hyperv/netvsp.h"
+#include "abi/hyperv/storvsp.h"
+#include "abi/hyperv/vmbus.h"
 #include "guests/adapter/netvsc.h"
 #include "guests/adapter/scsi.h"
 
@@ -63,7 +66,8 @@ void hv_take_events(u32 sint, u32 *words, u32 count)
 static void offer(u32 relid)
 {
     u8 m[196] = {1};
-    memcpy(m + 8, relid == STORAGE ? storage_driver.interface : network_driver.interface, 16);
+    static const struct vmbus_guid storage = STORVSP_INTERFACE, network = NETVSP_INTERFACE;
+    memcpy(m + 8, relid == STORAGE ? storage.bytes : network.bytes, 16);
     m[184] = (u8)relid;
     m[192] = (u8)relid;
     say(m, sizeof m);

@@ -9,6 +9,7 @@
 #include "traces/load.h"
 #include "traces/render.h"
 #include "traces/report_priv.h"
+#include "traces/tree.h"
 
 /* The list of events, as the writer has it, with one that this program does not know. */
 static size_t put_events(u8 *out)
@@ -57,6 +58,11 @@ static void use_all(const u8 *data, size_t size, FILE *null)
         golden_show(&g, &lines, 0, "", null);
     }
     golden_lines_free(&lines);
+    for (unsigned json = 0; json < 2; json++) {
+        struct trace_tree_counts counts;
+        rewind_reader(&r, data, size);
+        (void)trace_tree(&r, 0, ~(u64)0, json != 0, null, &counts);
+    }
     p->shares = shares;
     for (unsigned pass = 0; pass < 2; pass++) {
         rewind_reader(&r, data, size);

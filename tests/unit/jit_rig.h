@@ -18,7 +18,7 @@
 #define DATA 0x200000u /* reached by RBX, with R14 as a small index */
 #define DATA_BYTES 8192u
 #define CODE_AT 0x180000u
-#define STACK_BYTES 256u /* around AT_STACK */
+#define STACK_BYTES 2048u /* around AT_STACK */
 
 struct program {
     u8 code[512];

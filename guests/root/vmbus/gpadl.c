@@ -120,8 +120,9 @@ void gpadl_free(struct bus *b, struct gpadl *g)
     g->used = false;
 }
 
-static u32 in_page(const struct gpadl *g, u32 at, u32 bytes, u8 **here)
+static u32 in_page(const void *list, u32 at, u32 bytes, u8 **here)
 {
+    const struct gpadl *g = list;
     u32 page = at / (u32)PAGE_SIZE;
     u32 offset = at % (u32)PAGE_SIZE;
     if (page >= g->pages) {
@@ -131,18 +132,5 @@ static u32 in_page(const struct gpadl *g, u32 at, u32 bytes, u8 **here)
     return (u32)min_u64(bytes, PAGE_SIZE - offset);
 }
 
-void gpadl_read(const struct gpadl *g, u32 at, void *to, u32 bytes)
-{
-    u8 *here;
-    for (u32 done = 0, n; done < bytes && (n = in_page(g, at + done, bytes - done, &here)) != 0; done += n) {
-        memcpy((u8 *)to + done, here, n);
-    }
-}
-
-void gpadl_write(const struct gpadl *g, u32 at, const void *from, u32 bytes)
-{
-    u8 *here;
-    for (u32 done = 0, n; done < bytes && (n = in_page(g, at + done, bytes - done, &here)) != 0; done += n) {
-        memcpy(here, (const u8 *)from + done, n);
-    }
-}
+void gpadl_read(const struct gpadl *g, u32 at, void *to, u32 bytes) { pages_read(in_page, g, at, to, bytes); }
+void gpadl_write(const struct gpadl *g, u32 at, const void *from, u32 bytes) { pages_write(in_page, g, at, from, bytes); }

@@ -43,8 +43,9 @@ void range_return(struct bus *b, const struct range *r, u8 rights, u32 channel)
     host_return(b, channel, rights, r->gfn, r->pages);
 }
 
-static u32 in_page(const struct range *r, u32 at, u32 bytes, u8 **here)
+static u32 in_page(const void *list, u32 at, u32 bytes, u8 **here)
 {
+    const struct range *r = list;
     u32 place = r->offset + at;
     if (at >= r->bytes) {
         return 0;
@@ -53,18 +54,21 @@ static u32 in_page(const struct range *r, u32 at, u32 bytes, u8 **here)
     return (u32)min_u64(min_u64(bytes, r->bytes - at), PAGE_SIZE - (place & PAGE_MASK));
 }
 
-void range_read(const struct range *r, u32 at, void *to, u32 bytes)
+void pages_read(page_piece piece, const void *list, u32 at, void *to, u32 bytes)
 {
     u8 *here;
-    for (u32 done = 0, n; done < bytes && (n = in_page(r, at + done, bytes - done, &here)) != 0; done += n) {
+    for (u32 done = 0, n; done < bytes && (n = piece(list, at + done, bytes - done, &here)) != 0; done += n) {
         memcpy((u8 *)to + done, here, n);
     }
 }
 
-void range_write(const struct range *r, u32 at, const void *from, u32 bytes)
+void pages_write(page_piece piece, const void *list, u32 at, const void *from, u32 bytes)
 {
     u8 *here;
-    for (u32 done = 0, n; done < bytes && (n = in_page(r, at + done, bytes - done, &here)) != 0; done += n) {
+    for (u32 done = 0, n; done < bytes && (n = piece(list, at + done, bytes - done, &here)) != 0; done += n) {
         memcpy(here, (const u8 *)from + done, n);
     }
 }
+
+void range_read(const struct range *r, u32 at, void *to, u32 bytes) { pages_read(in_page, r, at, to, bytes); }
+void range_write(const struct range *r, u32 at, const void *from, u32 bytes) { pages_write(in_page, r, at, from, bytes); }

@@ -36,8 +36,10 @@ static u32 copy_out(const struct ring *r, u32 at, void *to, u32 bytes)
 static u32 copy_in(const struct ring *r, u32 at, const void *from, u32 bytes)
 {
     u32 n = (u32)min_u64(bytes, r->size - at);
-    gpadl_write(r->gpadl, data_at(r, at), from, n);
-    gpadl_write(r->gpadl, data_at(r, 0), (const u8 *)from + n, bytes - n);
+    if (bytes > 0) { /* else there need not be anything to copy from */
+        gpadl_write(r->gpadl, data_at(r, at), from, n);
+        gpadl_write(r->gpadl, data_at(r, 0), (const u8 *)from + n, bytes - n);
+    }
     return (at + bytes) % r->size;
 }
 

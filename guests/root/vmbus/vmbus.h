@@ -167,6 +167,11 @@ static inline struct gpadl_page *gpadl_page(const struct gpadl *g, u32 i) { retu
 void gpadl_read(const struct gpadl *g, u32 at, void *to, u32 bytes);
 void gpadl_write(const struct gpadl *g, u32 at, const void *from, u32 bytes);
 
+/* range.c: copies by pieces that lie in one page each; a piece of 0 bytes: the list ends before. */
+typedef u32 (*page_piece)(const void *list, u32 at, u32 bytes, u8 **here);
+void pages_read(page_piece piece, const void *list, u32 at, void *to, u32 bytes);
+void pages_write(page_piece piece, const void *list, u32 at, const void *from, u32 bytes);
+
 /* A packet's pages, for one I/O. */
 #define RANGE_PAGES 66u
 struct range {
