@@ -68,6 +68,25 @@ def repeated():
         problem("moments, three times", "the runs differ")
 
 
+def rewriting():
+    """A guest that rewrites its code forever takes no more memory the longer it runs, and goes on: every turn is translated anew, in code
+    memory of the least size."""
+    most, lines = [], set()
+    for counts, engine in ((8000000, "jit"), (20000000, "jit"), (20000000, "interp")):
+        command = [VITRINE, "run", "--kernel", tiny("rewrite"), "--serial", "none", "--memory", "16M", "--code-cache", "1M",
+                   "--jit-threshold", "0", "--max-instructions", str(counts), "--engine", engine, "--hash"]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
+            line = child.stdout.read()
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        most.append(used.ru_maxrss)
+        lines |= {line} if counts == 20000000 else set()
+    if len(lines) != 1:
+        problem("rewriting", f"the engines differ: {lines}")
+    if most[1] > most[0] + 4096:
+        problem("rewriting", f"{most[0]} KiB at first, {most[1]} KiB later")
+
+
 def signals():
     for number in (signal.SIGINT, signal.SIGTERM):
         child = subprocess.Popen([VITRINE, "run", "--kernel", tiny("spin"), "--hash"], stdin=subprocess.DEVNULL,
@@ -154,6 +173,7 @@ def main(folder):
     endings()
     stale()
     repeated()
+    rewriting()
     signals()
     progress()
     outputs(folder)

@@ -2,7 +2,7 @@
 /* Arbitrary bytes as code, in 64-bit and flat 32-bit mode, at levels 0 and 3, beginning in a page or across its end, with
  * neighbours that lie elsewhere in memory, are read-only, or absent. The translator takes every block, and the processor
  * must end as the interpreter's does, all of memory included. Which input asks for what of the translator: code memory of
- * a few pages, tables of two entries, a host without AVX, a threshold, lockstep. With the sanitizers
+ * a few pages, tables of two entries, a host without AVX, no groups of accesses, a threshold, lockstep. With the sanitizers
  * this looks at the translator itself; the bounds of code memory, which they do not know, are checked here. */
 #include <check.h>
 #include <stdlib.h>
@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 /* Byte 0 of an input: the guest's side; its high half: counts of a second run. */
 enum { IN_32 = 1, IN_USER = 2, IN_STRADDLES = 4 };
 /* Byte 1: the translator's. */
-enum { HIDE_AVX = 1, SMALL_MEMORY = 2, SMALL_TABLES = 4, LOCKSTEP = 8, THRESHOLD = 16, CONFIGS = 32 };
+enum { HIDE_AVX = 1, SMALL_MEMORY = 2, SMALL_TABLES = 4, LOCKSTEP = 8, THRESHOLD = 16, NO_GROUPS = 32, CONFIGS = 64 };
 
 static u32 io_read(void *self, u16 port, unsigned size)
 {
@@ -137,6 +137,7 @@ static struct jit *use_jit(unsigned config)
                                .threshold = (config & THRESHOLD) != 0 ? 2 : 0,
                                .tlb_entries = (config & SMALL_TABLES) != 0 ? 2 : 64,
                                .hide_avx = (config & HIDE_AVX) != 0,
+                               .no_groups = (config & NO_GROUPS) != 0,
                                .lockstep = (config & LOCKSTEP) != 0};
         jits[config] = jit_new(&R.set, &R.code, &R.log, &c, &why);
         check(jits[config] != NULL, why);
@@ -233,7 +234,7 @@ static void check_code_memory(const struct jit *j)
         for (u32 n = m->blocks[region]; n != 0; n = j->blocks[n].next) {
             const struct jit_block *jb = &j->blocks[n];
             check(jb->b == NULL || is_in_region(m, region, (u64)(jb->b->code - m->rx), 1), "a translation lies outside its region");
-            for (unsigned k = 0; k < 2; k++) {
+            for (unsigned k = 0; k < JIT_EXITS; k++) {
                 const struct jit_exit *x = &jb->exit[k];
                 check(x->site == 0 || (is_in_region(m, region, x->site, 4) && is_in_region(m, region, x->stub, 1)),
                       "a jump lies outside its region");

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host's side of a child with devices: a server that the machine's user networking reaches, file systems on disk images, the replay."""
-import http.server
+"""The host's side of a child with devices: file systems on disk images, the replay."""
 import os
 import shutil
 import subprocess
-import threading
 
 import judging
 
@@ -14,23 +12,6 @@ MIB = 1 << 20
 
 def tool(name):
     return shutil.which(name, path=os.environ["PATH"] + ":/sbin:/usr/sbin")
-
-
-def serve(page):
-    """A server on the host, which the machine's user networking reaches as 10.0.2.2; its port."""
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # pylint: disable=invalid-name
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(page)))
-            self.end_headers()
-            self.wfile.write(page)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_port
 
 
 def content(path):

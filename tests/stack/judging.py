@@ -2,12 +2,15 @@
 """What tests that run a stack have in common: inputs that are missing, what was said and what was not, the end."""
 import http.server
 import os
+import platform
 import re
 import threading
 
 SKIPPED = 77
 # What no kernel of a child may say.
 TROUBLE = ("BUG:", "WARNING: CPU", "panic", "Oops", "soft lockup", "unchecked MSR", "is dropped", "a ring that cannot be")
+# The translator, where it runs.
+ENGINE = ["--engine", "jit"] if platform.machine() in ("x86_64", "AMD64") else []
 
 
 def is_missing(needs):

@@ -67,7 +67,7 @@ def main():
 
         wanted, whole, overlay = make_images(folder, media)
         page = random.randbytes(MIB)
-        url = f"http://10.0.2.2:{host_side.serve(page)}/page"
+        url = f"http://10.0.2.2:{judging.serve(page)}/page"
         script = (f"block overlay o virtio1 && vm create a --kernel {os.path.basename(kernel)} --initrd vmbus.cpio.gz --memory 192M --vp {vps} "
                   f"--append console=ttyS0 quiet root=LABEL=child role=devices url={url} && "
                   "disk add a virtio0p1 && disk add a ahci0 --lun 1 && disk add a virtio0p2 --controller 1 && disk add a o --controller 1 --lun 3 && "

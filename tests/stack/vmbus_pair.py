@@ -32,7 +32,7 @@ def main():
         with open(path("to.img"), "wb") as f:
             f.truncate(SIZE)
         page = random.randbytes(MIB)
-        url = f"http://10.0.2.2:{host_side.serve(page)}/page"
+        url = f"http://10.0.2.2:{judging.serve(page)}/page"
 
         def create(name, more):
             return (f"vm create {name} --kernel {os.path.basename(kernel)} --initrd vmbus.cpio.gz --memory 160M "
