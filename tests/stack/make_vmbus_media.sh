@@ -46,21 +46,33 @@ fi
 DHCP
 chmod +x "$root/sbin/init" "$root/sbin/poweroff" "$root/sbin/dhcp"
 seq -f '%015.0f' 0 65535 > "$root/pattern"
-export E2FSPROGS_FAKE_TIME=1767225600
+# The same bytes each time, and no file touched that has them: a machine may be reading it. mke2fs writes down when a file was last changed: images stay
+# as they are while what they hold does.
+export SOURCE_DATE_EPOCH=1767225600 E2FSPROGS_FAKE_TIME=1767225600
+keep() {
+    if cmp -s "$1" "$2"; then rm "$1"; else mv "$1" "$2"; fi
+}
+find "$root" -exec touch -h -d @$SOURCE_DATE_EPOCH {} +
+now=$({ tar --sort=name --owner=0 --group=0 -C "$root" -c .; cat "$0"; } | sha256sum)
 for name in one two; do
-    rm -f "$out/$name.img"
-    truncate -s 12M "$out/$name.img"
+    [ ! -e "$out/$name.img" ] || [ "$(cat "$out/stamp" 2>/dev/null)" != "$now" ] || continue
+    truncate -s 12M "$dir/$name.img"
     /sbin/mke2fs -q -F -t ext4 -O ^metadata_csum_seed,^orphan_file -U 6f1e3c52-0d5b-4c59-8e55-7a3c14f7b011 \
-        -L $name -E root_owner=0:0,hash_seed=6f1e3c52-0d5b-4c59-8e55-7a3c14f7b012 -d "$root" "$out/$name.img"
+        -L $name -E root_owner=0:0,hash_seed=6f1e3c52-0d5b-4c59-8e55-7a3c14f7b012 -d "$root" "$dir/$name.img"
+    keep "$dir/$name.img" "$out/$name.img"
 done
-truncate -s 2M "$out/empty.img"
+echo "$now" > "$out/stamp"
+truncate -s 2M "$dir/empty.img"
+keep "$dir/empty.img" "$out/empty.img"
 mkdir -p "$dir/cd"
 echo "a CD-ROM of the storage provider" > "$dir/cd/hello"
+find "$dir/cd" -exec touch -d @$SOURCE_DATE_EPOCH {} +
 if command -v xorriso > /dev/null; then
-    xorriso -as mkisofs -quiet -R -o "$out/cd.img" "$dir/cd"
+    xorriso -as mkisofs -quiet -R -o "$dir/cd.img" "$dir/cd"
 elif command -v genisoimage > /dev/null; then
-    genisoimage -quiet -R -o "$out/cd.img" "$dir/cd"
+    genisoimage -quiet -R -o "$dir/cd.img" "$dir/cd"
 else
     echo "SKIP: neither xorriso nor genisoimage"
     exit 77
 fi
+keep "$dir/cd.img" "$out/cd.img"
