@@ -14,19 +14,18 @@ static u64 wrap_offset(const struct insn *in, u64 offset)
     return asize == 8 ? offset : asize == 4 ? (u32)offset : (u16)offset;
 }
 
-/* Store those elements of `size` bytes whose bit in `select` is set: all checked, then all written.
- */
-static cpu_rc store_selected(struct cpu *cpu, const struct insn *in, unsigned seg, u64 offset,
-                             const union vec *v, unsigned size, u32 select)
+/* Store those elements of `size` bytes whose bit in `select` is set: all checked, then all written. The operand
+ * is one piece: only where it begins is wrapped to the address size, as hosts do it. */
+static cpu_rc store_selected(struct cpu *cpu, unsigned seg, u64 offset, const union vec *v, unsigned size, u32 select)
 {
     for (u32 rest = select; rest != 0; rest &= rest - 1) {
         unsigned at = (unsigned)__builtin_ctz(rest) * size;
-        TRY(mem_probe(cpu, seg, wrap_offset(in, offset + at), size, ACCESS_WRITE));
+        TRY(mem_probe(cpu, seg, offset + at, size, ACCESS_WRITE));
     }
     for (u32 rest = select; rest != 0; rest &= rest - 1) {
         unsigned at = (unsigned)__builtin_ctz(rest) * size;
         u64 value = load_le(&v->b[at], size);
-        TRY(mem_write_element(cpu, seg, wrap_offset(in, offset + at), size, value));
+        TRY(mem_write_element(cpu, seg, offset + at, size, value));
     }
     return CPU_OK;
 }
@@ -51,7 +50,7 @@ cpu_rc exec_maskmov_bytes(struct cpu *cpu, const struct insn *in)
     unsigned seg = (in->pfx & PFX_SEG) != 0 ? insn_seg(in) : SEG_DS;
     TRY(simd_load(cpu, in, 0, &data));
     TRY(simd_load(cpu, in, 1, &mask));
-    TRY(store_selected(cpu, in, seg, wrap_offset(in, cpu->arch.gpr[RDI]), &data, 1,
+    TRY(store_selected(cpu, seg, wrap_offset(in, cpu->arch.gpr[RDI]), &data, 1,
                        sign_bits(&mask, 1, mmx ? 8 : 16)));
     if (mmx) {
         mmx_enter(cpu);
@@ -70,12 +69,12 @@ static cpu_rc masked_move(struct cpu *cpu, const struct insn *in, unsigned size)
     u32 select = sign_bits(&mask, size, len);
     if (in->r[0] == OPR_MEM) {
         TRY(simd_load(cpu, in, 2, &v));
-        return store_selected(cpu, in, seg, offset, &v, size, select);
+        return store_selected(cpu, seg, offset, &v, size, select);
     }
     for (u32 rest = select; rest != 0; rest &= rest - 1) {
         unsigned at = (unsigned)__builtin_ctz(rest) * size;
         u64 value = 0;
-        TRY(mem_read_element(cpu, seg, wrap_offset(in, offset + at), size, &value));
+        TRY(mem_read_element(cpu, seg, offset + at, size, &value));
         store_le(&v.b[at], value, size);
     }
     simd_write(cpu, in, &v);
