@@ -88,6 +88,8 @@ class Kernels:
                 self.times[e].setdefault(k, []).append(seconds)
                 if k != "boot" and sums.setdefault(k, checksum) != checksum:
                     sys.exit(f"kernels.py: {k}: {e} gives {checksum}, the host {sums[k]}")
+            if not sums:
+                sys.exit("kernels.py: --only: there is no such kernel; kernels[] of kernels.c names them")
 
     def result(self):
         medians = {e: {k: statistics.median(v) for k, v in self.times[e].items()} for e in self.engines}
