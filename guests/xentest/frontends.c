@@ -86,16 +86,19 @@ static bool store_get(void *to, u32 size)
     return true;
 }
 
-/* The answer's type; its payload in `answer`. */
+/* The answer's type; its payload in `answer`. What has another number is passed over: events of watches that junk asked for, answers that were
+ * no longer waited for. */
 static u32 store_ask(u32 type, u32 transaction, const char *payload, u32 size)
 {
-    u32 head[4] = {type, 7, transaction, size};
+    static u32 number;
+    u32 head[4] = {type, ++number, transaction, size};
     store_put(head, sizeof head);
     store_put(payload, size);
-    head[3] = 0;
-    if (!store_get(head, sizeof head) || head[3] > 4096 || !store_get(answer, head[3])) {
-        return XS_ERROR;
-    }
+    do {
+        if (!store_get(head, sizeof head) || head[3] > 4096 || !store_get(answer, head[3])) {
+            return XS_ERROR;
+        }
+    } while (head[1] != number);
     answer[head[3]] = 0;
     return head[0];
 }
@@ -305,6 +308,16 @@ static u32 hex(char c) { return (u32)(c <= '9' ? c - '0' : c - 'a' + 10); }
 static u8 question[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x00, 0x15, 0x5d, 0x00, 0x01, 0x00, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1,
                                 0x00, 0x15, 0x5d, 0x00, 0x01, 0x00, 10, 0, 2, 50, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2};
 
+static bool router_answered(void)
+{
+    for (u32 i = 0; i < *word(rx_ring, 8) && i < 8; i++) {
+        if (frames[i][12] == 8 && frames[i][13] == 6 && frames[i][21] == 2 && frames[i][31] == 2) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void use_network(void)
 {
     for (u32 i = 0; i < 8; i++) {
@@ -324,16 +337,12 @@ static void use_network(void)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     *word(tx_ring, 0) = 1;
     (void)notify(net_port);
-    for (u32 i = 0; i < PATIENCE && (*word(tx_ring, 8) == 0 || *word(rx_ring, 8) == 0); i++) {
-        yield();
+    for (u32 i = 0; i < PATIENCE && (*word(tx_ring, 8) == 0 || !router_answered()); i++) {
+        yield(); /* answers to what was sent before may come first */
     }
     check("the frame's answer", *word(tx_ring, 8), 1);
     check("its id and status", tx_ring[64] | tx_ring[66] << 8, 5);
-    bool found = false;
-    for (u32 i = 0; i < *word(rx_ring, 8) && i < 8; i++) {
-        found = found || (frames[i][12] == 8 && frames[i][13] == 6 && frames[i][21] == 2 && frames[i][31] == 2);
-    }
-    check("10.0.2.2 answers", found, 1);
+    check("10.0.2.2 answers", router_answered(), 1);
 }
 
 static void be_orderly(void)
@@ -347,10 +356,10 @@ static void be_orderly(void)
 
 /* ---- hostile ---- */
 
-/* Of memory that is not the guest's, is nobody's, is a ring's, or its own. */
+/* Of memory that is not the guest's, is nobody's, is a ring's, or its own. Not the store's: see ruin_store(). */
 static u64 any_frame(void)
 {
-    const u64 places[] = {ADAPTER_GFN + any(1024), 0xffffffff, 0, 0x100000, any(0), STORE_AT >> 12, gfn_of(blk_ring), gfn_of(table), gfn_of(data[1])};
+    const u64 places[] = {ADAPTER_GFN + any(1024), 0xffffffff, 0, 0x100000, any(0), gfn_of(blk_ring), gfn_of(table), gfn_of(data[1])};
     return places[any(ARRAY_LEN(places))];
 }
 
@@ -499,6 +508,17 @@ static void attack(u32 count)
     say(" times an answer was there\n");
 }
 
+/* A disk's bytes over the page of the store's rings. Its connection is dead from then on, so nothing can come after. */
+static void ruin_store(void)
+{
+    grant(BLK_DATA, STORE_AT >> PAGE_SHIFT, PERMIT);
+    check("a read over the store's rings", request(OP_READ, 0x106, 16, 1), 0);
+    for (u32 i = 0; i < 64; i++) {
+        (void)notify(STORE_PORT);
+        yield();
+    }
+}
+
 void guest_main(u32 magic, u32 info)
 {
     u64 commands;
@@ -513,6 +533,7 @@ void guest_main(u32 magic, u32 info)
     if (memcmp(text, "attack ", 7) == 0 && text_number(text + 7, &count)) {
         attack((u32)count);
         be_orderly();
+        ruin_store();
     }
     report();
     power_off();
