@@ -150,8 +150,6 @@ static struct host_rm told(struct translation *t, i32 at, unsigned size, bool wr
         return rm_mem(H_ADDR, at);
     }
     flags_spill(t);
-    vec_flush(t);
-    t->vec.in = t->vec.in_upper = 0;
     if (at != 0) {
         address_lost(t);
         emit_lea(e, 8, H_ADDR, rm_mem(H_ADDR, at));

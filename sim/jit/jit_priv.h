@@ -75,12 +75,13 @@ struct jit_block {
     struct block *b;
     u32 incoming; /* head of the exits that lead here */
     u32 next;     /* in the region's list, or in the free list */
+    bool vec;     /* uses vector registers */
     struct jit_exit exit[JIT_EXITS];
     u16 offset[BLOCK_MAX]; /* of each op from the block's start */
 };
 
 struct jit_thunks {
-    const u8 *enter, *op, *fp_on, *x87_on, *out, *link, *indirect;
+    const u8 *enter, *op, *vec_on, *fp_on, *x87_on, *out, *link, *indirect;
     const u8 *begin, *end, *store, *stop; /* lockstep */
 };
 
@@ -140,8 +141,12 @@ void jit_evict_region(struct jit *j, unsigned region);
 /* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
 /* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
-/* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the
- * interpreter goes on at op `where` & 31. */
+enum vec_on { VEC_ON_LOW = 1 /* upper halves are 0, or in memory if the host has none */, VEC_ON_FULL };
+/* Called by translated code: the host's vector registers are to become the guest's, which is done on the way back. */
+void jit_want_vec(struct cpu *cpu); /* on the way back from C */
+unsigned jit_vec_on(struct cpu *cpu, u64 unused, u32 unused2);
+/* The same, and the host's MXCSR becomes the guest's, if that masks everything. Otherwise the interpreter goes on at
+ * op `where` & 31. */
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused);
 /* The same for the host's x87. */
 unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused);

@@ -13,7 +13,6 @@
 /* Host code per instruction at most, ways out included; a translation has this much room per op. */
 #define ROOM_PER_OP 320
 #define ROOM_PER_BLOCK 512
-#define ROOM_PER_VEC_OP 1024 /* stores and loads of all vector registers around its slow path */
 
 /* ---- Flags ---- */
 
@@ -114,7 +113,7 @@ static struct slow_path *slow_path(struct translation *t)
     struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
     if (s == NULL || s->op != t->i) {
         s = &t->slow[t->slow_count++];
-        *s = (struct slow_path){.op = t->i, .before = t->vec, .x87 = t->x87};
+        *s = (struct slow_path){.op = t->i, .x87 = t->x87};
     }
     return s;
 }
@@ -129,7 +128,6 @@ void to_checked_copy(struct translation *t, u8 *jump, unsigned op)
 {
     t->miss[t->miss_count].from = jump;
     t->miss[t->miss_count].op = op;
-    t->miss[t->miss_count].vec = t->vec;
     t->miss[t->miss_count++].x87 = t->x87;
 }
 
@@ -264,9 +262,7 @@ static void call_handler(struct translation *t, unsigned op)
 static void emit_handler(struct translation *t)
 {
     flags_settle(t);
-    vec_flush(t);
     x87_flush(t);
-    t->vec = (struct vec_state){0};
     emit_mov_const(&t->e, H_TMP, 1);
     call_handler(t, t->i);
     t->flags = IN_RAX;
@@ -294,7 +290,6 @@ static void emit_slow_paths(struct translation *t)
         for (unsigned n = 0; n < s->count; n++) {
             emit_patch(s->from[n], t->e.at);
         }
-        vec_store(t, &s->before);
         x87_store_pointers(t, &s->x87);
         emit_mov_const(&t->e, H_TMP, 0);
         call_handler(t, s->op);
@@ -306,7 +301,6 @@ static void emit_slow_paths(struct translation *t)
         }
         /* What checks have found may no longer hold: on in the checked copy. */
         const struct place *on = &t->behind[s->op];
-        vec_load(t, t->unchecked ? &on->vec : &s->behind);
         flags_back(t, t->unchecked ? on->flags : s->flags);
         emit_jmp_to(&t->e, t->unchecked ? on->at : s->back);
     }
@@ -319,10 +313,6 @@ static void emit_misses(struct translation *t)
         const struct place *on = &t->before[t->miss[i].op];
         emit_patch(t->miss[i].from, t->e.at);
         x87_store_pointers(t, &t->miss[i].x87);
-        if (memcmp(&t->miss[i].vec, &on->vec, sizeof on->vec) != 0) {
-            vec_store(t, &t->miss[i].vec);
-            vec_load(t, &on->vec);
-        }
         flags_back(t, on->flags);
         emit_jmp_to(&t->e, on->at);
     }
@@ -360,20 +350,24 @@ static bool begins_run(const struct translation *t, unsigned i, unsigned from)
 }
 
 /* Where a run of ops without a handler between them begins, flags in rax: if one of them needs it, the host's
- * MXCSR is made the guest's, and the host's x87. Nothing within a run changes what forbids that. */
+ * vector registers and MXCSR are made the guest's, and the host's x87. Nothing within a run changes what forbids that. */
 static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
 {
-    bool fp = false, x87 = false;
+    bool fp = false, vec = false, x87 = false;
     for (unsigned i = from; i < to && t->facts[i].kind != OP_HANDLER; i++) {
         fp = fp || t->facts[i].fp;
+        vec = vec || t->facts[i].kind == OP_VEC;
         x87 = x87 || t->facts[i].x87;
         if (t->facts[i].ends_run) {
             break;
         }
     }
-    if (fp) {
+    if (fp) { /* which implies the registers */
         emit_host_check(t, CPU_AT(d.jit.fp_on), t->j->thunk.fp_on, from);
+    } else if (vec) {
+        emit_host_check(t, CPU_AT(d.jit.vec_on), t->j->thunk.vec_on, from);
     }
+    t->vec_used = t->vec_used || vec;
     if (x87) {
         x87_flush(t); /* leaving for the interpreter */
         emit_host_check(t, CPU_AT(d.jit.x87_on), t->j->thunk.x87_on, from);
@@ -400,7 +394,7 @@ static void find_liveness_unchecked(struct translation *t, unsigned from, unsign
 static void note_place(const struct translation *t, struct place *p)
 {
     if (!t->unchecked) {
-        *p = (struct place){.at = t->e.at, .flags = t->flags, .vec = t->vec};
+        *p = (struct place){.at = t->e.at, .flags = t->flags};
     }
 }
 
@@ -454,7 +448,6 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
             check_groups_here(t);
         }
         if (kind >= OP_JCC) {
-            vec_flush(t);
             x87_flush(t);
         }
         if (kind == OP_HANDLER) {
@@ -468,7 +461,6 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         if (s != NULL && s->op == i) {
             s->back = t->ended ? NULL : t->e.at;
             s->flags = t->flags;
-            s->behind = t->vec;
         }
         note_place(t, &t->behind[i]);
         if (!keeps_address(kind)) {
@@ -477,7 +469,6 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         t->rip += t->in->len;
     }
     if (!t->ended) {
-        vec_flush(t);
         x87_flush(t);
         t->i = to;
         leave_to(t, t->rip & size_mask(t->word));
@@ -526,7 +517,7 @@ static void make_room(struct jit *j, const struct block *b, struct emit *e)
     struct code_memory *m = &j->memory;
     u64 room = 2 * ROOM_PER_BLOCK;
     for (unsigned i = 0; i < b->count; i++) {
-        room += vec_row_of(&b->ops[i])->shape == VEC_NONE ? 2 * ROOM_PER_OP : 2 * ROOM_PER_VEC_OP;
+        room += 2 * ROOM_PER_OP;
     }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
     if (m->at[m->current] + room > end) {
@@ -541,7 +532,7 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
 {
     memset(t, 0, offsetof(struct translation, live));
     t->exit_count = t->out_count = t->end = 0;
-    t->refused = t->prefix = t->unchecked = false;
+    t->refused = t->prefix = t->unchecked = t->vec_used = false;
     t->j = j;
     t->cpu = cpu;
     t->b = b;
@@ -560,7 +551,6 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
     }
     t->flags = IN_RAX;
     t->zero = t->wrong = 0;
-    t->vec = (struct vec_state){0};
     t->x87.waiting = t->ended = false;
     t->slow_count = t->miss_count = t->next = t->held = 0;
     if (!t->prefix) {
@@ -615,6 +605,7 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
         return false;
     }
     jb->b = b;
+    jb->vec = t.vec_used;
     jb->next = m->blocks[m->current];
     m->blocks[m->current] = t.number;
     m->at[m->current] = t.e.at;
@@ -640,5 +631,6 @@ unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigne
     cpu->d.jit.flags = jit_pack_flags(cpu);
     unsigned reason = jit_enter_of(j)(cpu, j->memory.rx + (start - j->memory.rw));
     (void)jit_fp_suspend(cpu);
+    cpu->d.jit.vec_on = 0;
     return reason;
 }

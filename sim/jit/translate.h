@@ -25,7 +25,6 @@ struct slow_path {
     u8 *back;    /* where the next instruction begins; NULL: it goes on at arch.rip */
     unsigned op;
     unsigned flags; /* where they are at `back` */
-    struct vec_state before, behind;
     struct x87_pointers x87; /* to be stored before the handler runs */
 };
 
@@ -76,7 +75,6 @@ struct group {
 struct place {
     u8 *at;
     unsigned flags;
-    struct vec_state vec;
 };
 
 struct translation {
@@ -90,7 +88,6 @@ struct translation {
     u64 rip;          /* of the instruction */
     unsigned word;    /* bytes of an address, a stack item and a branch target: 8, or 4 in flat 32-bit code */
     unsigned flags;   /* IN_HOST, IN_RAX */
-    struct vec_state vec;
     struct x87_pointers x87;
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
@@ -105,6 +102,7 @@ struct translation {
     unsigned exit_count;
     bool ended; /* the last instruction has left the block */
     bool refused; /* an emitter found that it cannot */
+    bool vec_used; /* one of its ops is a vector instruction */
     bool prefix;  /* made for one run by jit_run_prefix() */
     unsigned end; /* lockstep: ops done when the block is left here */
     u8 *out[2];   /* jumps taken when too few counts are left */
@@ -120,7 +118,6 @@ struct translation {
     struct {
         u8 *from;
         unsigned op; /* where the checked copy goes on */
-        struct vec_state vec;
         struct x87_pointers x87;
     } miss[2 * GROUP_MAX];
 };
