@@ -160,11 +160,11 @@ unsigned jit_vec_on(struct cpu *cpu, u64 unused, u32 unused2)
     return JIT_GO_ON;
 }
 
-/* The host cannot be made what op `where` & 31 needs: the interpreter goes on there. */
+/* The host cannot be made what op `where` & (BLOCK_MAX - 1) needs: the interpreter goes on there. */
 static unsigned leave_before(struct cpu *cpu, u64 where)
 {
-    unsigned i = where & 31;
-    begin_handler(cpu, &cpu->engine.jit->blocks[where >> 5], i);
+    unsigned i = where & (BLOCK_MAX - 1);
+    begin_handler(cpu, &cpu->engine.jit->blocks[where >> BLOCK_BITS], i);
     return end_block(cpu, i, JIT_OUT);
 }
 
@@ -187,9 +187,9 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
     struct cpu_derived *d = &cpu->d;
-    struct jit_block *jb = &j->blocks[where >> 5];
+    struct jit_block *jb = &j->blocks[where >> BLOCK_BITS];
     struct block *b = jb->b;
-    unsigned i = where & 31, count = b->count;
+    unsigned i = where & (BLOCK_MAX - 1), count = b->count;
     const struct insn *in = &b->ops[i];
     bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
@@ -220,7 +220,7 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     d->block_start = NULL;
     d->jit.flags = jit_pack_flags(cpu);
     if (UNLIKELY(j->lockstep != NULL)) {
-        lockstep_begin(cpu, (u32)(where >> 5), i + 1);
+        lockstep_begin(cpu, (u32)(where >> BLOCK_BITS), i + 1);
     }
     if (vec_on) {
         jit_want_vec(cpu);

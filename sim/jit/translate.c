@@ -120,13 +120,21 @@ static struct slow_path *slow_path(struct translation *t)
 
 void to_slow_path(struct translation *t, u8 *jump)
 {
+    if (t->strip) { /* it leaves the loop form first */
+        to_checked_copy(t, jump, t->i);
+        return;
+    }
     struct slow_path *s = slow_path(t);
     s->from[s->count++] = jump;
 }
 
 void to_checked_copy(struct translation *t, u8 *jump, unsigned op)
 {
+    if (t->strip && !t->x87.waiting) { /* FIP is the one of the turn before */
+        t->loop.x87_at_end = true;
+    }
     t->miss[t->miss_count].from = jump;
+    t->miss[t->miss_count].counted = false;
     t->miss[t->miss_count].op = op;
     t->miss[t->miss_count++].x87 = t->x87;
 }
@@ -143,8 +151,7 @@ void call_thunk(struct translation *t, const u8 *thunk)
 
 /* ---- Ways out ---- */
 
-/* Lockstep: compare before leaving to the address in r14. False: there is no leaving from a prefix. */
-static bool leave_checked(struct translation *t)
+bool leave_checked(struct translation *t)
 {
     if (t->j->lockstep == NULL) {
         return true;
@@ -255,7 +262,7 @@ void leave_to(struct translation *t, u64 target)
 
 static void call_handler(struct translation *t, unsigned op)
 {
-    emit_mov_const(&t->e, H_ADDR, (u64)t->number << 5 | op);
+    emit_mov_const(&t->e, H_ADDR, (u64)t->number << BLOCK_BITS | op);
     call_thunk(t, t->j->thunk.op);
 }
 
@@ -273,8 +280,7 @@ static void emit_handler(struct translation *t)
     }
 }
 
-/* Flags, in rax, to where code that goes on wants them. */
-static void flags_back(struct translation *t, unsigned flags)
+void flags_back(struct translation *t, unsigned flags)
 {
     if ((flags & IN_HOST) != 0) {
         emit_u8(&t->e, 0x3c);
@@ -307,12 +313,15 @@ static void emit_slow_paths(struct translation *t)
 }
 
 /* Where a group's check has failed nothing has been done yet that the checked copy would do again. */
-static void emit_misses(struct translation *t)
+void emit_misses(struct translation *t)
 {
     for (unsigned i = 0; i < t->miss_count; i++) {
         const struct place *on = &t->before[t->miss[i].op];
         emit_patch(t->miss[i].from, t->e.at);
         x87_store_pointers(t, &t->miss[i].x87);
+        if (t->strip) {
+            leave_strip(t, t->miss[i].op, t->miss[i].counted);
+        }
         flags_back(t, on->flags);
         emit_jmp_to(&t->e, on->at);
     }
@@ -336,7 +345,7 @@ static void emit_host_check(struct translation *t, struct host_rm on, const u8 *
     struct emit *e = &t->e;
     emit_alu_imm(e, HA_CMP, 4, on, 0);
     u8 *is_on = emit_jcc(e, 5);
-    emit_mov_const(e, H_ADDR, (u64)t->number << 5 | op);
+    emit_mov_const(e, H_ADDR, (u64)t->number << BLOCK_BITS | op);
     call_thunk(t, thunk);
     if (!e->full) {
         emit_patch(is_on, e->at);
@@ -351,7 +360,7 @@ static bool begins_run(const struct translation *t, unsigned i, unsigned from)
 
 /* Where a run of ops without a handler between them begins, flags in rax: if one of them needs it, the host's
  * vector registers and MXCSR are made the guest's, and the host's x87. Nothing within a run changes what forbids that. */
-static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
+void emit_fp_check(struct translation *t, unsigned from, unsigned to)
 {
     bool fp = false, vec = false, x87 = false;
     for (unsigned i = from; i < to && t->facts[i].kind != OP_HANDLER; i++) {
@@ -430,7 +439,7 @@ static bool keeps_address(unsigned kind)
     }
 }
 
-static void emit_ops(struct translation *t, unsigned from, unsigned to)
+void emit_ops(struct translation *t, unsigned from, unsigned to)
 {
     struct jit_block *jb = &t->j->blocks[t->number];
     for (unsigned i = from; i < to; i++) {
@@ -439,15 +448,17 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         t->in = &t->b->ops[i];
         jb->offset[i] = (u16)(t->rip - t->b->lin);
         unsigned kind = t->facts[i].kind;
-        if (begins_run(t, i, from)) {
+        if (begins_run(t, i, from) && !t->strip) {
             emit_fp_check(t, i, to);
             address_lost(t);
         }
         note_place(t, &t->before[i]);
-        if (t->unchecked) {
+        if (t->strip && i == t->loop.place) {
+            count_turn(t);
+        } else if (t->unchecked && !t->strip) {
             check_groups_here(t);
         }
-        if (kind >= OP_JCC) {
+        if (kind >= OP_JCC && !t->strip) {
             x87_flush(t);
         }
         if (kind == OP_HANDLER) {
@@ -487,6 +498,10 @@ static void emit_exits(struct translation *t)
     struct jit *j = t->j;
     struct emit *e = &t->e;
     for (unsigned k = 0; k < t->exit_count; k++) {
+        if (t->again != NULL && t->exit[k].target == t->b->lin) {
+            emit_patch(t->exit[k].site, t->again);
+            continue;
+        }
         jb->exit[k].site = offset_of(t, t->exit[k].site);
         jb->exit[k].stub = offset_of(t, e->at);
         emit_patch(t->exit[k].site, e->at);
@@ -515,9 +530,9 @@ static bool is_taken(const struct block *b)
 static void make_room(struct jit *j, const struct block *b, struct emit *e)
 {
     struct code_memory *m = &j->memory;
-    u64 room = 2 * ROOM_PER_BLOCK;
+    u64 room = 6 * ROOM_PER_BLOCK;
     for (unsigned i = 0; i < b->count; i++) {
-        room += 2 * ROOM_PER_OP;
+        room += 3 * ROOM_PER_OP;
     }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
     if (m->at[m->current] + room > end) {
@@ -532,7 +547,8 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
 {
     memset(t, 0, offsetof(struct translation, live));
     t->exit_count = t->out_count = t->end = 0;
-    t->refused = t->prefix = t->unchecked = t->vec_used = false;
+    t->refused = t->prefix = t->strip = t->unchecked = t->vec_used = false;
+    t->again = NULL;
     t->j = j;
     t->cpu = cpu;
     t->b = b;
@@ -561,6 +577,7 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
             call_thunk(t, t->j->thunk.begin);
         }
     }
+    t->body = e->at;
     emit_ops(t, from, to);
     emit_slow_paths(t);
     return start;
@@ -572,6 +589,7 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
     t->access_count = t->group_count = 0;
     find_liveness(t, from, to);
     u8 *start = emit_copy(t, from, to);
+    bool loops = !t->prefix && !t->refused && !t->e.full && find_loop(t);
     if (!t->j->config.no_groups && !t->refused && !t->e.full && find_groups(t, from, to)) {
         t->unchecked = true;
         find_liveness_unchecked(t, from, to);
@@ -580,6 +598,9 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
         for (unsigned k = 1; k <= t->group_count; k++) {
             t->j->stats.groups += t->group[k].count > 1;
         }
+    }
+    if (loops && !t->refused && !t->e.full) {
+        emit_strip(t);
     }
     return start;
 }
@@ -612,6 +633,7 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     b->jit = t.number;
     b->code = m->rx + (start - m->rw);
     j->stats.blocks++;
+    j->stats.loops += t.again != NULL;
     j->stats.ops += b->count;
     j->stats.bytes += (u64)(t.e.at - first);
     return true;
