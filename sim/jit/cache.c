@@ -110,6 +110,44 @@ void jit_link(struct jit *j, u32 n, u32 target)
     j->stats.links++;
 }
 
+static struct jit_part *part_at(struct jit *j, u32 id)
+{
+    return &j->blocks[id / JIT_PARTS].part[id % JIT_PARTS];
+}
+
+void jit_note_parts(struct jit *j, u32 n)
+{
+    for (u32 k = 1; k < j->blocks[n].parts; k++) {
+        u32 id = JIT_PARTS * n + k;
+        struct jit_part *p = part_at(j, id);
+        p->prev = 0;
+        p->next = p->b->paths;
+        if (p->next != 0) {
+            part_at(j, p->next)->prev = id;
+        }
+        p->b->paths = id;
+    }
+}
+
+static void forget_parts(struct jit *j, u32 n)
+{
+    for (u32 k = 1; k < j->blocks[n].parts; k++) {
+        struct jit_part *p = &j->blocks[n].part[k];
+        if (p->b == NULL) {
+            continue;
+        }
+        if (p->prev != 0) {
+            part_at(j, p->prev)->next = p->next;
+        } else {
+            p->b->paths = p->next;
+        }
+        if (p->next != 0) {
+            part_at(j, p->next)->prev = p->prev;
+        }
+        p->b = NULL;
+    }
+}
+
 /* Nothing leads to or from the block any more; it cannot be found by its struct block either. */
 void jit_unlink_block(struct jit *j, u32 n)
 {
@@ -120,6 +158,7 @@ void jit_unlink_block(struct jit *j, u32 n)
     for (u32 k = 0; k < JIT_EXITS; k++) {
         unlink_exit(j, JIT_EXITS * n + k);
     }
+    forget_parts(j, n);
     if (jb->b != NULL) {
         jb->b->code = NULL;
         jb->b->jit = 0;

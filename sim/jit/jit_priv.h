@@ -67,17 +67,51 @@ struct jit_exit {
     u32 next, prev; /* in the target's list of incoming exits, as exit numbers; 0 ends */
 };
 
-/* Ways out to other blocks: two of the checked copy, two of the unchecked one. */
-#define JIT_EXITS 4
+/* Blocks that a translation runs through. */
+#define JIT_PARTS 4
 
-/* An exit's number: JIT_EXITS times the block's, plus 0 to 3; block 0 does not exist. */
+/* Ways out to other blocks, of two copies: one behind each part, two behind the last. */
+#define JIT_EXITS (2 * (JIT_PARTS + 1))
+
+/* A block that a translation runs through: path.c. The first is the one it stands for. */
+struct jit_part {
+    struct block *b;
+    u32 next, prev; /* in b->paths: JIT_PARTS times the translation's number, plus the part's; 0 ends. Not of part 0 */
+    u8 first;       /* op of the translation */
+};
+
+/* An exit's number: JIT_EXITS times the block's, plus its own; block 0 does not exist. */
 struct jit_block {
     struct block *b;
     u32 incoming; /* head of the exits that lead here */
     u32 next;     /* in the region's list, or in the free list */
+    u8 count;     /* ops of all parts */
+    u8 parts;
+    struct jit_part part[JIT_PARTS];
     struct jit_exit exit[JIT_EXITS];
-    u16 offset[BLOCK_MAX]; /* of each op from the block's start */
+    u16 offset[BLOCK_MAX]; /* of each op in the page */
 };
+
+/* The part that op i belongs to. */
+static inline const struct jit_part *jit_part_of(const struct jit_block *jb, unsigned i)
+{
+    const struct jit_part *p = &jb->part[jb->parts - 1];
+    while (p->first > i) {
+        p--;
+    }
+    return p;
+}
+
+static inline const struct insn *jit_insn_of(const struct jit_block *jb, unsigned i)
+{
+    const struct jit_part *p = jit_part_of(jb, i);
+    return &p->b->ops[i - p->first];
+}
+
+static inline u64 jit_rip_of(const struct jit_block *jb, unsigned i)
+{
+    return (jb->b->lin & ~PAGE_MASK) | jb->offset[i];
+}
 
 struct jit_thunks {
     const u8 *enter, *op, *fp_on, *x87_on, *out, *link, *indirect;
@@ -125,19 +159,21 @@ static inline i32 jump_offset(const struct jit *j, unsigned line)
 
 /* Translate b; false when it cannot be. May evict others. */
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);
-/* Translate ops `from` to `to` - 1 of b and run that once, with the processor's state as it stands. JIT_DIFFERS:
+/* Translate ops `from` to `to` - 1 of translation n again and run that once, with the processor's state as it stands. JIT_DIFFERS:
  * it ran to the end. */
-unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to);
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, u32 n, unsigned from, unsigned to);
 
 /* Run translated code from RIP on. On return all of cpu->arch is exact. */
 enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code);
 
 u32 jit_block_take(struct jit *j);
 void jit_unlink_block(struct jit *j, u32 n);
+/* Translation n's parts: into their blocks' lists. */
+void jit_note_parts(struct jit *j, u32 n);
 void jit_link(struct jit *j, u32 exit, u32 target);
 void jit_evict_region(struct jit *j, unsigned region);
 
-/* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
+/* Called by translated code: op `where` & 31 of translation `where` >> 5 by the interpreter's handler. */
 /* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
 /* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the

@@ -267,6 +267,9 @@ void emit_flow(struct translation *t)
     case OP_PUSH: emit_push(t); break;
     case OP_POP: emit_pop(t); break;
     case OP_LEAVE: emit_leave(t); break;
+    case OP_CALLED: push_return(t); break;
+    case OP_SIDE:
+    case OP_RETURNED: emit_path(t); break;
     case OP_JCC: emit_branch_if(t); break;
     case OP_JMP: emit_jump(t); break;
     case OP_CALL: emit_call_op(t); break;

@@ -301,6 +301,7 @@ static void emit_slow_paths(struct translation *t)
         if (s->back == NULL) {
             emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
             t->end = s->op + 1;
+            give_back_counts(t, s->op + 1);
             leave_indirect(t);
             continue;
         }
@@ -336,7 +337,9 @@ static void find_liveness(struct translation *t, unsigned from, unsigned to)
     for (unsigned i = to; i-- > from;) {
         struct op_facts *f = &t->facts[i];
         *f = (struct op_facts){.exits = true};
-        find_facts(t, &t->b->ops[i], f);
+        t->rip = t->at[i];
+        find_facts(t, t->op[i], f);
+        path_facts(t, i, f);
         t->live[i] = f->exits ? F_ALL : (t->live[i + 1] & ~f->writes) | f->reads;
     }
 }
@@ -431,7 +434,9 @@ static bool keeps_address(unsigned kind)
     case OP_WIDEN:
     case OP_VEC:
     case OP_PUSH:
-    case OP_POP: return true;
+    case OP_POP:
+    case OP_CALLED:
+    case OP_SIDE: return true;
     default: return false;
     }
 }
@@ -442,8 +447,9 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
     for (unsigned i = from; i < to; i++) {
         t->i = i;
         t->end = i + 1;
-        t->in = &t->b->ops[i];
-        jb->offset[i] = (u16)(t->rip - t->b->lin);
+        t->in = t->op[i];
+        t->rip = t->at[i];
+        jb->offset[i] = (u16)(t->rip & PAGE_MASK);
         unsigned kind = t->facts[i].kind;
         if (begins_run(t, i, from)) {
             emit_fp_check(t, i, to);
@@ -466,7 +472,7 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         }
         struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
         if (s != NULL && s->op == i) {
-            s->back = t->ended ? NULL : t->e.at;
+            s->back = t->ended || kind == OP_RETURNED ? NULL : t->e.at;
             s->flags = t->flags;
             s->behind = t->vec;
         }
@@ -474,13 +480,12 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         if (!keeps_address(kind)) {
             address_lost(t);
         }
-        t->rip += t->in->len;
     }
     if (!t->ended) {
         vec_flush(t);
         x87_flush(t);
         t->i = to;
-        leave_to(t, t->rip & size_mask(t->word));
+        leave_to(t, t->at[to]);
     }
 }
 
@@ -506,7 +511,7 @@ static void emit_exits(struct translation *t)
     for (unsigned k = 0; k < t->out_count; k++) {
         emit_patch(t->out[k], e->at);
     }
-    emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), t->b->count);
+    emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), (i32)t->count);
     emit_mov_const(e, H_ADDR, t->b->lin);
     jump_thunk(t, j->thunk.out);
 }
@@ -520,13 +525,14 @@ static bool is_taken(const struct block *b)
     return (size == 2 || flat32) && (b->flags & BLOCK_STRADDLES) == 0;
 }
 
-/* Room for a block of `ops`, if need be in the next region, which is emptied first. */
-static void make_room(struct jit *j, const struct block *b, struct emit *e)
+/* Room for the path's ops, if need be in the next region, which is emptied first. */
+static void make_room(struct translation *t)
 {
+    struct jit *j = t->j;
     struct code_memory *m = &j->memory;
-    u64 room = 2 * ROOM_PER_BLOCK;
-    for (unsigned i = 0; i < b->count; i++) {
-        room += vec_row_of(&b->ops[i])->shape == VEC_NONE ? 2 * ROOM_PER_OP : 2 * ROOM_PER_VEC_OP;
+    u64 room = 2 * ROOM_PER_BLOCK * t->parts;
+    for (unsigned i = 0; i < t->count; i++) {
+        room += vec_row_of(t->op[i])->shape == VEC_NONE ? 2 * ROOM_PER_OP : 2 * ROOM_PER_VEC_OP;
     }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
     if (m->at[m->current] + room > end) {
@@ -534,7 +540,7 @@ static void make_room(struct jit *j, const struct block *b, struct emit *e)
         jit_evict_region(j, m->current);
         end = m->rw + (m->current + 1) * m->region_size;
     }
-    *e = (struct emit){.at = m->at[m->current], .end = end};
+    t->e = (struct emit){.at = m->at[m->current], .end = end};
 }
 
 static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct block *b)
@@ -546,7 +552,6 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
     t->cpu = cpu;
     t->b = b;
     t->word = (b->mode & MODE_SIZE) == 2 ? 8 : 4;
-    make_room(j, b, &t->e);
 }
 
 /* A copy of ops `from` to `to` - 1, and what it jumps to. Returns where it begins. */
@@ -554,17 +559,13 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
 {
     struct emit *e = &t->e;
     u8 *start = e->at;
-    t->rip = t->b->lin;
-    for (unsigned i = 0; i < from; i++) {
-        t->rip += t->b->ops[i].len;
-    }
     t->flags = IN_RAX;
     t->zero = t->wrong = 0;
     t->vec = (struct vec_state){0};
     t->x87.waiting = t->ended = false;
-    t->slow_count = t->miss_count = t->next = t->held = 0;
+    t->slow_count = t->side_count = t->miss_count = t->next = t->held = 0;
     if (!t->prefix) {
-        emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), t->b->count);
+        emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), (i32)t->count);
         t->out[t->out_count++] = emit_jcc(e, 8); /* sign */
         if (t->j->lockstep != NULL) {
             emit_mov_const(e, H_ADDR, t->number);
@@ -572,6 +573,7 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
         }
     }
     emit_ops(t, from, to);
+    emit_side_exits(t);
     emit_slow_paths(t);
     return start;
 }
@@ -601,13 +603,17 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
         return false;
     }
     begin(&t, j, cpu, b);
+    find_path(&t);
+    make_room(&t);
     t.number = jit_block_take(j);
     if (t.number == 0) {
         return false;
     }
     struct code_memory *m = &j->memory;
     struct jit_block *jb = &j->blocks[t.number];
-    u8 *first = t.e.at, *start = emit_copies(&t, 0, b->count);
+    u8 *first = t.e.at, *start;
+    note_path(&t, jb);
+    start = emit_copies(&t, 0, t.count);
     emit_exits(&t);
     if (t.refused || t.e.full) {
         jb->next = j->block_free;
@@ -615,24 +621,26 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
         return false;
     }
     jb->b = b;
+    jit_note_parts(j, t.number);
     jb->next = m->blocks[m->current];
     m->blocks[m->current] = t.number;
     m->at[m->current] = t.e.at;
     b->jit = t.number;
     b->code = m->rx + (start - m->rw);
     j->stats.blocks++;
-    j->stats.ops += b->count;
+    j->stats.ops += t.count;
     j->stats.bytes += (u64)(t.e.at - first);
     return true;
 }
 
-unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to)
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, u32 n, unsigned from, unsigned to)
 {
     struct translation t;
-    u32 number = b->jit; /* before room is made */
-    begin(&t, j, cpu, b);
-    t.number = number;
+    begin(&t, j, cpu, j->blocks[n].b);
+    t.number = n;
     t.prefix = true;
+    take_path(&t, &j->blocks[n]);
+    make_room(&t);
     u8 *start = emit_copies(&t, from, to);
     if (t.refused || t.e.full) {
         return JIT_LEAVE;
