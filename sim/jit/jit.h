@@ -28,6 +28,7 @@ struct jit_stats {
     u64 slow;               /* of those, for the sake of a memory access */
     u64 interpreted;        /* instructions of blocks that were interpreted */
     u64 blocks, ops, bytes; /* translations made */
+    u64 paths;  /* of these, through several blocks */
     u64 groups; /* checks that several accesses share, in translations made */
     u64 enters, evictions, killed, links;
     u64 checked; /* lockstep: instructions compared */

@@ -463,8 +463,8 @@ void jit_log_stats(struct jit *j)
              (unsigned long long)s->interpreted);
     log_line(j->log, LOG_JIT, "%llu of them by handlers; %llu entries, %llu links", (unsigned long long)s->helped,
              (unsigned long long)s->enters, (unsigned long long)s->links);
-    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu checks stand for several",
-             (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
+    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu with others behind them, %llu instructions, %llu bytes; %llu checks stand for several",
+             (unsigned long long)s->blocks, (unsigned long long)s->paths, (unsigned long long)s->ops, (unsigned long long)s->bytes,
              (unsigned long long)s->groups);
     log_line(j->log, LOG_JIT, "%llu of them killed, %llu regions emptied", (unsigned long long)s->killed,
              (unsigned long long)s->evictions);

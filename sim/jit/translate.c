@@ -628,6 +628,7 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     b->jit = t.number;
     b->code = m->rx + (start - m->rw);
     j->stats.blocks++;
+    j->stats.paths += t.parts > 1;
     j->stats.ops += t.count;
     j->stats.bytes += (u64)(t.e.at - first);
     return true;
