@@ -119,13 +119,25 @@ static inline void draw_program(const struct jit_trial *t, struct program *p)
     }
 }
 
+static inline void place_code(const struct jit_trial *t, const struct program *p)
+{
+    if (t->again == 0) {
+        mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
+        phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
+        return;
+    }
+    for (unsigned i = 0; i < sizeof p->code; i++) { /* blocks that need not die live on */
+        if (ram(CODE_AT)[i] != p->code[i]) {
+            mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, i, 1);
+            ram(CODE_AT)[i] = p->code[i];
+        }
+    }
+}
+
 static inline void run_program(const struct jit_trial *t, const struct program *p, struct outcome *out)
 {
     memset(ram(AT_STACK - STACK_BYTES / 2), 0, STACK_BYTES);
-    if (t->again == 0 || memcmp(ram(CODE_AT), p->code, sizeof p->code) != 0) {
-        mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
-        phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
-    }
+    place_code(t, p);
     phys_write(&R.phys, SPA(DATA), p->data, sizeof p->data);
     R.cpu.arch.ist_count = 0;
     R.cpu.arch.activity = ACTIVITY_RUNNING;

@@ -25,7 +25,12 @@ static void draw_simple(struct emit *e)
 {
     static const u8 sizes[] = {1, 2, 4, 8, 8};
     unsigned size = sizes[below(ARRAY_LEN(sizes))], r = draw_reg();
-    switch (below(12)) {
+    switch (below(14)) {
+    case 12: emit_op(e, OP_0F(0xaf), 8, r, rm_reg(draw_reg())); break; /* IMUL: flags that count as 0 */
+    case 13: /* FLD1; FADD ST, ST(0): FIP */
+        emit_u8(e, 0xd9 - below(2));
+        emit_u8(e, e->full || e->at[-1] == 0xd9 ? 0xe8 : 0xc0);
+        break;
     case 0:
     case 1: emit_mov_load(e, size, r, draw_place()); break;
     case 2: emit_mov_store(e, size, r, draw_place()); break;
@@ -146,6 +151,7 @@ static void draw_insn(struct emit *e)
 static void enter(void)
 {
     go_long(0);
+    R.cpu.arch.cr0 &= ~(u64)(CR0_EM | CR0_TS);
     R.cpu.arch.cr4 |= CR4_OSFXSR;
     cpu_update_mode(CPU);
 }
