@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include "jit/jit_priv.h"
 
+#include "cpu/tlb.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -148,6 +150,15 @@ static void forget_parts(struct jit *j, u32 n)
     }
 }
 
+/* Targets of indirect branches may still lead to a translation that is no more: they are told to look again. */
+static void close_entry(struct jit *j, const u8 *code)
+{
+    struct code_memory *m = &j->memory;
+    u8 *at = m->rw + (code - m->rx) - JIT_DOOR_BYTES;
+    struct emit e = {.at = at, .end = at + JIT_DOOR_BYTES};
+    emit_jmp_to(&e, m->rw + (j->thunk.indirect - m->rx));
+}
+
 /* Nothing leads to or from the block any more; it cannot be found by its struct block either. */
 void jit_unlink_block(struct jit *j, u32 n)
 {
@@ -160,6 +171,7 @@ void jit_unlink_block(struct jit *j, u32 n)
     }
     forget_parts(j, n);
     if (jb->b != NULL) {
+        close_entry(j, jb->b->code);
         jb->b->code = NULL;
         jb->b->jit = 0;
         jb->b = NULL;
@@ -179,5 +191,8 @@ void jit_evict_region(struct jit *j, unsigned region)
     }
     m->blocks[region] = 0;
     m->at[region] = region == 0 ? m->start : m->rw + region * m->region_size;
+    for (unsigned i = 0; i < j->set->count; i++) {
+        tlb_clear_targets(j->set->cpu[i]);
+    }
     j->stats.evictions++;
 }

@@ -149,6 +149,14 @@ struct jit {
 };
 
 void jit_make_thunks(struct jit *j);
+/* The entry of a translation for branches whose target was found by its address alone: before the other one, it asks whether
+ * the mode is the block's. r14 holds the address. */
+#define JIT_DOOR_BYTES 16
+void emit_door(const struct jit *j, struct emit *e, u32 mode);
+/* The line of struct jump_targets for the address in r14, r15 being lost. */
+void emit_target_line(const struct jit *j, struct emit *e, struct host_rm *lin, struct host_rm *code);
+/* The same for an address that is known. */
+void target_line_of(const struct jit *j, u64 target, struct host_rm *lin, struct host_rm *code);
 /* r15 = the jump cache's block for the linear address in r14, or NULL. */
 void emit_jump_line(const struct jit *j, struct emit *e);
 /* Offset of a line of the jump cache from H_TABLE. */

@@ -169,51 +169,21 @@ void leave_indirect(struct translation *t)
     }
 }
 
-/* r15 is a block of the jump cache or NULL: on to its translation if it is the one at `target` (NULL: in r14) in
- * this mode. Returns with jumps in miss[] that are taken where it is not, and in miss[3] where it has none. */
-static void go_if_cached(struct translation *t, const u64 *target, i32 pop, u8 *miss[4])
-{
-    struct emit *e = &t->e;
-    emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP));
-    miss[0] = emit_jcc(e, 4);
-    struct host_rm lin = rm_mem(H_TMP, offsetof(struct block, lin));
-    if (target != NULL && *target == (u64)(i64)(i32)*target) {
-        emit_alu_imm(e, HA_CMP, 8, lin, (i32)*target);
-    } else {
-        if (target != NULL) {
-            emit_mov_const(e, H_ADDR, *target);
-        }
-        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
-    }
-    miss[1] = emit_jcc(e, 5);
-    emit_op_imm(e, OP(0x81), 4, 7, rm_mem(H_TMP, offsetof(struct block, mode)), (i32)t->b->mode);
-    miss[2] = emit_jcc(e, 5);
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
-    emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
-    miss[3] = emit_jcc(e, 4);
-    if (pop != 0) {
-        emit_lea(e, t->word, jit_home[RSP], rm_mem(jit_home[RSP], pop));
-    }
-    emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
-}
-
-static void land(struct translation *t, u8 *const *jumps, unsigned count)
-{
-    for (unsigned i = 0; i < count && !t->e.full; i++) {
-        emit_patch(jumps[i], t->e.at);
-    }
-}
-
-void leave_by_cache(struct translation *t, i32 pop)
+void leave_by_target(struct translation *t, i32 pop)
 {
     struct emit *e = &t->e;
     if (t->j->lockstep == NULL) {
-        u8 *miss[4];
-        emit_jump_line(t->j, e);
-        go_if_cached(t, NULL, pop, miss);
-        land(t, &miss[3], 1);
-        emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
-        land(t, miss, 3);
+        struct host_rm lin, code;
+        emit_target_line(t->j, e, &lin, &code);
+        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
+        u8 *miss = emit_jcc(e, 5);
+        if (pop != 0) {
+            emit_lea(e, t->word, jit_home[RSP], rm_mem(jit_home[RSP], pop));
+        }
+        emit_op(e, OP(0xff), 4, 4, code); /* jmp */
+        if (!e->full) {
+            emit_patch(miss, e->at);
+        }
     }
     check_canonical(t, H_ADDR, H_TMP);
     if (pop != 0) {
@@ -222,17 +192,21 @@ void leave_by_cache(struct translation *t, i32 pop)
     leave_indirect(t);
 }
 
-/* To another page: the jump cache's line is known. */
+/* To another page: the line is known. */
 static void leave_page(struct translation *t, u64 target)
 {
     struct emit *e = &t->e;
-    if (t->j->lockstep == NULL) {
-        u8 *miss[4];
-        emit_mov_load(e, 8, H_TMP, rm_mem(H_TABLE, jump_offset(t->j, jump_line(target))));
-        go_if_cached(t, &target, 0, miss);
-        land(t, miss, 4);
-    }
     emit_mov_const(e, H_ADDR, target);
+    if (t->j->lockstep == NULL) {
+        struct host_rm lin, code;
+        target_line_of(t->j, target, &lin, &code);
+        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
+        u8 *miss = emit_jcc(e, 5);
+        emit_op(e, OP(0xff), 4, 4, code);
+        if (!e->full) {
+            emit_patch(miss, e->at);
+        }
+    }
     leave_indirect(t);
 }
 
@@ -558,6 +532,9 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
 static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
 {
     struct emit *e = &t->e;
+    if (!t->prefix) {
+        emit_door(t->j, e, t->b->mode);
+    }
     u8 *start = e->at;
     t->flags = IN_RAX;
     t->zero = t->wrong = 0;

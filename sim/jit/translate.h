@@ -207,9 +207,9 @@ void call_thunk(struct translation *t, const u8 *thunk);
 void flags_settle(struct translation *t);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
-/* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must
+/* The same with a look into struct jump_targets in line, after which RSP moves by `pop`. A target that is not there must
  * be canonical, else the slow path. */
-void leave_by_cache(struct translation *t, i32 pop);
+void leave_by_target(struct translation *t, i32 pop);
 
 /* ---- Paths (path.c) ---- */
 
