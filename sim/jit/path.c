@@ -25,6 +25,14 @@ static void add_part(struct translation *t, struct block *b)
     t->at[t->count] = rip & size_mask(t->word);
 }
 
+/* These have a form of their own: loops.c. */
+static bool jumps_to_itself(const struct translation *t, const struct block *b)
+{
+    const struct insn *last = &b->ops[b->count - 1];
+    return !t->j->config.no_loops && last->r[0] == OPR_REL &&
+           branch_target(t, b->lin + b->bytes - last->len, last) == b->lin;
+}
+
 /* The block at `lin` if the path can go on there. */
 static struct block *part_at(const struct translation *t, u64 lin)
 {
@@ -33,7 +41,7 @@ static struct block *part_at(const struct translation *t, u64 lin)
         return NULL;
     }
     struct block *b = code_peek(t->j->code, (head->spa & ~PAGE_MASK) | (lin & PAGE_MASK), lin, head->mode);
-    if (b == NULL || (b->flags & BLOCK_STRADDLES) != 0 || t->count + b->count > BLOCK_MAX) {
+    if (b == NULL || (b->flags & BLOCK_STRADDLES) != 0 || jumps_to_itself(t, b) || t->count + b->count > BLOCK_MAX) {
         return NULL;
     }
     for (unsigned k = 0; k < t->parts; k++) {
@@ -88,7 +96,7 @@ void find_path(struct translation *t)
     unsigned depth = 0;
     t->parts = t->count = 0;
     add_part(t, t->b);
-    while (t->parts < JIT_PARTS && !t->j->config.no_paths) {
+    while (t->parts < JIT_PARTS && !t->j->config.no_paths && !jumps_to_itself(t, t->b)) {
         struct block *b = next_part(t, back, &depth);
         if (b == NULL) {
             break;
@@ -154,7 +162,6 @@ static void to_side_exit(struct translation *t, u8 *jump, u64 target)
                                                   .flags = t->flags,
                                                   .zero = t->zero,
                                                   .wrong = t->wrong,
-                                                  .vec = t->vec,
                                                   .x87 = t->x87};
 }
 
@@ -210,10 +217,8 @@ void emit_side_exits(struct translation *t)
         t->flags = s->flags;
         t->zero = s->zero;
         t->wrong = s->wrong;
-        t->vec = s->vec;
         t->x87 = s->x87;
         flags_settle(t);
-        vec_flush(t);
         x87_flush(t);
         give_back_counts(t, s->op + 1);
         leave_to(t, s->target);

@@ -141,11 +141,30 @@ void jit_fp_resume(struct cpu *cpu, unsigned were_on)
 #endif
 }
 
-/* The host cannot be made what op `where` & 31 needs: the interpreter goes on there. */
+/* With what the registers are loaded: upper halves of zeros, as most code has them, are cleared, so that legacy SSE
+ * runs at its best. */
+void jit_want_vec(struct cpu *cpu)
+{
+    u64 upper = 0;
+    for (unsigned g = 0; g < 16; g++) {
+        upper |= load_le64(cpu->arch.vec[g] + 16) | load_le64(cpu->arch.vec[g] + 24);
+    }
+    cpu->d.jit.vec_on = upper == 0 || cpu->engine.jit->config.hide_avx ? VEC_ON_LOW : VEC_ON_FULL;
+}
+
+unsigned jit_vec_on(struct cpu *cpu, u64 unused, u32 unused2)
+{
+    UNUSED(unused);
+    UNUSED(unused2);
+    jit_want_vec(cpu);
+    return JIT_GO_ON;
+}
+
+/* The host cannot be made what op `where` & (BLOCK_MAX - 1) needs: the interpreter goes on there. */
 static unsigned leave_before(struct cpu *cpu, u64 where)
 {
-    unsigned i = where & 31;
-    const struct jit_block *jb = &cpu->engine.jit->blocks[where >> 5];
+    unsigned i = where & (BLOCK_MAX - 1);
+    const struct jit_block *jb = &cpu->engine.jit->blocks[where >> BLOCK_BITS];
     const struct jit_part *p = jit_part_of(jb, i);
     begin_handler(cpu, jb, p, i);
     return end_block(cpu, i - p->first, JIT_OUT);
@@ -154,6 +173,7 @@ static unsigned leave_before(struct cpu *cpu, u64 where)
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused)
 {
     UNUSED(unused);
+    jit_want_vec(cpu);
     jit_fp_resume(cpu, FP_MXCSR);
     return LIKELY(cpu->d.jit.fp_on != 0) ? JIT_GO_ON : leave_before(cpu, where);
 }
@@ -169,8 +189,8 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
     struct cpu_derived *d = &cpu->d;
-    const struct jit_block *jb = &j->blocks[where >> 5];
-    unsigned op = where & 31;
+    const struct jit_block *jb = &j->blocks[where >> BLOCK_BITS];
+    unsigned op = where & (BLOCK_MAX - 1);
     const struct jit_part *p = jit_part_of(jb, op);
     const struct block *b = p->b;
     unsigned i = op - p->first, rest = jb->count - p->first;
@@ -179,6 +199,8 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     j->stats.helped++;
     j->helped_by[insn_id(in)]++;
     unsigned fp_on = jit_fp_suspend(cpu) & (between != 0 ? (unsigned)FP_MXCSR : ~0u);
+    bool vec_on = d->jit.vec_on != 0 && jb->vec; /* else when they are used again */
+    d->jit.vec_on = 0;
     if (UNLIKELY(j->lockstep != NULL)) {
         cpu->arch.rip = jit_rip_of(jb, op);
         if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, op)) {
@@ -202,7 +224,12 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     d->block_start = NULL;
     d->jit.flags = jit_pack_flags(cpu);
     if (UNLIKELY(j->lockstep != NULL)) {
-        lockstep_begin(cpu, (u32)(where >> 5), op + 1);
+        lockstep_begin(cpu, (u32)(where >> BLOCK_BITS), op + 1);
+    }
+    if (vec_on) {
+        jit_want_vec(cpu);
+    } else {
+        fp_on &= ~(unsigned)FP_MXCSR;
     }
     jit_fp_resume(cpu, fp_on);
     return JIT_GO_ON;
@@ -226,6 +253,7 @@ enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     u64 ist = cpu->arch.ist_count;
     enum jit_reason reason = jit_enter_of(j)(cpu, code);
     (void)jit_fp_suspend(cpu);
+    d->jit.vec_on = 0;
     if (reason != JIT_FAULT && reason != JIT_LEAVE) {
         jit_unpack_flags(cpu, d->jit.flags);
         cpu->arch.ist_count += (u64)(d->jit.mark - d->left);

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ELF image out of a bzImage whose payload is packed by xz: unpack.py BZIMAGE OUT
+"""The ELF image out of a bzImage: unpack.py BZIMAGE OUT
 
 [Linux Documentation/arch/x86/boot.rst: payload_offset, payload_length]"""
-import lzma
 import os
 import struct
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../harness"))
+from packed import unpack
 
 
 def main():
@@ -14,12 +16,14 @@ def main():
         sys.exit(77)
     with open(sys.argv[1], "rb") as f:
         image = f.read()
+    if image[0x202:0x206] != b"HdrS":
+        sys.exit(f"{sys.argv[1]}: no bzImage")
     offset, length = struct.unpack_from("<II", image, 0x248)
     start = ((image[0x1F1] or 4) + 1) * 512 + offset
-    unpacker = lzma.LZMADecompressor()  # stops at the stream's end: four bytes of size follow
-    elf = unpacker.decompress(image[start:start + length])
-    if elf[:4] != b"\x7fELF":
-        sys.exit(f"{sys.argv[1]}: what is inside is no ELF image")
+    payload = image[start:start + length] # the last four bytes: the size of what was packed
+    elf = unpack(payload, struct.unpack("<I", payload[-4:])[0])
+    if elf is None or elf[:4] != b"\x7fELF":
+        sys.exit(f"{sys.argv[1]}: what is inside is no ELF image that is packed by xz, zstd, gzip or bzip2")
     with open(sys.argv[2], "wb") as f:
         f.write(elf)
 
