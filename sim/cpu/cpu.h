@@ -191,6 +191,7 @@ struct cpu_derived {
     bool switched;     /* it entered or left a guest: nothing of the old context applies */
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
+    bool masked;      /* cpu_check_pending() left something that a lifted mask may let through; never wrongly false */
     bool at_stop;     /* CPU_EXIT means a code breakpoint, no event */
     bool stop;        /* the machine wants the slice to end at the next boundary */
     struct cpu_jit jit;
@@ -298,6 +299,8 @@ static inline void cpu_tell_moment(struct cpu *cpu, enum cpu_moment moment, u64 
 /* Recompute derived.* after anything in CR0, CR3, CR4, EFER, RFLAGS.VM/AC/TF, segments, DR7, PKRU, CPL,
  * XCR0 or CET state changed. Cheap enough for every such change; ends the running block. */
 void cpu_update_mode(struct cpu *cpu);
+/* The same where nothing else has changed than CS, SS, the bases of FS and GS, CPL and RFLAGS. */
+void cpu_update_level(struct cpu *cpu);
 /* CPL lives in SS.DPL (and is 3 in v86, 0 in real mode). */
 static inline unsigned cpu_cpl(const struct cpu *cpu)
 {
@@ -314,6 +317,13 @@ static inline void cpu_leave_block(struct cpu *cpu)
 static inline void cpu_kick(struct cpu *cpu)
 {
     cpu->d.pending = true;
+    cpu->d.block_end = NULL;
+}
+
+/* IF has been set, or NMIs are open again. */
+static inline void cpu_lift_mask(struct cpu *cpu)
+{
+    cpu->d.pending = cpu->d.pending || cpu->d.masked;
     cpu->d.block_end = NULL;
 }
 

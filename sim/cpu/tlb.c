@@ -251,13 +251,31 @@ static void select_slowly(struct cpu *cpu)
     }
 }
 
+static unsigned kind_of(const struct cpu *cpu)
+{
+    return (cpu->d.cpl == 3 ? 1u : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? 2u : 0u) |
+           (cpu->d.data_breaks ? 4u : 0u);
+}
+
+void tlb_select_level(struct cpu *cpu)
+{
+    struct tlb *tlb = cpu->tlb;
+    unsigned kind = kind_of(cpu);
+    if (UNLIKELY(in_guest(cpu) || tlb->epoch == 0 || tlb->found[kind].epoch != tlb->epoch)) {
+        tlb_select_context(cpu);
+        return;
+    }
+    cpu->d.ctx = tlb->found[kind].ctx;
+    cpu->d.sys_ctx = tlb->found[kind].sys_ctx;
+    cpu->d.ctx->last_used = cpu->d.sys_ctx->last_used = ++tlb->clock;
+}
+
 /* Levels alternate with nothing else changed: a system call and its return, an interrupt. */
 void tlb_select_context(struct cpu *cpu)
 {
     struct tlb *tlb = cpu->tlb;
     struct tlb_registers now = registers_of(cpu);
-    unsigned kind = (cpu->d.cpl == 3 ? 1u : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? 2u : 0u) |
-                    (cpu->d.data_breaks ? 4u : 0u);
+    unsigned kind = kind_of(cpu);
     bool plain = !in_guest(cpu) && tlb->epoch != 0 && memcmp(&now, &tlb->root_of, sizeof now) == 0;
     if (LIKELY(plain && tlb->found[kind].epoch == tlb->epoch)) {
         cpu->d.ctx = tlb->found[kind].ctx;

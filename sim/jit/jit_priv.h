@@ -92,6 +92,7 @@ enum jit_reason {
     JIT_LINK,   /* a jump to a block in the same page: cpu->d.jit.exit */
     JIT_LOOKUP, /* the jump cache does not know RIP, or has no translation */
     JIT_DIFFERS, /* lockstep */
+    JIT_JUMP,   /* only from jit_op(): the processor's state is whole, and translated code goes on at RIP */
 };
 
 struct lockstep;

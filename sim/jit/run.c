@@ -44,7 +44,7 @@ static void begin_handler(struct cpu *cpu, const struct jit_block *jb, unsigned 
 }
 
 /* The block ends with `done` of its ops retired. */
-static unsigned end_block(struct cpu *cpu, unsigned done, enum jit_reason reason)
+static enum jit_reason end_block(struct cpu *cpu, unsigned done, enum jit_reason reason)
 {
     struct cpu_derived *d = &cpu->d;
     d->left -= done;
@@ -163,6 +163,36 @@ unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused)
     return LIKELY(cpu->d.jit.x87_on != 0) ? JIT_GO_ON : leave_before(cpu, where);
 }
 
+/* A block was left with the processor's state whole. What cpu_run() would do before the next block, as long as that
+ * is little: no way back through two run loops for each system call, fault and store to a table. */
+static unsigned go_on(struct cpu *cpu, enum jit_reason reason)
+{
+    struct cpu_derived *d = &cpu->d;
+    if (UNLIKELY(cpu->engine.jit->lockstep != NULL)) {
+        return reason;
+    }
+    if (reason == JIT_FAULT) {
+        cpu_deliver_event(cpu);
+    }
+    for (bool looked = false; !looked;) {
+        if (UNLIKELY(d->left <= 0 || d->stop || cpu->arch.activity != ACTIVITY_RUNNING)) {
+            return JIT_LEAVE;
+        }
+        looked = !d->pending;
+        if (!looked) {
+            d->pending = false;
+            looked = !cpu_check_pending(cpu);
+        }
+    }
+    if (UNLIKELY(d->slow_step || cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss)) {
+        return JIT_LEAVE;
+    }
+    d->jit.mark = d->left; /* deliveries are no instructions */
+    d->jit.flags = jit_pack_flags(cpu);
+    d->jit.rd = d->ctx->rd;
+    return JIT_JUMP;
+}
+
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
@@ -186,13 +216,13 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     cpu_rc rc = in->exec(cpu, in);
     d->jit.mark -= before - d->left; /* what it charged is no instruction */
     if (UNLIKELY(rc != CPU_OK)) {
-        return end_block(cpu, i, JIT_FAULT);
+        return go_on(cpu, end_block(cpu, i, JIT_FAULT));
     }
     if (!jumps) {
         cpu->arch.rip = (cpu->arch.rip + in->len) & d->lin_mask; /* as wide as RIP in the code we take */
     }
     if (UNLIKELY(d->block_end == NULL)) {
-        return end_block(cpu, i + 1, JIT_LEAVE);
+        return go_on(cpu, end_block(cpu, i + 1, JIT_LEAVE));
     }
     d->left -= count;
     d->block_start = NULL;
@@ -311,6 +341,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             }
             break;
         case JIT_GO_ON:
+        case JIT_JUMP:
         case JIT_DIFFERS: d->stop = true; return CPU_OK;
         }
     }

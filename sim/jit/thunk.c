@@ -74,8 +74,8 @@ static void make_exit(struct emit *e, enum jit_reason reason)
 }
 
 /* Called with arguments in r14 and r15d and the flags in rax: rsp is 8 below a multiple of 16. r14 and r15 are
- * kept. */
-static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
+ * kept. JIT_JUMP leads to `jump`, the look into the jump cache. */
+static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8 *jump)
 {
     emit_registers(e, true);
     emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8);
@@ -90,8 +90,16 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
     emit_registers(e, false);
     emit_u8(e, 0xc3);
     emit_patch(leave, e->at);
-    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8); /* the return address */
+    if (jump != NULL) {
+        emit_alu_imm(e, HA_CMP, 4, rm_reg(H_RAX), JIT_JUMP);
+        u8 *out = emit_jcc(e, 5);
+        emit_registers(e, false);
+        emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
+        emit_jmp_to(e, jump);
+        emit_patch(out, e->at);
+    }
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     make_tail(e);
 }
 
@@ -143,12 +151,14 @@ void jit_make_thunks(struct jit *j)
     struct emit e = {.at = m->at[0], .end = m->rw + m->region_size};
     j->thunk.enter = begin(j, &e);
     make_enter(&e);
+    j->thunk.indirect = begin(j, &e);
+    make_indirect(j, &e);
     j->thunk.op = begin(j, &e);
-    make_call(&e, jit_op);
+    make_call(&e, jit_op, j->memory.rw + (j->thunk.indirect - j->memory.rx));
     j->thunk.fp_on = begin(j, &e);
-    make_call(&e, jit_fp_on);
+    make_call(&e, jit_fp_on, NULL);
     j->thunk.x87_on = begin(j, &e);
-    make_call(&e, jit_x87_on);
+    make_call(&e, jit_x87_on, NULL);
     j->thunk.out = begin(j, &e); /* r14: the block's address */
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     make_exit(&e, JIT_OUT);
@@ -156,14 +166,12 @@ void jit_make_thunks(struct jit *j)
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
     make_exit(&e, JIT_LINK);
-    j->thunk.indirect = begin(j, &e);
-    make_indirect(j, &e);
     j->thunk.begin = begin(j, &e);
-    make_call(&e, lockstep_enter_block);
+    make_call(&e, lockstep_enter_block, NULL);
     j->thunk.end = begin(j, &e);
-    make_call(&e, lockstep_leave_block);
+    make_call(&e, lockstep_leave_block, NULL);
     j->thunk.store = begin(j, &e);
-    make_call(&e, lockstep_store);
+    make_call(&e, lockstep_store, NULL);
     j->thunk.stop = begin(j, &e);
     make_exit(&e, JIT_DIFFERS);
     (void)begin(j, &e);
