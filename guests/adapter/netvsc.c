@@ -224,7 +224,9 @@ static void transfer(struct adapter *a, const struct ring_packet *p)
         }
     }
     const u32 done[2] = {NVSP_PACKET_COMPLETE, SUCCESS};
-    (void)vmbus_send(a->nic.channel, PACKET_COMPLETION, 0, p->transaction, done, sizeof done, NULL, 0);
+    if (!vmbus_send(a->nic.channel, PACKET_COMPLETION, 0, p->transaction, done, sizeof done, NULL, 0)) {
+        fail(a); /* there is room for 1000, while the parent has tens of sections: it reads no more */
+    }
 }
 
 static void packet(struct channel *c, const struct ring_packet *p)

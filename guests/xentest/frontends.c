@@ -298,6 +298,12 @@ static void use_disk(void)
         wrong += bytes[i] != (u8)(i * 7 + i / 512) ? 1 : 0;
     }
     check("what was written, in bytes that differ", wrong, 0);
+    check("a discard", request(OP_DISCARD, 0x107, 16, 0), 0);
+    check("what is beside it", request(OP_READ, 0x108, 24, 1), 0);
+    for (u32 i = 0; i < 4096; i++) {
+        wrong += bytes[i] != (u8)((i + 4096) * 7 + (i + 4096) / 512) ? 1 : 0;
+    }
+    check("the same, in bytes that differ", wrong, 0);
     check("beyond the end", request(OP_READ, 0x104, 1ull << 40, 1), -1);
     check("what there is not", request(77, 0x105, 0, 0), -2);
 }
