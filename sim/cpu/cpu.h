@@ -179,6 +179,9 @@ struct cpu_derived {
     const struct insn *block_end; /* the run loop stops before it; set to NULL to leave after this instruction */
     i64 left;         /* counts left in this slice */
     u64 slice_budget; /* counts at its start */
+    /* For translated code: the TSC without the processor's offset when none are left, and its ticks for each count; 0: not a
+     * whole number. */
+    u64 tsc_at_end, tsc_per_count;
     const struct insn *block_start; /* running block's first op, NULL between blocks */
     u32 block_count;  /* its ops that may run now */
     u64 block_rip;

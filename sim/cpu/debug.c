@@ -132,5 +132,5 @@ void shadow_end(struct cpu *cpu)
 {
     cpu->arch.int_shadow_sti = false;
     cpu->arch.int_shadow_movss = false;
-    cpu_kick(cpu);
+    cpu_lift_mask(cpu);
 }

@@ -180,7 +180,7 @@ void cpu_update_level(struct cpu *cpu)
     const struct cpu_arch *a = &cpu->arch;
     struct cpu_derived *d = &cpu->d;
     bool other = !d->code64 || (a->seg[SEG_CS].attr & SEG_L) == 0 || (a->rflags & RFLAGS_VM) != 0 ||
-                 (a->xcr0 & XCR0_MPX) != 0 || a->store.pmu_filtered[0] != 0 || cpu->set->observer.mode != NULL;
+                 (a->xcr0 & XCR0_MPX) != 0 || a->store.pmu_filtered[0] != 0 || in_guest(cpu);
     if (UNLIKELY(other)) {
         cpu_update_mode(cpu);
         return;

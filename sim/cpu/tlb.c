@@ -115,6 +115,9 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         }
         clear_context(ctx);
     }
+    for (unsigned kind = 0; kind < ARRAY_LEN(cpu->tlb->found); kind++) {
+        cpu->tlb->found[kind].epoch = TLB_NOT_FOUND;
+    }
     cpu->d.ctx = &cpu->tlb->ctx[0];
     cpu->d.sys_ctx = &cpu->tlb->ctx[0];
     return true;
@@ -149,9 +152,15 @@ void tlb_clear_jumps(struct cpu *cpu)
     }
 }
 
-/* A context has become another's, or registers have changed. */
+/* A context has become another's, or registers have changed. Translated code has used what was found without saying so. */
 static void forget_found(struct tlb *tlb)
 {
+    for (unsigned kind = 0; kind < ARRAY_LEN(tlb->found); kind++) {
+        if (tlb->found[kind].epoch == tlb->epoch) {
+            tlb->found[kind].ctx->last_used = tlb->found[kind].sys_ctx->last_used = tlb->clock;
+            tlb->found[kind].epoch = TLB_NOT_FOUND;
+        }
+    }
     tlb->epoch = ++tlb->epochs;
 }
 
@@ -253,8 +262,8 @@ static void select_slowly(struct cpu *cpu)
 
 static unsigned kind_of(const struct cpu *cpu)
 {
-    return (cpu->d.cpl == 3 ? 1u : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? 2u : 0u) |
-           (cpu->d.data_breaks ? 4u : 0u);
+    return (cpu->d.cpl == 3 ? TLB_FOUND_USER : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? TLB_FOUND_AC : 0u) |
+           (cpu->d.data_breaks ? TLB_FOUND_BREAKS : 0u);
 }
 
 void tlb_select_level(struct cpu *cpu)
@@ -288,6 +297,7 @@ void tlb_select_context(struct cpu *cpu)
     }
     select_slowly(cpu);
     if (in_guest(cpu) || tlb->root.mode == PAGING_PAE) {
+        forget_found(tlb);
         tlb->epoch = 0;
     } else {
         tlb->found[kind].ctx = cpu->d.ctx;

@@ -13,6 +13,7 @@ struct jit_config {
     u64 tlb_entries;
     bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool no_groups; /* check each memory access by itself */
+    bool no_system; /* leave system instructions to their handlers */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 

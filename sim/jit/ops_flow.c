@@ -272,6 +272,6 @@ void emit_flow(struct translation *t)
     case OP_CALL: emit_call_op(t); break;
     case OP_RET: emit_return(t); break;
     case OP_STRING: emit_string(t); break;
-    default: break;
+    default: emit_system(t); break;
     }
 }

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "cpu/decode/decode.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/exec/x87.h"
 #include "cpu/flags.h"
 #include "cpu/model.h"
@@ -193,6 +194,12 @@ static unsigned go_on(struct cpu *cpu, enum jit_reason reason)
     return JIT_JUMP;
 }
 
+/* Translated code has executed an STI just before op i, and let nobody see its shadow. */
+static bool is_behind_sti(const struct jit *j, const struct block *b, unsigned i)
+{
+    return i > 0 && b->ops[i - 1].exec == exec_sti && (b->mode & MODE_CPL) == 0 && j->lockstep == NULL;
+}
+
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
@@ -212,6 +219,11 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
         }
     }
     begin_handler(cpu, jb, i);
+    bool shadow = is_behind_sti(j, b, i);
+    if (UNLIKELY(shadow)) {
+        cpu->arch.int_shadow_sti = true;
+        d->switched = false;
+    }
     i64 before = d->left;
     cpu_rc rc = in->exec(cpu, in);
     d->jit.mark -= before - d->left; /* what it charged is no instruction */
@@ -220,6 +232,9 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     }
     if (!jumps) {
         cpu->arch.rip = (cpu->arch.rip + in->len) & d->lin_mask; /* as wide as RIP in the code we take */
+    }
+    if (UNLIKELY(shadow) && !d->switched) {
+        shadow_end(cpu);
     }
     if (UNLIKELY(d->block_end == NULL)) {
         return go_on(cpu, end_block(cpu, i + 1, JIT_LEAVE));

@@ -170,8 +170,8 @@ void leave_indirect(struct translation *t)
 }
 
 /* r15 is a block of the jump cache or NULL: on to its translation if it is the one at `target` (NULL: in r14) in
- * this mode. Returns with jumps in miss[] that are taken where it is not, and in miss[3] where it has none. */
-static void go_if_cached(struct translation *t, const u64 *target, i32 pop, u8 *miss[4])
+ * `mode`. Returns with jumps in miss[] that are taken where it is not, and in miss[3] where it has none. */
+static void go_if_cached(struct translation *t, const u64 *target, u32 mode, i32 pop, u8 *miss[4])
 {
     struct emit *e = &t->e;
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP));
@@ -186,7 +186,7 @@ static void go_if_cached(struct translation *t, const u64 *target, i32 pop, u8 *
         emit_alu(e, HA_CMP, 8, H_ADDR, lin);
     }
     miss[1] = emit_jcc(e, 5);
-    emit_op_imm(e, OP(0x81), 4, 7, rm_mem(H_TMP, offsetof(struct block, mode)), (i32)t->b->mode);
+    emit_op_imm(e, OP(0x81), 4, 7, rm_mem(H_TMP, offsetof(struct block, mode)), (i32)mode);
     miss[2] = emit_jcc(e, 5);
     emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
     emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
@@ -210,7 +210,7 @@ void leave_by_cache(struct translation *t, i32 pop)
     if (t->j->lockstep == NULL) {
         u8 *miss[4];
         emit_jump_line(t->j, e);
-        go_if_cached(t, NULL, pop, miss);
+        go_if_cached(t, NULL, t->b->mode, pop, miss);
         land(t, &miss[3], 1);
         emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
         land(t, miss, 3);
@@ -222,6 +222,18 @@ void leave_by_cache(struct translation *t, i32 pop)
     leave_indirect(t);
 }
 
+void leave_by_cache_in(struct translation *t, u32 mode)
+{
+    struct emit *e = &t->e;
+    u8 *miss[4];
+    emit_jump_line(t->j, e);
+    go_if_cached(t, NULL, mode, 0, miss);
+    land(t, &miss[3], 1);
+    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
+    land(t, miss, 3);
+    leave_indirect(t);
+}
+
 /* To another page: the jump cache's line is known. */
 static void leave_page(struct translation *t, u64 target)
 {
@@ -229,7 +241,7 @@ static void leave_page(struct translation *t, u64 target)
     if (t->j->lockstep == NULL) {
         u8 *miss[4];
         emit_mov_load(e, 8, H_TMP, rm_mem(H_TABLE, jump_offset(t->j, jump_line(target))));
-        go_if_cached(t, &target, 0, miss);
+        go_if_cached(t, &target, t->b->mode, 0, miss);
         land(t, miss, 4);
     }
     emit_mov_const(e, H_ADDR, target);
@@ -453,7 +465,7 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         if (t->unchecked) {
             check_groups_here(t);
         }
-        if (kind >= OP_JCC) {
+        if (kind >= OP_SYSCALL) {
             vec_flush(t);
             x87_flush(t);
         }

@@ -190,6 +190,8 @@ void leave_indirect(struct translation *t); /* target in r14 */
 /* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must
  * be canonical, else the slow path. */
 void leave_by_cache(struct translation *t, i32 pop);
+/* The same in mode `mode` and the context of r11; any target. */
+void leave_by_cache_in(struct translation *t, u32 mode);
 
 /* ---- Emitters (facts.c says which; ops.c, ops_flow.c) ---- */
 enum op_kind {
@@ -225,20 +227,33 @@ enum op_kind {
     OP_SWAPGS,
     OP_CLI,
     OP_CLD,
+    OP_STI,    /* from here on there are other exits than accesses */
+    OP_SET_AC, /* STAC, CLAC */
+    OP_TSC,    /* RDTSC, RDTSCP */
+    OP_RDPKRU,
+    OP_BASE,   /* RDFSBASE .. WRGSBASE */
+    OP_CMPXCHG16B,
     OP_PUSH,
     OP_POP,
+    OP_PUSHF,
+    OP_POPF,
     OP_LEAVE,
+    OP_SYSCALL, /* from here on an instruction may leave the block */
+    OP_SYSRET,
     OP_JCC,
     OP_JMP,
     OP_CALL,
     OP_RET,
     OP_STRING, /* REP MOVS, REP STOS */
 };
+#define OP_BASE_WRITE 8 /* op_facts.number, beside the segment */
 /* The memory operand is one that emitters know. */
 bool memory_is_plain(const struct translation *t, const struct insn *in);
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
 void emit_native(struct translation *t);
 void emit_flow(struct translation *t); /* OP_PUSH and what follows it in the list */
+void emit_system(struct translation *t); /* ops_system.c */
+unsigned system_kind(const struct translation *t, const struct insn *in, unsigned kind);
 
 
 /* x87 (ops_x87.c). */

@@ -24,6 +24,7 @@ VARIANTS = (
     ("code memory always full", ["--engine", "jit", "--code-cache", "1M", "--jit-threshold", "0"], True),
     ("host without AVX", ["--engine", "jit", "--jit-host", "sse2"], True),
     ("every access checked by itself", ["--engine", "jit", "--jit-groups", "off"], True),
+    ("system instructions by their handlers", ["--engine", "jit", "--jit-system", "off"], True),
     ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
     ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),
     ("interpreter, tables of two entries", ["--engine", "interp", "--tlb-entries", "2"], False),
