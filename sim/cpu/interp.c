@@ -188,7 +188,7 @@ static inline struct block *follow(struct cpu *cpu, struct block *from)
     u64 flushes = cpu->code->flushes; /* a flush while decoding takes `from` away */
     b = next_block(cpu);
     if (b != NULL && cpu->code->flushes == flushes && ((b->lin ^ from->lin) & ~PAGE_MASK) == 0 &&
-        ((from->flags | b->flags) & BLOCK_STRADDLES) == 0) {
+        ((from->flags | b->flags) & (BLOCK_STRADDLES | BLOCK_TWO_PAGES)) == 0) {
         *link = b;
     }
     return b;

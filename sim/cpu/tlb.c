@@ -422,6 +422,22 @@ static void drop_jumps(struct tlb_ctx *ctx, u64 page)
     }
 }
 
+/* Blocks of the page before that end in `page`. Their lines stand together. */
+static void drop_straddlers(struct tlb_ctx *ctx, u64 page)
+{
+    u64 before = page - PAGE_SIZE;
+    unsigned first = jump_line(page - 1) & ~15u;
+    u64 *used = &ctx->jump_used[first / 64];
+    for (u64 left = *used >> (first % 64) & 0xffff; left != 0; left &= left - 1) {
+        unsigned i = first + (unsigned)__builtin_ctzll(left);
+        const struct block *b = ctx->jump[i];
+        if (b != NULL && (b->flags & BLOCK_TWO_PAGES) != 0 && (b->lin & ~PAGE_MASK) == before) {
+            ctx->jump[i] = NULL;
+            *used &= ~BIT(i % 64);
+        }
+    }
+}
+
 /* Drop what maps linear first..last (inclusive, page aligned first). */
 static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last)
 {
@@ -433,6 +449,7 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
                 drop_entry(ctx, table, slot, lin, lin);
             }
             drop_jumps(ctx, lin);
+            drop_straddlers(ctx, lin);
         }
     } else {
         for (unsigned table = 0; table < TABLES; table++) {

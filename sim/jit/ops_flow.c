@@ -78,7 +78,7 @@ static void emit_branch_if(struct translation *t)
 {
     const struct op_facts *f = &t->facts[t->i];
     u64 target = target_of(t), next = rip_behind(t);
-    bool near = ((target ^ t->b->lin) & ~PAGE_MASK) == 0 && t->j->lockstep == NULL;
+    bool near = is_linkable(t, target) && t->j->lockstep == NULL;
     flags_need(t, f->reads);
     if (t->zero == 0) {
         flags_settle(t); /* costs nothing that the branch needs */

@@ -316,7 +316,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             }
             continue;
         }
-        if (exit != 0 && evictions == j->stats.evictions) {
+        if (exit != 0 && evictions == j->stats.evictions && (b->flags & BLOCK_TWO_PAGES) == 0) {
             jit_link(j, exit, b->jit);
         }
         exit = 0;

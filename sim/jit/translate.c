@@ -248,10 +248,16 @@ static void leave_page(struct translation *t, u64 target)
     leave_indirect(t);
 }
 
+/* In this page, and surely not an instruction that ends in the next one, whose translation may change. */
+bool is_linkable(const struct translation *t, u64 target)
+{
+    return ((target ^ t->b->lin) & ~PAGE_MASK) == 0 && (target & PAGE_MASK) <= PAGE_SIZE - 15;
+}
+
 void leave_to(struct translation *t, u64 target)
 {
     flags_settle(t);
-    if (((target ^ t->b->lin) & ~PAGE_MASK) != 0) {
+    if (!is_linkable(t, target)) {
         leave_page(t, target);
         return;
     }

@@ -185,6 +185,7 @@ void call_thunk(struct translation *t, const u8 *thunk);
 
 /* Flags into rax, whatever state they are in. */
 void flags_settle(struct translation *t);
+bool is_linkable(const struct translation *t, u64 target);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
 /* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must

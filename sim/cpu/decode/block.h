@@ -32,7 +32,12 @@ struct block {
     struct insn ops[];
 };
 
-enum block_flag { BLOCK_STRADDLES = 1, BLOCK_LAST_JUMPS = 2 };
+enum block_flag {
+    BLOCK_STRADDLES = 1,  /* found by block_find() each time: in a device, at a stop point, up to a limit */
+    BLOCK_LAST_JUMPS = 2,
+    BLOCK_TWO_PAGES = 4,  /* one instruction on two pages of RAM: in jump caches, as long as both pages' translations hold, but
+                             nothing links to it */
+};
 
 struct code_cache {
     struct decoder *decoder;
