@@ -151,6 +151,7 @@ struct cpu_jit {
     u64 flags;                       /* arithmetic flags in the form they have between translated blocks */
     const struct tlb_entry *rd; /* the current context's tables: tlb_ctx.rd */
     u64 tmp, room, rest;
+    const u8 *code; /* found by jit_find() */
     u32 exit;  /* the exit that was taken */
     u32 fp_on; /* the host's MXCSR is the guest's: its flags are newer than arch.mxcsr */
     u32 x87_on; /* the host's x87 is the guest's: newer than arch.fpu but for FCW and the pointers */

@@ -141,6 +141,8 @@ void jit_evict_region(struct jit *j, unsigned region);
 /* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
 /* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
+/* Called by translated code: the translation at RIP into d.jit.code (JIT_GO_ON); JIT_JUMP as above; else leave. */
+unsigned jit_find(struct cpu *cpu);
 /* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the
  * interpreter goes on at op `where` & 31. */
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused);

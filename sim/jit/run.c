@@ -174,6 +174,7 @@ static unsigned go_on(struct cpu *cpu, enum jit_reason reason)
     }
     if (reason == JIT_FAULT) {
         cpu_deliver_event(cpu);
+        reason = JIT_LEAVE;
     }
     for (bool looked = false; !looked;) {
         if (UNLIKELY(d->left <= 0 || d->stop || cpu->arch.activity != ACTIVITY_RUNNING)) {
@@ -192,6 +193,24 @@ static unsigned go_on(struct cpu *cpu, enum jit_reason reason)
     d->jit.flags = jit_pack_flags(cpu);
     d->jit.rd = d->ctx->rd;
     return JIT_JUMP;
+}
+
+unsigned jit_find(struct cpu *cpu)
+{
+    struct cpu_derived *d = &cpu->d;
+    const struct jit *j = cpu->engine.jit;
+    if (UNLIKELY(d->left <= 0 || cpu->set->stops.before != NULL || j->lockstep != NULL)) {
+        return JIT_LOOKUP;
+    }
+    const struct block *b = interp_next_block(cpu);
+    if (UNLIKELY(b == NULL)) {
+        (void)jit_fp_suspend(cpu);
+        jit_unpack_flags(cpu, d->jit.flags);
+        cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
+        return go_on(cpu, JIT_FAULT);
+    }
+    d->jit.code = b->code;
+    return b->code != NULL ? JIT_GO_ON : JIT_LOOKUP;
 }
 
 /* Translated code has executed an STI just before op i, and let nobody see its shadow. */

@@ -106,17 +106,24 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8
 void emit_jump_line(const struct jit *j, struct emit *e)
 {
     _Static_assert(JUMP_LINES == 16384 && sizeof(struct block *) == 8, "mask below");
-    emit_op(e, OP_0F(0xb6) | OP_RM8, 4, H_TMP, rm_reg(H_ADDR)); /* movzx r15d, r14b */
-    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 4);
+    if (j->has_rorx) {
+        emit_vex(e, OP_0F3A(0xf0) | OP_PREFIX(0xf2), false, false, 0, H_TMP, rm_reg(H_ADDR));
+        emit_u8(e, 14);
+    } else {
+        emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+        emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 14);
+    }
     emit_alu(e, HA_XOR, 4, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 1);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 8 * (JUMP_LINES - 1));
-    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 0, jump_offset(j, 0)));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 4);
+    emit_alu(e, HA_XOR, 1, H_TMP, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES - 1);
+    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 3, jump_offset(j, 0)));
 }
 
-/* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
+/* Jump to the translation of the block at the linear address in r14: by the jump cache of the context, else by jit_find(). */
 static void make_indirect(const struct jit *j, struct emit *e)
 {
+    const u8 *again = e->at;
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_jump_line(j, e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
@@ -134,7 +141,23 @@ static void make_indirect(const struct jit *j, struct emit *e)
     emit_patch(cold, e->at);
     emit_patch(empty, e->at);
     emit_patch(other, e->at);
-    make_exit(e, JIT_LOOKUP);
+    emit_registers(e, true);
+    emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
+    emit_mov_const(e, H_RAX, (u64)(uintptr_t)jit_find);
+    emit_op(e, OP(0xff), 4, 2, rm_reg(H_RAX)); /* call rax */
+    emit_op(e, OP(0x85), 4, H_RAX, rm_reg(H_RAX));
+    u8 *not_found = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_op(e, OP(0xff), 4, 4, CPU_AT(d.jit.code)); /* jmp */
+    emit_patch(not_found, e->at);
+    emit_alu_imm(e, HA_CMP, 4, rm_reg(H_RAX), JIT_JUMP);
+    u8 *out = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
+    emit_jmp_to(e, again);
+    emit_patch(out, e->at);
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
+    make_tail(e);
 }
 
 static const u8 *begin(struct jit *j, struct emit *e)

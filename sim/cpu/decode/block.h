@@ -77,12 +77,13 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
 /* Forget everything. */
 void code_flush(struct cpu_set *set, struct phys *phys);
 
-/* Jump cache lines of one linear page. */
+/* Jump cache lines of one linear page: a group, in an order that depends on the page, as functions begin at like places. */
 #define JUMP_LINES 16384
 #define JUMP_LINES_OF_PAGE 256
 static inline unsigned jump_line(u64 lin)
 {
-    return (unsigned)((lin ^ (lin & 255) << 4) >> 4) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
+    u32 low = (u32)lin;
+    return ((low ^ low >> 14) >> 4 ^ (low & 255)) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
 }
 
 #endif
