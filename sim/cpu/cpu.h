@@ -153,7 +153,8 @@ struct cpu_jit {
     u64 tmp, room, rest;
     const u8 *code; /* found by jit_find() */
     u32 exit;  /* the exit that was taken */
-    u32 fp_on; /* the host's MXCSR is the guest's: its flags are newer than arch.mxcsr */
+    u32 vec_on; /* the host's vector registers are the guest's: newer than arch.vec, but where C code runs. enum vec_on */
+    u32 fp_on; /* so is the host's MXCSR: its flags are newer than arch.mxcsr */
     u32 x87_on; /* the host's x87 is the guest's: newer than arch.fpu but for FCW and the pointers */
     i64 mark;  /* `left` up to which ist_count has been brought */
 };

@@ -124,7 +124,7 @@ static u8 *check_range(struct translation *t, unsigned size, bool write)
 }
 
 /* r14 = the host's address of a linear page known now. */
-static u8 *check_page(struct translation *t, u64 page, bool write)
+u8 *check_page(struct translation *t, u64 page, bool write)
 {
     struct emit *e = &t->e;
     i32 slot = table_offset(t, write) +
@@ -142,19 +142,17 @@ static u8 *check_page(struct translation *t, u64 page, bool write)
     return miss;
 }
 
-/* Lockstep writes down what is about to be stored at [r14 + at]. */
-static struct host_rm told(struct translation *t, i32 at, unsigned size, bool write)
+/* Lockstep writes down what is about to be stored at rm. */
+static struct host_rm told(struct translation *t, struct host_rm rm, unsigned size, bool write)
 {
     struct emit *e = &t->e;
     if (!write || t->j->lockstep == NULL) {
-        return rm_mem(H_ADDR, at);
+        return rm;
     }
     flags_spill(t);
-    vec_flush(t);
-    t->vec.in = t->vec.in_upper = 0;
-    if (at != 0) {
+    if (rm.base != H_ADDR || rm.index != H_NONE || rm.disp != 0) {
         address_lost(t);
-        emit_lea(e, 8, H_ADDR, rm_mem(H_ADDR, at));
+        emit_lea(e, 8, H_ADDR, rm);
     }
     emit_mov_const(e, H_TMP, size);
     call_thunk(t, t->j->thunk.store);
@@ -169,7 +167,7 @@ static struct host_rm check_alone(struct translation *t, const struct mem_access
         u64 lin = constant_address(t);
         if ((lin & PAGE_MASK) + a->size <= PAGE_SIZE) {
             to_slow_path(t, check_page(t, lin & ~PAGE_MASK, a->write));
-            return told(t, (i32)(lin & PAGE_MASK), a->size, a->write);
+            return told(t, rm_mem(H_ADDR, (i32)(lin & PAGE_MASK)), a->size, a->write);
         }
     }
     linear_address(t, a->form, 0);
@@ -178,7 +176,7 @@ static struct host_rm check_alone(struct translation *t, const struct mem_access
         to_slow_path(t, emit_jcc(&t->e, 5));
     }
     to_slow_path(t, check_range(t, a->size, a->write));
-    return told(t, 0, a->size, a->write);
+    return told(t, rm_mem(H_ADDR, 0), a->size, a->write);
 }
 
 /* ---- Groups ---- */
@@ -233,14 +231,20 @@ static struct host_rm access_grouped(struct translation *t, const struct mem_acc
         emit_mov_load(&t->e, 8, H_ADDR, SLOT_AT(a->group - 1u));
         t->held = a->group;
     }
-    return told(t, a->at, a->size, a->write);
+    return told(t, rm_mem(H_ADDR, a->at), a->size, a->write);
 }
 
 struct host_rm access_memory(struct translation *t, enum access_form form, unsigned size, unsigned align, bool write)
 {
     struct mem_access *a = &t->access[t->next++];
-    if (t->unchecked) {
+    if (t->strip && a->ref != 0) {
+        return told(t, access_in_strip(t, a), a->size, a->write);
+    }
+    if (t->unchecked && !t->strip) {
         return a->group != 0 ? access_grouped(t, a) : check_alone(t, a);
+    }
+    if (t->strip) {
+        return check_alone(t, a);
     }
     bool saves = t->live[t->i] != 0 && (t->flags & IN_RAX) == 0 && t->flags != 0;
     *a = (struct mem_access){.op = (u8)t->i,

@@ -14,6 +14,7 @@ struct jit_config {
     bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool no_groups; /* check each memory access by itself */
     bool no_system; /* leave system instructions to their handlers */
+    bool no_loops;  /* no form of their own for blocks that jump to their start */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 
@@ -28,6 +29,7 @@ struct jit_stats {
     u64 slow;               /* of those, for the sake of a memory access */
     u64 interpreted;        /* instructions of blocks that were interpreted */
     u64 blocks, ops, bytes; /* translations made */
+    u64 loops;  /* of them with a loop form */
     u64 groups; /* checks that several accesses share, in translations made */
     u64 enters, evictions, killed, links;
     u64 checked; /* lockstep: instructions compared */

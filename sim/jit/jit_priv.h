@@ -24,8 +24,8 @@
 extern const u8 jit_home[16]; /* host register of a guest register, H_NONE: in memory */
 
 #define CPU_AT(field) rm_mem(H_CPU, (i32)offsetof(struct cpu, field) - CPU_BIAS)
-/* Slots on the host's stack, in the frame that jit_thunks.enter makes: addresses of groups. */
-#define FRAME_SLOTS 8
+/* Slots on the host's stack, in the frame that jit_thunks.enter makes: addresses of groups, then what loop forms need. */
+#define FRAME_SLOTS 28
 #define SLOT_AT(n) rm_mem(H_RSP, 8 * (i32)(n))
 #define GPR_AT(g) rm_mem(H_CPU, (i32)(offsetof(struct cpu, arch.gpr) + 8 * (size_t)(g)) - CPU_BIAS)
 
@@ -67,20 +67,21 @@ struct jit_exit {
     u32 next, prev; /* in the target's list of incoming exits, as exit numbers; 0 ends */
 };
 
-/* Ways out to other blocks: two of the checked copy, two of the unchecked one. */
-#define JIT_EXITS 4
+/* Ways out to other blocks: two of the checked copy, two of the unchecked one, one of the loop form. */
+#define JIT_EXITS 6
 
-/* An exit's number: JIT_EXITS times the block's, plus 0 to 3; block 0 does not exist. */
+/* An exit's number: JIT_EXITS times the block's, plus 0 to 5; block 0 does not exist. */
 struct jit_block {
     struct block *b;
     u32 incoming; /* head of the exits that lead here */
     u32 next;     /* in the region's list, or in the free list */
+    bool vec;     /* uses vector registers */
     struct jit_exit exit[JIT_EXITS];
     u16 offset[BLOCK_MAX]; /* of each op from the block's start */
 };
 
 struct jit_thunks {
-    const u8 *enter, *op, *fp_on, *x87_on, *out, *link, *indirect;
+    const u8 *enter, *op, *vec_on, *fp_on, *x87_on, *out, *link, *indirect;
     const u8 *begin, *end, *store, *stop; /* lockstep */
 };
 
@@ -138,13 +139,17 @@ void jit_unlink_block(struct jit *j, u32 n);
 void jit_link(struct jit *j, u32 exit, u32 target);
 void jit_evict_region(struct jit *j, unsigned region);
 
-/* Called by translated code: op `where` & 31 of block `where` >> 5 by the interpreter's handler. */
+/* Called by translated code: op `where` & (BLOCK_MAX - 1) of block `where` >> BLOCK_BITS by the interpreter's handler. */
 /* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
 /* Called by translated code: the translation at RIP into d.jit.code (JIT_GO_ON); JIT_JUMP as above; else leave. */
 unsigned jit_find(struct cpu *cpu);
-/* Called by translated code: the host's MXCSR becomes the guest's, if that masks everything. Otherwise the
- * interpreter goes on at op `where` & 31. */
+enum vec_on { VEC_ON_LOW = 1 /* upper halves are 0, or in memory if the host has none */, VEC_ON_FULL };
+/* Called by translated code: the host's vector registers are to become the guest's, which is done on the way back. */
+void jit_want_vec(struct cpu *cpu); /* on the way back from C */
+unsigned jit_vec_on(struct cpu *cpu, u64 unused, u32 unused2);
+/* The same, and the host's MXCSR becomes the guest's, if that masks everything. Otherwise the interpreter goes on at
+ * op `where` & (BLOCK_MAX - 1). */
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused);
 /* The same for the host's x87. */
 unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused);

@@ -290,13 +290,21 @@ bool lockstep_end(struct cpu *cpu, unsigned to)
     return false;
 }
 
+static void resume(struct cpu *cpu, unsigned fp_on)
+{
+    if (cpu->d.jit.vec_on != 0) {
+        jit_want_vec(cpu);
+    }
+    jit_fp_resume(cpu, fp_on);
+}
+
 unsigned lockstep_enter_block(struct cpu *cpu, u64 block, u32 unused)
 {
     UNUSED(unused);
     unsigned fp_on = jit_fp_suspend(cpu);
     jit_unpack_flags(cpu, cpu->d.jit.flags);
     lockstep_begin(cpu, (u32)block, 0);
-    jit_fp_resume(cpu, fp_on);
+    resume(cpu, fp_on);
     return JIT_GO_ON;
 }
 
@@ -307,7 +315,7 @@ unsigned lockstep_leave_block(struct cpu *cpu, u64 to, u32 unused)
     if (!lockstep_end(cpu, (unsigned)to)) {
         return JIT_DIFFERS;
     }
-    jit_fp_resume(cpu, fp_on);
+    resume(cpu, fp_on);
     return JIT_GO_ON;
 }
 
@@ -320,6 +328,9 @@ unsigned lockstep_store(struct cpu *cpu, u64 host, u32 size)
         s->host = at;
         s->size = size;
         memcpy(s->before, at, size);
+    }
+    if (cpu->d.jit.vec_on != 0) {
+        jit_want_vec(cpu);
     }
     return JIT_GO_ON;
 }

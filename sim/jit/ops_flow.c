@@ -78,6 +78,10 @@ static void emit_branch_if(struct translation *t)
 {
     const struct op_facts *f = &t->facts[t->i];
     u64 target = target_of(t), next = rip_behind(t);
+    if (t->strip) {
+        emit_back_edge(t, f->number, next);
+        return;
+    }
     bool near = is_linkable(t, target) && t->j->lockstep == NULL;
     flags_need(t, f->reads);
     if (t->zero == 0) {

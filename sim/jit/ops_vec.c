@@ -1,96 +1,17 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Emitters of vector instructions: the guest's own opcode around host registers of the same numbers.
  *
- * Within a block a vector register is loaded when it is first read and stored where C code or another block may
- * look: before handlers and at ways out. A legacy instruction stays one, as its VEX form would clear upper halves;
- * our own loads and stores are VEX where the host has it. MXCSR: run.c, jit_fp_on(). */
+ * The host's vector registers hold the guest's from the first use until C code runs (thunk.c, jit_vec_on()). A legacy
+ * instruction stays one, as its VEX form would clear upper halves. MXCSR: run.c, jit_fp_on(). */
 #include "jit/translate.h"
 #include "jit/vec.h"
 
 #include "cpu/decode/decode.h"
 
-#define VEC_BIT(g) ((u16)(1u << (g)))
-
-static struct host_rm vec_at(unsigned g, unsigned offset)
+/* The host register that holds a guest's. */
+static unsigned vec_home(unsigned r)
 {
-    struct host_rm rm = CPU_AT(arch.vec);
-    rm.disp += (i32)(32 * g + offset);
-    return rm;
-}
-
-static bool host_vex(const struct translation *t)
-{
-    return (t->j->vec_features & BIT32(VEC_AVX2)) != 0;
-}
-
-static void load_one(struct translation *t, unsigned g, bool upper)
-{
-    if (host_vex(t)) {
-        emit_vex(&t->e, OP_0F(0x10), false, upper, 0, g, vec_at(g, 0));
-    } else {
-        emit_op(&t->e, OP_0F(0x10), 4, g, vec_at(g, 0));
-    }
-}
-
-static void store_one(struct translation *t, unsigned g, bool upper)
-{
-    if (host_vex(t)) {
-        emit_vex(&t->e, OP_0F(0x11), false, upper, 0, g, vec_at(g, 0));
-    } else {
-        emit_op(&t->e, OP_0F(0x11), 4, g, vec_at(g, 0));
-    }
-}
-
-void vec_store(struct translation *t, const struct vec_state *v)
-{
-    for (unsigned g = 0; g < 16; g++) {
-        if ((v->dirty & VEC_BIT(g)) != 0) {
-            store_one(t, g, (v->dirty_upper & VEC_BIT(g)) != 0);
-        }
-    }
-}
-
-void vec_load(struct translation *t, const struct vec_state *v)
-{
-    for (unsigned g = 0; g < 16; g++) {
-        if ((v->in & VEC_BIT(g)) != 0) {
-            load_one(t, g, (v->in_upper & VEC_BIT(g)) != 0);
-        }
-    }
-}
-
-void vec_flush(struct translation *t)
-{
-    vec_store(t, &t->vec);
-    t->vec.dirty = t->vec.dirty_upper = 0;
-}
-
-static unsigned vec_in(struct translation *t, unsigned r, bool upper)
-{
-    unsigned g = r - OPR_VEC;
-    struct vec_state *v = &t->vec;
-    if ((v->in & VEC_BIT(g)) == 0 || (upper && (v->in_upper & VEC_BIT(g)) == 0)) {
-        if ((v->dirty & VEC_BIT(g)) != 0) {
-            store_one(t, g, false);
-            v->dirty &= (u16)~VEC_BIT(g);
-        }
-        load_one(t, g, upper);
-        v->in |= VEC_BIT(g);
-        v->in_upper |= upper ? VEC_BIT(g) : 0;
-    }
-    return g;
-}
-
-/* Written: by a VEX form with its upper half. */
-static void vec_out(struct translation *t, unsigned r, bool vex)
-{
-    u16 bit = VEC_BIT(r - OPR_VEC);
-    t->vec.in |= bit;
-    t->vec.dirty |= bit;
-    if (vex) {
-        t->vec.in_upper |= bit;
-        t->vec.dirty_upper |= bit;
-    }
+    return r - OPR_VEC;
 }
 
 static bool is_vex(const struct translation *t)
@@ -108,12 +29,11 @@ static struct host_rm vec_memory(struct translation *t, unsigned size, bool alig
 static struct host_rm vec_rm(struct translation *t, unsigned i)
 {
     const struct insn *in = t->in;
-    bool upper = (in->pfx & PFX_VEX_L) != 0;
     if (in->r[i] == OPR_MEM) {
         unsigned size = insn_mem_size(in);
         return vec_memory(t, size, size == 16 && !is_vex(t), false);
     }
-    return rm_reg(vec_in(t, in->r[i], upper));
+    return rm_reg(vec_home(in->r[i]));
 }
 
 /* The instruction's opcode with these operands; `second`: VEX.vvvv. */
@@ -141,18 +61,11 @@ static void immediate(struct translation *t, const struct vec_row *row)
 static void emit_binary(struct translation *t, const struct vec_row *row)
 {
     const struct insn *in = t->in;
-    bool vex = is_vex(t), upper = (in->pfx & PFX_VEX_L) != 0;
+    bool vex = is_vex(t);
     struct host_rm rm = vec_rm(t, vex ? 2 : 1);
-    if (row->feature == VEC_FMA) {
-        (void)vec_in(t, in->r[0], upper); /* a third source */
-    }
-    if (row->shape == VEC_SHA) {
-        (void)vec_in(t, OPR_VEC, false);
-    }
-    unsigned a = vec_in(t, in->r[vex ? 1 : 0], upper);
+    unsigned a = vec_home(in->r[vex ? 1 : 0]);
     vec_insn(t, row->op, vex && rex_w(t), in->r[0] - OPR_VEC, a, rm);
     immediate(t, row);
-    vec_out(t, in->r[0], vex);
 }
 
 static void emit_unary(struct translation *t, const struct vec_row *row)
@@ -160,13 +73,12 @@ static void emit_unary(struct translation *t, const struct vec_row *row)
     struct host_rm rm = vec_rm(t, 1);
     vec_insn(t, row->op, is_vex(t) && rex_w(t), t->in->r[0] - OPR_VEC, 0, rm);
     immediate(t, row);
-    vec_out(t, t->in->r[0], is_vex(t));
 }
 
 static void emit_compare(struct translation *t, const struct vec_row *row)
 {
     struct host_rm rm = vec_rm(t, 1);
-    unsigned a = vec_in(t, t->in->r[0], (t->in->pfx & PFX_VEX_L) != 0);
+    unsigned a = vec_home(t->in->r[0]);
     vec_insn(t, row->op, false, a, 0, rm);
     flags_set(t, 0, 0);
 }
@@ -175,7 +87,7 @@ static void emit_compare(struct translation *t, const struct vec_row *row)
 static void emit_store(struct translation *t, u32 op, unsigned size, bool aligned)
 {
     struct host_rm rm = vec_memory(t, size, aligned, true);
-    unsigned a = vec_in(t, t->in->r[1], size > 16);
+    unsigned a = vec_home(t->in->r[1]);
     vec_insn(t, op, false, a, 0, rm);
 }
 
@@ -189,9 +101,8 @@ static void emit_move(struct translation *t, const struct vec_row *row)
         return;
     }
     struct host_rm rm =
-        in->r[1] == OPR_MEM ? vec_memory(t, size, aligned, false) : rm_reg(vec_in(t, in->r[1], size > 16));
+        in->r[1] == OPR_MEM ? vec_memory(t, size, aligned, false) : rm_reg(vec_home(in->r[1]));
     vec_insn(t, row->op, false, in->r[0] - OPR_VEC, 0, rm);
-    vec_out(t, in->r[0], is_vex(t));
 }
 
 static void emit_scalar(struct translation *t, const struct vec_row *row)
@@ -203,12 +114,10 @@ static void emit_scalar(struct translation *t, const struct vec_row *row)
     } else if (in->r[1] == OPR_MEM) {
         struct host_rm rm = vec_memory(t, size, false, false);
         vec_insn(t, row->op, false, in->r[0] - OPR_VEC, 0, rm);
-        vec_out(t, in->r[0], is_vex(t));
     } else {
         bool vex = is_vex(t);
-        unsigned b = vec_in(t, in->r[vex ? 2 : 1], false), a = vec_in(t, in->r[vex ? 1 : 0], false);
+        unsigned b = vec_home(in->r[vex ? 2 : 1]), a = vec_home(in->r[vex ? 1 : 0]);
         vec_insn(t, row->op, false, in->r[0] - OPR_VEC, a, rm_reg(b));
-        vec_out(t, in->r[0], vex);
     }
 }
 
@@ -221,7 +130,7 @@ static void emit_word(struct translation *t, const struct vec_row *row)
     if (in->r[0] == OPR_MEM) {
         emit_store(t, quad ? store : row->other, size, false);
     } else if (in->r[0] < OPR_HIGH) {
-        unsigned a = vec_in(t, in->r[1], false), g = reg_for(in->r[0], H_TMP);
+        unsigned a = vec_home(in->r[1]), g = reg_for(in->r[0], H_TMP);
         vec_insn(t, row->other, quad, a, 0, rm_reg(g));
         reg_out(t, in->r[0], g);
     } else {
@@ -231,9 +140,8 @@ static void emit_word(struct translation *t, const struct vec_row *row)
         } else if (in->r[1] < OPR_HIGH) {
             vec_insn(t, row->op, quad, d, 0, reg_rm(in->r[1]));
         } else {
-            vec_insn(t, load, false, d, 0, rm_reg(vec_in(t, in->r[1], false)));
+            vec_insn(t, load, false, d, 0, rm_reg(vec_home(in->r[1])));
         }
-        vec_out(t, in->r[0], is_vex(t));
     }
 }
 
@@ -246,23 +154,21 @@ static void emit_half(struct translation *t, const struct vec_row *row)
         return;
     }
     struct host_rm rm = vec_memory(t, 8, false, false);
-    unsigned a = vec_in(t, in->r[vex ? 1 : 0], false);
+    unsigned a = vec_home(in->r[vex ? 1 : 0]);
     vec_insn(t, row->op, false, in->r[0] - OPR_VEC, a, rm);
-    vec_out(t, in->r[0], vex);
 }
 
 static void emit_shift(struct translation *t, const struct vec_row *row)
 {
     const struct insn *in = t->in;
-    bool vex = is_vex(t), upper = (in->pfx & PFX_VEX_L) != 0;
+    bool vex = is_vex(t);
     if (in->r[vex ? 2 : 1] != OPR_IMM) {
         emit_binary(t, row);
         return;
     }
-    unsigned a = vec_in(t, in->r[vex ? 1 : 0], upper);
+    unsigned a = vec_home(in->r[vex ? 1 : 0]);
     vec_insn(t, row->other, false, row->extension, in->r[0] - OPR_VEC, rm_reg(a));
     emit_u8(&t->e, (unsigned)in->imm & 0xff);
-    vec_out(t, in->r[0], vex);
 }
 
 static void emit_to_gpr(struct translation *t, const struct vec_row *row, bool wide)
@@ -279,20 +185,13 @@ static void emit_from_int(struct translation *t, const struct vec_row *row)
     bool vex = is_vex(t), wide = rex_w(t) && t->word == 8;
     unsigned from = in->r[vex ? 2 : 1];
     struct host_rm rm = from == OPR_MEM ? vec_memory(t, wide ? 8 : 4, false, false) : reg_rm(from);
-    unsigned a = vec_in(t, in->r[vex ? 1 : 0], false);
+    unsigned a = vec_home(in->r[vex ? 1 : 0]);
     vec_insn(t, row->op, wide, in->r[0] - OPR_VEC, a, rm);
-    vec_out(t, in->r[0], vex);
 }
 
 static void emit_zero_upper(struct translation *t)
 {
-    vec_flush(t);
-    t->vec = (struct vec_state){0};
-    emit_vex(&t->e, OP_0F(0x57), false, false, 0, 0, rm_reg(0)); /* vxorps xmm0 */
-    for (unsigned g = 0; g < 16; g++) {
-        emit_vex(&t->e, OP_0F(0x29), false, false, 0, 0, vec_at(g, 16));
-    }
-    emit_u8(&t->e, 0xc5); /* vzeroupper, for the host's sake */
+    emit_u8(&t->e, 0xc5);
     emit_u8(&t->e, 0xf8);
     emit_u8(&t->e, 0x77);
 }

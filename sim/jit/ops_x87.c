@@ -125,8 +125,6 @@ static void emit_fldcw(struct translation *t)
     to_slow_path(t, emit_jcc(e, 5));
     emit_mov_store(e, 2, H_TMP, CPU_AT(arch.fpu.fcw));
     emit_op(e, OP(0xd9), 4, 5, CPU_AT(arch.fpu.fcw));
-    vec_flush(t);
-    t->vec = (struct vec_state){0};
 }
 
 static void emit_fnstsw(struct translation *t)

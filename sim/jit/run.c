@@ -142,17 +142,37 @@ void jit_fp_resume(struct cpu *cpu, unsigned were_on)
 #endif
 }
 
-/* The host cannot be made what op `where` & 31 needs: the interpreter goes on there. */
+/* With what the registers are loaded: upper halves of zeros, as most code has them, are cleared, so that legacy SSE
+ * runs at its best. */
+void jit_want_vec(struct cpu *cpu)
+{
+    u64 upper = 0;
+    for (unsigned g = 0; g < 16; g++) {
+        upper |= load_le64(cpu->arch.vec[g] + 16) | load_le64(cpu->arch.vec[g] + 24);
+    }
+    cpu->d.jit.vec_on = upper == 0 || cpu->engine.jit->config.hide_avx ? VEC_ON_LOW : VEC_ON_FULL;
+}
+
+unsigned jit_vec_on(struct cpu *cpu, u64 unused, u32 unused2)
+{
+    UNUSED(unused);
+    UNUSED(unused2);
+    jit_want_vec(cpu);
+    return JIT_GO_ON;
+}
+
+/* The host cannot be made what op `where` & (BLOCK_MAX - 1) needs: the interpreter goes on there. */
 static unsigned leave_before(struct cpu *cpu, u64 where)
 {
-    unsigned i = where & 31;
-    begin_handler(cpu, &cpu->engine.jit->blocks[where >> 5], i);
+    unsigned i = where & (BLOCK_MAX - 1);
+    begin_handler(cpu, &cpu->engine.jit->blocks[where >> BLOCK_BITS], i);
     return end_block(cpu, i, JIT_OUT);
 }
 
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused)
 {
     UNUSED(unused);
+    jit_want_vec(cpu);
     jit_fp_resume(cpu, FP_MXCSR);
     return LIKELY(cpu->d.jit.fp_on != 0) ? JIT_GO_ON : leave_before(cpu, where);
 }
@@ -202,13 +222,15 @@ unsigned jit_find(struct cpu *cpu)
     if (UNLIKELY(d->left <= 0 || cpu->set->stops.before != NULL || j->lockstep != NULL)) {
         return JIT_LOOKUP;
     }
+    unsigned were_on = jit_fp_suspend(cpu);
+    d->jit.vec_on = 0; /* until they are used again */
     const struct block *b = interp_next_block(cpu);
     if (UNLIKELY(b == NULL)) {
-        (void)jit_fp_suspend(cpu);
         jit_unpack_flags(cpu, d->jit.flags);
         cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
         return go_on(cpu, JIT_FAULT);
     }
+    jit_fp_resume(cpu, were_on & FP_X87);
     d->jit.code = b->code;
     return b->code != NULL ? JIT_GO_ON : JIT_LOOKUP;
 }
@@ -223,14 +245,16 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
     struct cpu_derived *d = &cpu->d;
-    struct jit_block *jb = &j->blocks[where >> 5];
+    struct jit_block *jb = &j->blocks[where >> BLOCK_BITS];
     struct block *b = jb->b;
-    unsigned i = where & 31, count = b->count;
+    unsigned i = where & (BLOCK_MAX - 1), count = b->count;
     const struct insn *in = &b->ops[i];
     bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
     j->helped_by[insn_id(in)]++;
     unsigned fp_on = jit_fp_suspend(cpu) & (between != 0 ? (unsigned)FP_MXCSR : ~0u);
+    bool vec_on = d->jit.vec_on != 0 && jb->vec; /* else when they are used again */
+    d->jit.vec_on = 0;
     if (UNLIKELY(j->lockstep != NULL)) {
         cpu->arch.rip = b->lin + jb->offset[i];
         if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, i)) {
@@ -262,7 +286,12 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     d->block_start = NULL;
     d->jit.flags = jit_pack_flags(cpu);
     if (UNLIKELY(j->lockstep != NULL)) {
-        lockstep_begin(cpu, (u32)(where >> 5), i + 1);
+        lockstep_begin(cpu, (u32)(where >> BLOCK_BITS), i + 1);
+    }
+    if (vec_on) {
+        jit_want_vec(cpu);
+    } else {
+        fp_on &= ~(unsigned)FP_MXCSR;
     }
     jit_fp_resume(cpu, fp_on);
     return JIT_GO_ON;
@@ -286,6 +315,7 @@ enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code)
     u64 ist = cpu->arch.ist_count;
     enum jit_reason reason = jit_enter_of(j)(cpu, code);
     (void)jit_fp_suspend(cpu);
+    d->jit.vec_on = 0;
     if (reason != JIT_FAULT && reason != JIT_LEAVE) {
         jit_unpack_flags(cpu, d->jit.flags);
         cpu->arch.ist_count += (u64)(d->jit.mark - d->left);

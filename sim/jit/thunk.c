@@ -4,6 +4,7 @@
 #include "jit/jit_priv.h"
 
 #include "base/assert.h"
+#include "jit/vec.h"
 
 const u8 jit_home[16] = {
     [RAX] = H_R12, [RCX] = H_RCX, [RDX] = H_RDX, [RBX] = H_RBX, [RSP] = H_R13, [RBP] = H_NONE,
@@ -32,6 +33,64 @@ static void emit_registers(struct emit *e, bool store)
         emit_mov_load(e, 8, H_RAX, CPU_AT(d.jit.flags));
         emit_mov_load(e, 8, H_TABLE, CPU_AT(d.jit.rd));
     }
+}
+
+static struct host_rm vec_at(unsigned g)
+{
+    struct host_rm rm = CPU_AT(arch.vec);
+    rm.disp += (i32)(32 * g);
+    return rm;
+}
+
+static void move_all_vec(struct emit *e, unsigned byte, bool avx, bool full)
+{
+    for (unsigned g = 0; g < 16; g++) {
+        if (avx) {
+            emit_vex(e, OP_0F(byte), false, full, 0, g, vec_at(g));
+        } else {
+            emit_op(e, OP_0F(byte), 4, g, vec_at(g));
+        }
+    }
+}
+
+static void emit_vzeroupper(struct emit *e)
+{
+    emit_u8(e, 0xc5);
+    emit_u8(e, 0xf8);
+    emit_u8(e, 0x77);
+}
+
+/* The guest's vector registers go to memory, if the host's hold them. */
+static void emit_vec_save(const struct jit *j, struct emit *e)
+{
+    bool avx = (j->vec_features & BIT32(VEC_AVX2)) != 0;
+    emit_alu_imm(e, HA_CMP, 4, CPU_AT(d.jit.vec_on), 0);
+    u8 *off = emit_jcc(e, 4);
+    move_all_vec(e, 0x11, avx, true);
+    if (avx) {
+        emit_vzeroupper(e);
+    }
+    emit_patch(off, e->at);
+}
+
+/* They come back, if C code wants that. */
+static void emit_vec_load(const struct jit *j, struct emit *e)
+{
+    bool avx = (j->vec_features & BIT32(VEC_AVX2)) != 0;
+    emit_alu_imm(e, HA_CMP, 4, CPU_AT(d.jit.vec_on), VEC_ON_LOW);
+    u8 *off = emit_jcc(e, 2); /* below */
+    u8 *full = emit_jcc(e, 5);
+    if (avx) {
+        emit_vzeroupper(e);
+    }
+    move_all_vec(e, 0x10, avx, false);
+    u8 *done = emit_jmp(e);
+    emit_patch(full, e->at);
+    if (avx) {
+        move_all_vec(e, 0x10, avx, true);
+    }
+    emit_patch(done, e->at);
+    emit_patch(off, e->at);
 }
 
 static void push_pop(struct emit *e, unsigned op, unsigned reg)
@@ -66,8 +125,9 @@ static void make_tail(struct emit *e)
     emit_u8(e, 0xc3);
 }
 
-static void make_exit(struct emit *e, enum jit_reason reason)
+static void make_exit(const struct jit *j, struct emit *e, enum jit_reason reason)
 {
+    emit_vec_save(j, e);
     emit_registers(e, true);
     emit_mov_const(e, H_ADDR, reason);
     make_tail(e);
@@ -75,8 +135,9 @@ static void make_exit(struct emit *e, enum jit_reason reason)
 
 /* Called with arguments in r14 and r15d and the flags in rax: rsp is 8 below a multiple of 16. r14 and r15 are
  * kept. JIT_JUMP leads to `jump`, the look into the jump cache. */
-static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8 *jump)
+static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8 *jump)
 {
+    emit_vec_save(j, e);
     emit_registers(e, true);
     emit_alu_imm(e, HA_SUB, 8, rm_reg(H_RSP), 8);
     emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
@@ -87,6 +148,7 @@ static void make_call(struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8);
     emit_op(e, OP(0x85), 4, H_RAX, rm_reg(H_RAX)); /* test eax, eax */
     u8 *leave = emit_jcc(e, 5);
+    emit_vec_load(j, e);
     emit_registers(e, false);
     emit_u8(e, 0xc3);
     emit_patch(leave, e->at);
@@ -141,6 +203,7 @@ static void make_indirect(const struct jit *j, struct emit *e)
     emit_patch(cold, e->at);
     emit_patch(empty, e->at);
     emit_patch(other, e->at);
+    emit_vec_save(j, e);
     emit_registers(e, true);
     emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
     emit_mov_const(e, H_RAX, (u64)(uintptr_t)jit_find);
@@ -177,26 +240,28 @@ void jit_make_thunks(struct jit *j)
     j->thunk.indirect = begin(j, &e);
     make_indirect(j, &e);
     j->thunk.op = begin(j, &e);
-    make_call(&e, jit_op, j->memory.rw + (j->thunk.indirect - j->memory.rx));
+    make_call(j, &e, jit_op, j->memory.rw + (j->thunk.indirect - j->memory.rx));
+    j->thunk.vec_on = begin(j, &e);
+    make_call(j, &e, jit_vec_on, NULL);
     j->thunk.fp_on = begin(j, &e);
-    make_call(&e, jit_fp_on, NULL);
+    make_call(j, &e, jit_fp_on, NULL);
     j->thunk.x87_on = begin(j, &e);
-    make_call(&e, jit_x87_on, NULL);
+    make_call(j, &e, jit_x87_on, NULL);
     j->thunk.out = begin(j, &e); /* r14: the block's address */
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
-    make_exit(&e, JIT_OUT);
+    make_exit(j, &e, JIT_OUT);
     j->thunk.link = begin(j, &e); /* r14: target, r15: the exit's number */
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
-    make_exit(&e, JIT_LINK);
+    make_exit(j, &e, JIT_LINK);
     j->thunk.begin = begin(j, &e);
-    make_call(&e, lockstep_enter_block, NULL);
+    make_call(j, &e, lockstep_enter_block, NULL);
     j->thunk.end = begin(j, &e);
-    make_call(&e, lockstep_leave_block, NULL);
+    make_call(j, &e, lockstep_leave_block, NULL);
     j->thunk.store = begin(j, &e);
-    make_call(&e, lockstep_store, NULL);
+    make_call(j, &e, lockstep_store, NULL);
     j->thunk.stop = begin(j, &e);
-    make_exit(&e, JIT_DIFFERS);
+    make_exit(j, &e, JIT_DIFFERS);
     (void)begin(j, &e);
     sim_assert(!e.full);
     m->at[0] = m->start = e.at;

@@ -13,7 +13,6 @@
 /* Host code per instruction at most, ways out included; a translation has this much room per op. */
 #define ROOM_PER_OP 320
 #define ROOM_PER_BLOCK 512
-#define ROOM_PER_VEC_OP 1024 /* stores and loads of all vector registers around its slow path */
 
 /* ---- Flags ---- */
 
@@ -114,22 +113,29 @@ static struct slow_path *slow_path(struct translation *t)
     struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
     if (s == NULL || s->op != t->i) {
         s = &t->slow[t->slow_count++];
-        *s = (struct slow_path){.op = t->i, .before = t->vec, .x87 = t->x87};
+        *s = (struct slow_path){.op = t->i, .x87 = t->x87};
     }
     return s;
 }
 
 void to_slow_path(struct translation *t, u8 *jump)
 {
+    if (t->strip) { /* it leaves the loop form first */
+        to_checked_copy(t, jump, t->i);
+        return;
+    }
     struct slow_path *s = slow_path(t);
     s->from[s->count++] = jump;
 }
 
 void to_checked_copy(struct translation *t, u8 *jump, unsigned op)
 {
+    if (t->strip && !t->x87.waiting) { /* FIP is the one of the turn before */
+        t->loop.x87_at_end = true;
+    }
     t->miss[t->miss_count].from = jump;
+    t->miss[t->miss_count].counted = false;
     t->miss[t->miss_count].op = op;
-    t->miss[t->miss_count].vec = t->vec;
     t->miss[t->miss_count++].x87 = t->x87;
 }
 
@@ -145,8 +151,7 @@ void call_thunk(struct translation *t, const u8 *thunk)
 
 /* ---- Ways out ---- */
 
-/* Lockstep: compare before leaving to the address in r14. False: there is no leaving from a prefix. */
-static bool leave_checked(struct translation *t)
+bool leave_checked(struct translation *t)
 {
     if (t->j->lockstep == NULL) {
         return true;
@@ -275,16 +280,14 @@ void leave_to(struct translation *t, u64 target)
 
 static void call_handler(struct translation *t, unsigned op)
 {
-    emit_mov_const(&t->e, H_ADDR, (u64)t->number << 5 | op);
+    emit_mov_const(&t->e, H_ADDR, (u64)t->number << BLOCK_BITS | op);
     call_thunk(t, t->j->thunk.op);
 }
 
 static void emit_handler(struct translation *t)
 {
     flags_settle(t);
-    vec_flush(t);
     x87_flush(t);
-    t->vec = (struct vec_state){0};
     emit_mov_const(&t->e, H_TMP, 1);
     call_handler(t, t->i);
     t->flags = IN_RAX;
@@ -295,8 +298,7 @@ static void emit_handler(struct translation *t)
     }
 }
 
-/* Flags, in rax, to where code that goes on wants them. */
-static void flags_back(struct translation *t, unsigned flags)
+void flags_back(struct translation *t, unsigned flags)
 {
     if ((flags & IN_HOST) != 0) {
         emit_u8(&t->e, 0x3c);
@@ -312,7 +314,6 @@ static void emit_slow_paths(struct translation *t)
         for (unsigned n = 0; n < s->count; n++) {
             emit_patch(s->from[n], t->e.at);
         }
-        vec_store(t, &s->before);
         x87_store_pointers(t, &s->x87);
         emit_mov_const(&t->e, H_TMP, 0);
         call_handler(t, s->op);
@@ -324,22 +325,20 @@ static void emit_slow_paths(struct translation *t)
         }
         /* What checks have found may no longer hold: on in the checked copy. */
         const struct place *on = &t->behind[s->op];
-        vec_load(t, t->unchecked ? &on->vec : &s->behind);
         flags_back(t, t->unchecked ? on->flags : s->flags);
         emit_jmp_to(&t->e, t->unchecked ? on->at : s->back);
     }
 }
 
 /* Where a group's check has failed nothing has been done yet that the checked copy would do again. */
-static void emit_misses(struct translation *t)
+void emit_misses(struct translation *t)
 {
     for (unsigned i = 0; i < t->miss_count; i++) {
         const struct place *on = &t->before[t->miss[i].op];
         emit_patch(t->miss[i].from, t->e.at);
         x87_store_pointers(t, &t->miss[i].x87);
-        if (memcmp(&t->miss[i].vec, &on->vec, sizeof on->vec) != 0) {
-            vec_store(t, &t->miss[i].vec);
-            vec_load(t, &on->vec);
+        if (t->strip) {
+            leave_strip(t, t->miss[i].op, t->miss[i].counted);
         }
         flags_back(t, on->flags);
         emit_jmp_to(&t->e, on->at);
@@ -364,7 +363,7 @@ static void emit_host_check(struct translation *t, struct host_rm on, const u8 *
     struct emit *e = &t->e;
     emit_alu_imm(e, HA_CMP, 4, on, 0);
     u8 *is_on = emit_jcc(e, 5);
-    emit_mov_const(e, H_ADDR, (u64)t->number << 5 | op);
+    emit_mov_const(e, H_ADDR, (u64)t->number << BLOCK_BITS | op);
     call_thunk(t, thunk);
     if (!e->full) {
         emit_patch(is_on, e->at);
@@ -378,20 +377,24 @@ static bool begins_run(const struct translation *t, unsigned i, unsigned from)
 }
 
 /* Where a run of ops without a handler between them begins, flags in rax: if one of them needs it, the host's
- * MXCSR is made the guest's, and the host's x87. Nothing within a run changes what forbids that. */
-static void emit_fp_check(struct translation *t, unsigned from, unsigned to)
+ * vector registers and MXCSR are made the guest's, and the host's x87. Nothing within a run changes what forbids that. */
+void emit_fp_check(struct translation *t, unsigned from, unsigned to)
 {
-    bool fp = false, x87 = false;
+    bool fp = false, vec = false, x87 = false;
     for (unsigned i = from; i < to && t->facts[i].kind != OP_HANDLER; i++) {
         fp = fp || t->facts[i].fp;
+        vec = vec || t->facts[i].kind == OP_VEC;
         x87 = x87 || t->facts[i].x87;
         if (t->facts[i].ends_run) {
             break;
         }
     }
-    if (fp) {
+    if (fp) { /* which implies the registers */
         emit_host_check(t, CPU_AT(d.jit.fp_on), t->j->thunk.fp_on, from);
+    } else if (vec) {
+        emit_host_check(t, CPU_AT(d.jit.vec_on), t->j->thunk.vec_on, from);
     }
+    t->vec_used = t->vec_used || vec;
     if (x87) {
         x87_flush(t); /* leaving for the interpreter */
         emit_host_check(t, CPU_AT(d.jit.x87_on), t->j->thunk.x87_on, from);
@@ -418,7 +421,7 @@ static void find_liveness_unchecked(struct translation *t, unsigned from, unsign
 static void note_place(const struct translation *t, struct place *p)
 {
     if (!t->unchecked) {
-        *p = (struct place){.at = t->e.at, .flags = t->flags, .vec = t->vec};
+        *p = (struct place){.at = t->e.at, .flags = t->flags};
     }
 }
 
@@ -454,7 +457,7 @@ static bool keeps_address(unsigned kind)
     }
 }
 
-static void emit_ops(struct translation *t, unsigned from, unsigned to)
+void emit_ops(struct translation *t, unsigned from, unsigned to)
 {
     struct jit_block *jb = &t->j->blocks[t->number];
     for (unsigned i = from; i < to; i++) {
@@ -463,16 +466,17 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         t->in = &t->b->ops[i];
         jb->offset[i] = (u16)(t->rip - t->b->lin);
         unsigned kind = t->facts[i].kind;
-        if (begins_run(t, i, from)) {
+        if (begins_run(t, i, from) && !t->strip) {
             emit_fp_check(t, i, to);
             address_lost(t);
         }
         note_place(t, &t->before[i]);
-        if (t->unchecked) {
+        if (t->strip && i == t->loop.place) {
+            count_turn(t);
+        } else if (t->unchecked && !t->strip) {
             check_groups_here(t);
         }
-        if (kind >= OP_SYSCALL) {
-            vec_flush(t);
+        if (kind >= OP_SYSCALL && !t->strip) {
             x87_flush(t);
         }
         if (kind == OP_HANDLER) {
@@ -486,7 +490,6 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         if (s != NULL && s->op == i) {
             s->back = t->ended ? NULL : t->e.at;
             s->flags = t->flags;
-            s->behind = t->vec;
         }
         note_place(t, &t->behind[i]);
         if (!keeps_address(kind)) {
@@ -495,7 +498,6 @@ static void emit_ops(struct translation *t, unsigned from, unsigned to)
         t->rip += t->in->len;
     }
     if (!t->ended) {
-        vec_flush(t);
         x87_flush(t);
         t->i = to;
         leave_to(t, t->rip & size_mask(t->word));
@@ -514,6 +516,10 @@ static void emit_exits(struct translation *t)
     struct jit *j = t->j;
     struct emit *e = &t->e;
     for (unsigned k = 0; k < t->exit_count; k++) {
+        if (t->again != NULL && t->exit[k].target == t->b->lin) {
+            emit_patch(t->exit[k].site, t->again);
+            continue;
+        }
         jb->exit[k].site = offset_of(t, t->exit[k].site);
         jb->exit[k].stub = offset_of(t, e->at);
         emit_patch(t->exit[k].site, e->at);
@@ -542,9 +548,9 @@ static bool is_taken(const struct block *b)
 static void make_room(struct jit *j, const struct block *b, struct emit *e)
 {
     struct code_memory *m = &j->memory;
-    u64 room = 2 * ROOM_PER_BLOCK;
+    u64 room = 6 * ROOM_PER_BLOCK;
     for (unsigned i = 0; i < b->count; i++) {
-        room += vec_row_of(&b->ops[i])->shape == VEC_NONE ? 2 * ROOM_PER_OP : 2 * ROOM_PER_VEC_OP;
+        room += 3 * ROOM_PER_OP;
     }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
     if (m->at[m->current] + room > end) {
@@ -559,7 +565,8 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
 {
     memset(t, 0, offsetof(struct translation, live));
     t->exit_count = t->out_count = t->end = 0;
-    t->refused = t->prefix = t->unchecked = false;
+    t->refused = t->prefix = t->strip = t->unchecked = t->vec_used = false;
+    t->again = NULL;
     t->j = j;
     t->cpu = cpu;
     t->b = b;
@@ -578,7 +585,6 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
     }
     t->flags = IN_RAX;
     t->zero = t->wrong = 0;
-    t->vec = (struct vec_state){0};
     t->x87.waiting = t->ended = false;
     t->slow_count = t->miss_count = t->next = t->held = 0;
     if (!t->prefix) {
@@ -589,6 +595,7 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
             call_thunk(t, t->j->thunk.begin);
         }
     }
+    t->body = e->at;
     emit_ops(t, from, to);
     emit_slow_paths(t);
     return start;
@@ -600,6 +607,7 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
     t->access_count = t->group_count = 0;
     find_liveness(t, from, to);
     u8 *start = emit_copy(t, from, to);
+    bool loops = !t->prefix && !t->refused && !t->e.full && find_loop(t);
     if (!t->j->config.no_groups && !t->refused && !t->e.full && find_groups(t, from, to)) {
         t->unchecked = true;
         find_liveness_unchecked(t, from, to);
@@ -608,6 +616,9 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
         for (unsigned k = 1; k <= t->group_count; k++) {
             t->j->stats.groups += t->group[k].count > 1;
         }
+    }
+    if (loops && !t->refused && !t->e.full) {
+        emit_strip(t);
     }
     return start;
 }
@@ -633,12 +644,14 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
         return false;
     }
     jb->b = b;
+    jb->vec = t.vec_used;
     jb->next = m->blocks[m->current];
     m->blocks[m->current] = t.number;
     m->at[m->current] = t.e.at;
     b->jit = t.number;
     b->code = m->rx + (start - m->rw);
     j->stats.blocks++;
+    j->stats.loops += t.again != NULL;
     j->stats.ops += b->count;
     j->stats.bytes += (u64)(t.e.at - first);
     return true;
@@ -658,5 +671,6 @@ unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigne
     cpu->d.jit.flags = jit_pack_flags(cpu);
     unsigned reason = jit_enter_of(j)(cpu, j->memory.rx + (start - j->memory.rw));
     (void)jit_fp_suspend(cpu);
+    cpu->d.jit.vec_on = 0;
     return reason;
 }

@@ -25,7 +25,6 @@ struct slow_path {
     u8 *back;    /* where the next instruction begins; NULL: it goes on at arch.rip */
     unsigned op;
     unsigned flags; /* where they are at `back` */
-    struct vec_state before, behind;
     struct x87_pointers x87; /* to be stored before the handler runs */
 };
 
@@ -54,6 +53,7 @@ struct mem_access {
     u8 op, form, size;
     u8 align;    /* wanted, or 0 */
     u8 group;    /* its number, or 0 */
+    u8 ref;      /* in a loop form: its struct loop_ref's number, or 0 */
     bool write;
     bool saved;  /* flags had to be saved for its sake alone */
     bool checks; /* the group's check stands before it */
@@ -71,12 +71,49 @@ struct group {
     i64 low, high;  /* displacements, from the values; fixed: linear addresses */
 };
 #define GROUP_MAX 8
+#define MISS_MAX 64
+
+/* Accesses of a block that jumps to its own start whose address moves by the same distance in each turn. */
+struct loop_group {
+    u8 base, index, scale;         /* registers, as at a turn's start */
+    u8 by, by_scale, by_size;      /* a register that the address moves by, or REG_NONE */
+    u8 align, moving;
+    bool write, fixed;             /* fixed: the page at `low` */
+    u16 narrow, down;              /* registers that must be far from 2^32; and from 0 */
+    i32 step;                      /* bytes that it moves by */
+    i64 low, high, aligned;        /* displacements; of one that is to be aligned */
+};
+
+/* What stands for an access's base, its index or nothing in the loop form: that register (as it is for all turns) plus
+ * what leads from the guest's addresses of the page to the host's. */
+struct loop_ref {
+    u8 group, reg, scale; /* of reg */
+    u8 host;              /* the host register that holds it; H_NONE: its slot does */
+    u8 uses;
+    bool is_index;
+};
+#define LOOP_GROUPS 10
+#define LOOP_REFS 14
+#define LOOP_ALONE 8         /* accesses and divisions that may leave */
+#define LOOP_STEP_MAX 1024
+
+struct loop {
+    struct loop_group group[LOOP_GROUPS];
+    struct loop_ref ref[LOOP_REFS];
+    unsigned groups, refs;
+    unsigned place;     /* op before which turns are counted */
+    u16 written;        /* guest registers */
+    u16 borrowed;       /* whose homes hold something else */
+    bool borrows_table;
+    u8 counter;         /* host register, or H_NONE: a slot */
+    u8 *head;
+    bool x87_at_end;    /* FIP is stored at each turn's end */
+};
 
 /* A place in the checked copy where an unchecked one can go on. */
 struct place {
     u8 *at;
     unsigned flags;
-    struct vec_state vec;
 };
 
 struct translation {
@@ -90,7 +127,6 @@ struct translation {
     u64 rip;          /* of the instruction */
     unsigned word;    /* bytes of an address, a stack item and a branch target: 8, or 4 in flat 32-bit code */
     unsigned flags;   /* IN_HOST, IN_RAX */
-    struct vec_state vec;
     struct x87_pointers x87;
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
@@ -105,12 +141,14 @@ struct translation {
     unsigned exit_count;
     bool ended; /* the last instruction has left the block */
     bool refused; /* an emitter found that it cannot */
+    bool vec_used; /* one of its ops is a vector instruction */
     bool prefix;  /* made for one run by jit_run_prefix() */
     unsigned end; /* lockstep: ops done when the block is left here */
-    u8 *out[2];   /* jumps taken when too few counts are left */
+    u8 *out[3];   /* jumps taken when too few counts are left */
     unsigned out_count;
     /* Grouped checks: first a checked copy of the block, then, if groups were found, an unchecked one. */
     bool unchecked;   /* being made */
+    bool strip;       /* the loop form is (strips.c); `unchecked` too */
     unsigned next;    /* access[] that comes next */
     unsigned held;    /* r14 holds this group's address; 0: none */
     unsigned access_count, group_count, miss_count;
@@ -120,9 +158,12 @@ struct translation {
     struct {
         u8 *from;
         unsigned op; /* where the checked copy goes on */
-        struct vec_state vec;
         struct x87_pointers x87;
-    } miss[2 * GROUP_MAX];
+        bool counted; /* loop form: because all turns are done */
+    } miss[MISS_MAX];
+    struct loop loop;
+    u8 *body;  /* of the copy that is entered, behind the count */
+    u8 *again; /* where a jump to the block's own start leads; NULL: out, to be linked */
 };
 
 /* ---- Flags ---- */
@@ -168,6 +209,19 @@ bool find_groups(struct translation *t, unsigned from, unsigned to);
 bool is_covered(const struct translation *t, unsigned i);
 /* Checks of groups whose place is the current op. */
 void check_groups_here(struct translation *t);
+/* The jump returned is taken when the linear page has no fast entry; else r14 = the host's address of it. */
+u8 *check_page(struct translation *t, u64 page, bool write);
+/* Loops (loops.c, strips.c): does the block get a loop form? Asked behind the checked copy. */
+bool find_loop(struct translation *t);
+/* The loop form, which is entered at t->again. */
+void emit_strip(struct translation *t);
+/* The memory of an access that has a ref. */
+struct host_rm access_in_strip(struct translation *t, const struct mem_access *a);
+/* The count, before op t->loop.place; the jump at the end. */
+void count_turn(struct translation *t);
+void emit_back_edge(struct translation *t, unsigned cc, u64 next);
+/* The address in r14 has left the loop form in turn: see emit_misses(). */
+void leave_strip(struct translation *t, unsigned op, bool counted);
 /* r14 has been used for something else. */
 static inline void address_lost(struct translation *t)
 {
@@ -183,6 +237,14 @@ void call_thunk(struct translation *t, const u8 *thunk);
 
 /* ---- Ways out ---- */
 
+/* Flags, in rax, to where code that goes on wants them. */
+void flags_back(struct translation *t, unsigned flags);
+/* Lockstep: compare before leaving to the address in r14. False: there is no leaving from a prefix. */
+bool leave_checked(struct translation *t);
+void emit_ops(struct translation *t, unsigned from, unsigned to);
+void emit_misses(struct translation *t);
+/* The host's MXCSR and so on for a run of ops that begins at `from`. */
+void emit_fp_check(struct translation *t, unsigned from, unsigned to);
 /* Flags into rax, whatever state they are in. */
 void flags_settle(struct translation *t);
 bool is_linkable(const struct translation *t, u64 target);

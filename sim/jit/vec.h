@@ -36,21 +36,11 @@ struct vec_row {
     u8 extension; /* of that */
 };
 
-/* Guest vector registers that their host registers hold, a bit for each. */
-struct vec_state {
-    u16 in, in_upper;       /* low half, upper half loaded */
-    u16 dirty, dirty_upper; /* newer than memory */
-};
-
 const struct vec_row *vec_row_of(const struct insn *in);
 bool find_vec_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
 u32 vec_host_features(void);
 bool host_has_sha(void);
 
 void emit_vec(struct translation *t);
-/* What is newer than memory goes there; the registers stay valid. No flags. */
-void vec_store(struct translation *t, const struct vec_state *v);
-void vec_load(struct translation *t, const struct vec_state *v);
-void vec_flush(struct translation *t);
 
 #endif

@@ -25,6 +25,7 @@ VARIANTS = (
     ("host without AVX", ["--engine", "jit", "--jit-host", "sse2"], True),
     ("every access checked by itself", ["--engine", "jit", "--jit-groups", "off"], True),
     ("system instructions by their handlers", ["--engine", "jit", "--jit-system", "off"], True),
+    ("no loop forms", ["--engine", "jit", "--jit-loops", "off"], True),
     ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
     ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),
     ("interpreter, tables of two entries", ["--engine", "interp", "--tlb-entries", "2"], False),

@@ -1,18 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copy kernel modules and what they depend on, and write the order to load them in.
+"""Copy kernel modules and what they depend on, and write the order to load them in. What is part of the kernel needs no module.
 
 usage: pick_modules.py MODULE_TREE OUT_DIR NAME...   -> OUT_DIR/*.ko and OUT_DIR/load"""
-import lzma
 import os
 import shutil
 import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../harness"))
+from packed import unpack
 
 
 def contents(path):
     with open(path, "rb") as f:
         data = f.read()
-    return lzma.decompress(data) if path.endswith(".xz") else data
+    return data if path.endswith(".ko") else unpack(data)
+
+
+def name_of(path):
+    return os.path.basename(path).split(".ko")[0].replace("-", "_")
 
 
 def main():
@@ -20,13 +26,15 @@ def main():
     found = {}
     for folder, _, files in os.walk(tree):
         for f in files:
-            if f.endswith((".ko", ".ko.xz")):
-                found[f.split(".ko")[0].replace("-", "_")] = os.path.join(folder, f)
+            if f.endswith((".ko", ".ko.xz", ".ko.zst", ".ko.gz")):
+                found[name_of(f)] = os.path.join(folder, f)
+    with open(os.path.join(tree, "modules.builtin"), encoding="ascii") as f:
+        builtin = {name_of(line.strip()) for line in f}
     order = []
 
     def visit(name):
         name = name.replace("-", "_")
-        if name in order:
+        if name in order or (name in builtin and name not in found):
             return
         if name not in found:
             sys.exit(f"{tree}: no module {name}")

@@ -36,6 +36,7 @@ struct jit_trial {
     struct jit_config config;          /* .bytes 0: 1 MiB */
     void (*enter)(void);               /* the processor's mode */
     void (*insn)(struct emit *e);      /* one instruction, or a few */
+    void (*end)(struct emit *e, const u8 *start); /* of a loop; NULL: any jump, or none */
     u64 (*value)(void);                /* for registers and memory */
     void (*state)(struct program *p);  /* the rest of a program's state; NULL: nothing else */
     unsigned most_insns, most_budget;
@@ -90,7 +91,9 @@ static inline void draw_program(const struct jit_trial *t, struct program *p)
     for (unsigned i = 0; i < n; i++) {
         t->insn(&e);
     }
-    if (below(2) == 0) { /* a loop, or the next block */
+    if (t->end != NULL) {
+        t->end(&e, p->code);
+    } else if (below(2) == 0) { /* a loop, or the next block */
         emit_u8(&e, 0x0f);
         emit_u8(&e, 0x80 | below(16));
         emit_u32(&e, below(2) == 0 ? 0u : (u32)(p->code - (e.at + 4)));
@@ -231,6 +234,7 @@ static inline struct jit_stats compare_programs(const struct jit_trial *t, unsig
             show(&p, &want, &got);
         }
         ck_assert(what == NULL);
+        ck_assert_msg(jit_difference(j) == NULL, "%s", jit_difference(j));
     }
     struct jit_stats stats = *jit_stats(j);
     jit_free(j);

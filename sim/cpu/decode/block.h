@@ -10,7 +10,8 @@
 #include "cpu/cpu.h"
 #include "cpu/decode/decode.h"
 
-#define BLOCK_MAX 32
+#define BLOCK_BITS 6
+#define BLOCK_MAX (1 << BLOCK_BITS)
 #define BLOCK_DEAD_MODE 0xffffffffu
 
 struct block {
