@@ -233,6 +233,8 @@ bool lin_is_canonical(const struct cpu *cpu, u64 lin);
 
 /* Drop what depends on the current key (after CR0/CR3/CR4/EFER/... changed) and pick the contexts. */
 void tlb_select_context(struct cpu *cpu);
+/* The same when no register that the key is made of has changed since, but CPL and RFLAGS.AC may have. */
+void tlb_select_level(struct cpu *cpu);
 /* Drop every translation and cached fetch of this processor: host-side, guest-invisible. */
 void tlb_drop_all(struct cpu *cpu);
 bool tlb_init(struct cpu *cpu, u64 entries);

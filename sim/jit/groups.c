@@ -43,7 +43,8 @@ static void forget(struct values *v, unsigned g)
 
 static bool ends_stretch(const struct op_facts *f)
 {
-    return f->kind == OP_HANDLER || f->kind == OP_SWAPGS || f->ends_run;
+    bool moves = f->kind == OP_SWAPGS || f->kind == OP_SET_AC || (f->kind == OP_BASE && (f->number & OP_BASE_WRITE) != 0);
+    return f->kind == OP_HANDLER || moves || f->ends_run;
 }
 
 static unsigned gpr_of(unsigned r)
@@ -95,6 +96,7 @@ static void follow(const struct translation *t, struct values *v, const struct i
     case OP_TEST:
     case OP_SIDE:
     case OP_CLI:
+    case OP_STI:
     case OP_CLD: break;
     case OP_ALU:
         if (f->number != HA_CMP) {
@@ -102,7 +104,9 @@ static void follow(const struct translation *t, struct values *v, const struct i
         }
         break;
     case OP_PUSH:
+    case OP_PUSHF:
     case OP_CALLED: v->reg[RSP].offset -= (i64)t->word; break;
+    case OP_POPF:
     case OP_RETURNED: v->reg[RSP].offset += (i64)t->word; break;
     case OP_POP:
         v->reg[RSP].offset += (i64)t->word;
@@ -113,6 +117,13 @@ static void follow(const struct translation *t, struct values *v, const struct i
         v->reg[RSP] = (struct value){.id = sp.id, .offset = sp.offset + (i64)t->word};
         forget(v, RBP);
         break;
+    case OP_TSC:
+        forget(v, RAX);
+        forget(v, RDX);
+        forget(v, RCX);
+        break;
+    case OP_RDPKRU:
+    case OP_CMPXCHG16B:
     case OP_MUL:
     case OP_DIV:
     case OP_WIDEN:
@@ -340,7 +351,9 @@ bool find_groups(struct translation *t, unsigned from, unsigned to)
 bool is_covered(const struct translation *t, unsigned i)
 {
     const struct op_facts *f = &t->facts[i];
-    if (f->kind == OP_DIV || f->kind == OP_SIDE || f->kind == OP_RETURNED || f->kind >= OP_JCC || f->kind == OP_HANDLER || f->ends_run) {
+    bool others = f->kind == OP_DIV || (f->kind >= OP_STI && f->kind <= OP_BASE) || f->kind == OP_POPF ||
+                  f->kind == OP_SIDE || f->kind == OP_RETURNED;
+    if (others || f->kind >= OP_SYSCALL || f->kind == OP_HANDLER || f->ends_run) {
         return false;
     }
     for (unsigned n = 0; n < t->access_count; n++) {

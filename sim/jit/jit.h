@@ -14,6 +14,7 @@ struct jit_config {
     bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool no_groups; /* check each memory access by itself */
     bool no_paths;  /* a translation holds one block */
+    bool no_system; /* leave system instructions to their handlers */
     bool no_loops;  /* no form of their own for blocks that jump to their start */
     bool lockstep;  /* check what translated code does against the interpreter */
 };

@@ -127,6 +127,7 @@ enum jit_reason {
     JIT_LINK,   /* a jump to a block in the same page: cpu->d.jit.exit */
     JIT_LOOKUP, /* the jump cache does not know RIP, or has no translation */
     JIT_DIFFERS, /* lockstep */
+    JIT_JUMP,   /* only from jit_op(): the processor's state is whole, and translated code goes on at RIP */
 };
 
 struct lockstep;
@@ -185,6 +186,8 @@ void jit_evict_region(struct jit *j, unsigned region);
 /* Called by translated code: op `where` & (BLOCK_MAX - 1) of translation `where` >> BLOCK_BITS by the interpreter's handler. */
 /* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
+/* Called by translated code: the translation at RIP into d.jit.code (JIT_GO_ON); JIT_JUMP as above; else leave. */
+unsigned jit_find(struct cpu *cpu);
 enum vec_on { VEC_ON_LOW = 1 /* upper halves are 0, or in memory if the host has none */, VEC_ON_FULL };
 /* Called by translated code: the host's vector registers are to become the guest's, which is done on the way back. */
 void jit_want_vec(struct cpu *cpu); /* on the way back from C */

@@ -82,7 +82,7 @@ static void emit_branch_if(struct translation *t)
         emit_back_edge(t, f->number, next);
         return;
     }
-    bool near = ((target ^ t->b->lin) & ~PAGE_MASK) == 0 && t->j->lockstep == NULL;
+    bool near = is_linkable(t, target) && t->j->lockstep == NULL;
     flags_need(t, f->reads);
     if (t->zero == 0) {
         flags_settle(t); /* costs nothing that the branch needs */
@@ -279,6 +279,6 @@ void emit_flow(struct translation *t)
     case OP_CALL: emit_call_op(t); break;
     case OP_RET: emit_return(t); break;
     case OP_STRING: emit_string(t); break;
-    default: break;
+    default: emit_system(t); break;
     }
 }

@@ -41,7 +41,7 @@ static struct block *part_at(const struct translation *t, u64 lin)
         return NULL;
     }
     struct block *b = code_peek(t->j->code, (head->spa & ~PAGE_MASK) | (lin & PAGE_MASK), lin, head->mode);
-    if (b == NULL || (b->flags & BLOCK_STRADDLES) != 0 || jumps_to_itself(t, b) || t->count + b->count > BLOCK_MAX) {
+    if (b == NULL || (b->flags & (BLOCK_STRADDLES | BLOCK_TWO_PAGES)) != 0 || jumps_to_itself(t, b) || t->count + b->count > BLOCK_MAX) {
         return NULL;
     }
     for (unsigned k = 0; k < t->parts; k++) {
@@ -96,7 +96,8 @@ void find_path(struct translation *t)
     unsigned depth = 0;
     t->parts = t->count = 0;
     add_part(t, t->b);
-    while (t->parts < JIT_PARTS && !t->j->config.no_paths && !jumps_to_itself(t, t->b)) {
+    bool alone = t->j->config.no_paths || (t->b->flags & BLOCK_TWO_PAGES) != 0 || jumps_to_itself(t, t->b);
+    while (t->parts < JIT_PARTS && !alone) {
         struct block *b = next_part(t, back, &depth);
         if (b == NULL) {
             break;
@@ -120,6 +121,16 @@ void note_path(const struct translation *t, struct jit_block *jb)
     for (unsigned k = 0; k < t->parts; k++) {
         jb->part[k] = (struct jit_part){.b = t->part[k].b, .first = t->part[k].first};
     }
+}
+
+bool is_last_of_part(const struct translation *t, const struct insn *in)
+{
+    for (unsigned k = 0; k < t->parts; k++) {
+        if (in == &t->part[k].b->ops[t->part[k].b->count - 1]) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ends_part(const struct translation *t, unsigned i)

@@ -10,6 +10,7 @@
 
 #include "base/assert.h"
 #include "cpu/decode/decode.h"
+#include "cpu/exec/exec_system.h"
 #include "cpu/exec/x87.h"
 #include "cpu/flags.h"
 #include "cpu/model.h"
@@ -44,7 +45,7 @@ static void begin_handler(struct cpu *cpu, const struct jit_block *jb, const str
 }
 
 /* The block ends with `done` of its ops retired. */
-static unsigned end_block(struct cpu *cpu, unsigned done, enum jit_reason reason)
+static enum jit_reason end_block(struct cpu *cpu, unsigned done, enum jit_reason reason)
 {
     struct cpu_derived *d = &cpu->d;
     d->left -= done;
@@ -185,6 +186,63 @@ unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused)
     return LIKELY(cpu->d.jit.x87_on != 0) ? JIT_GO_ON : leave_before(cpu, where);
 }
 
+/* A block was left with the processor's state whole. What cpu_run() would do before the next block, as long as that
+ * is little: no way back through two run loops for each system call, fault and store to a table. */
+static unsigned go_on(struct cpu *cpu, enum jit_reason reason)
+{
+    struct cpu_derived *d = &cpu->d;
+    if (UNLIKELY(cpu->engine.jit->lockstep != NULL)) {
+        return reason;
+    }
+    if (reason == JIT_FAULT) {
+        cpu_deliver_event(cpu);
+        reason = JIT_LEAVE;
+    }
+    for (bool looked = false; !looked;) {
+        if (UNLIKELY(d->left <= 0 || d->stop || cpu->arch.activity != ACTIVITY_RUNNING)) {
+            return JIT_LEAVE;
+        }
+        looked = !d->pending;
+        if (!looked) {
+            d->pending = false;
+            looked = !cpu_check_pending(cpu);
+        }
+    }
+    if (UNLIKELY(d->slow_step || cpu->arch.int_shadow_sti || cpu->arch.int_shadow_movss)) {
+        return JIT_LEAVE;
+    }
+    d->jit.mark = d->left; /* deliveries are no instructions */
+    d->jit.flags = jit_pack_flags(cpu);
+    d->jit.rd = d->ctx->rd;
+    return JIT_JUMP;
+}
+
+unsigned jit_find(struct cpu *cpu)
+{
+    struct cpu_derived *d = &cpu->d;
+    const struct jit *j = cpu->engine.jit;
+    if (UNLIKELY(d->left <= 0 || cpu->set->stops.before != NULL || j->lockstep != NULL)) {
+        return JIT_LOOKUP;
+    }
+    unsigned were_on = jit_fp_suspend(cpu);
+    d->jit.vec_on = 0; /* until they are used again */
+    const struct block *b = interp_next_block(cpu);
+    if (UNLIKELY(b == NULL)) {
+        jit_unpack_flags(cpu, d->jit.flags);
+        cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
+        return go_on(cpu, JIT_FAULT);
+    }
+    jit_fp_resume(cpu, were_on & FP_X87);
+    d->jit.code = b->code;
+    return b->code != NULL ? JIT_GO_ON : JIT_LOOKUP;
+}
+
+/* Translated code has executed an STI just before op i, and let nobody see its shadow. */
+static bool is_behind_sti(const struct jit *j, const struct block *b, unsigned i)
+{
+    return i > 0 && b->ops[i - 1].exec == exec_sti && (b->mode & MODE_CPL) == 0 && j->lockstep == NULL;
+}
+
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
@@ -208,17 +266,25 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
         }
     }
     begin_handler(cpu, jb, p, op);
+    bool shadow = is_behind_sti(j, b, i);
+    if (UNLIKELY(shadow)) {
+        cpu->arch.int_shadow_sti = true;
+        d->switched = false;
+    }
     i64 before = d->left;
     cpu_rc rc = in->exec(cpu, in);
     d->jit.mark -= before - d->left; /* what it charged is no instruction */
     if (UNLIKELY(rc != CPU_OK)) {
-        return end_block(cpu, i, JIT_FAULT);
+        return go_on(cpu, end_block(cpu, i, JIT_FAULT));
     }
     if (!jumps) {
         cpu->arch.rip = (cpu->arch.rip + in->len) & d->lin_mask; /* as wide as RIP in the code we take */
     }
+    if (UNLIKELY(shadow) && !d->switched) {
+        shadow_end(cpu);
+    }
     if (UNLIKELY(d->block_end == NULL)) {
-        return end_block(cpu, i + 1, JIT_LEAVE);
+        return go_on(cpu, end_block(cpu, i + 1, JIT_LEAVE));
     }
     d->left -= rest;
     d->block_start = NULL;
@@ -303,7 +369,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             }
             continue;
         }
-        if (exit != 0 && evictions == j->stats.evictions) {
+        if (exit != 0 && evictions == j->stats.evictions && (b->flags & BLOCK_TWO_PAGES) == 0) {
             jit_link(j, exit, b->jit);
         }
         exit = 0;
@@ -343,6 +409,7 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
             }
             break;
         case JIT_GO_ON:
+        case JIT_JUMP:
         case JIT_DIFFERS: d->stop = true; return CPU_OK;
         }
     }

@@ -134,8 +134,8 @@ static void make_exit(const struct jit *j, struct emit *e, enum jit_reason reaso
 }
 
 /* Called with arguments in r14 and r15d and the flags in rax: rsp is 8 below a multiple of 16. r14 and r15 are
- * kept. */
-static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
+ * kept. JIT_JUMP leads to `jump`, the look into the jump cache. */
+static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8 *jump)
 {
     emit_vec_save(j, e);
     emit_registers(e, true);
@@ -152,20 +152,34 @@ static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct
     emit_registers(e, false);
     emit_u8(e, 0xc3);
     emit_patch(leave, e->at);
-    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8); /* the return address */
+    if (jump != NULL) {
+        emit_alu_imm(e, HA_CMP, 4, rm_reg(H_RAX), JIT_JUMP);
+        u8 *out = emit_jcc(e, 5);
+        emit_registers(e, false);
+        emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
+        emit_jmp_to(e, jump);
+        emit_patch(out, e->at);
+    }
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     make_tail(e);
 }
 
 void emit_jump_line(const struct jit *j, struct emit *e)
 {
     _Static_assert(JUMP_LINES == 16384 && sizeof(struct block *) == 8, "mask below");
-    emit_op(e, OP_0F(0xb6) | OP_RM8, 4, H_TMP, rm_reg(H_ADDR)); /* movzx r15d, r14b */
-    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 4);
+    if (j->has_rorx) {
+        emit_vex(e, OP_0F3A(0xf0) | OP_PREFIX(0xf2), false, false, 0, H_TMP, rm_reg(H_ADDR));
+        emit_u8(e, 14);
+    } else {
+        emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+        emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 14);
+    }
     emit_alu(e, HA_XOR, 4, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 1);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 8 * (JUMP_LINES - 1));
-    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 0, jump_offset(j, 0)));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 4);
+    emit_alu(e, HA_XOR, 1, H_TMP, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES - 1);
+    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 3, jump_offset(j, 0)));
 }
 
 static i32 targets_offset(const struct jit *j)
@@ -242,10 +256,11 @@ static void make_note(const struct jit *j, struct emit *e)
     emit_op(e, OP(0x8f), 4, 0, rm_reg(H_ADDR)); /* pop */
 }
 
-/* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
+/* Jump to the translation of the block at the linear address in r14: by the jump cache of the context, else by jit_find(). */
 static void make_indirect(const struct jit *j, struct emit *e)
 {
     _Static_assert(JUMP_TARGETS == 4096, "masks");
+    const u8 *again = e->at;
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_jump_line(j, e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
@@ -259,13 +274,34 @@ static void make_indirect(const struct jit *j, struct emit *e)
     u8 *mode = emit_jcc(e, 5);
     emit_alu_imm(e, HA_CMP, 8, rm_mem(H_TMP, offsetof(struct block, code)), 0);
     u8 *cold = emit_jcc(e, 4);
+    emit_op_imm(e, OP(0xf7), 4, 0, rm_mem(H_TMP, offsetof(struct block, flags)), BLOCK_TWO_PAGES); /* test */
+    u8 *on_two = emit_jcc(e, 5);
     make_note(j, e);
     emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
+    emit_patch(on_two, e->at); /* not noted: its other page's translation may change */
+    emit_op(e, OP(0xff), 4, 4, rm_mem(H_TMP, offsetof(struct block, code)));
     emit_patch(mode, e->at);
     emit_patch(cold, e->at);
     emit_patch(empty, e->at);
     emit_patch(other, e->at);
-    make_exit(j, e, JIT_LOOKUP);
+    emit_vec_save(j, e);
+    emit_registers(e, true);
+    emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
+    emit_mov_const(e, H_RAX, (u64)(uintptr_t)jit_find);
+    emit_op(e, OP(0xff), 4, 2, rm_reg(H_RAX)); /* call rax */
+    emit_op(e, OP(0x85), 4, H_RAX, rm_reg(H_RAX));
+    u8 *not_found = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_op(e, OP(0xff), 4, 4, CPU_AT(d.jit.code)); /* jmp */
+    emit_patch(not_found, e->at);
+    emit_alu_imm(e, HA_CMP, 4, rm_reg(H_RAX), JIT_JUMP);
+    u8 *out = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
+    emit_jmp_to(e, again);
+    emit_patch(out, e->at);
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
+    make_tail(e);
 }
 
 static const u8 *begin(struct jit *j, struct emit *e)
@@ -282,14 +318,16 @@ void jit_make_thunks(struct jit *j)
     struct emit e = {.at = m->at[0], .end = m->rw + m->region_size};
     j->thunk.enter = begin(j, &e);
     make_enter(&e);
+    j->thunk.indirect = begin(j, &e);
+    make_indirect(j, &e);
     j->thunk.op = begin(j, &e);
-    make_call(j, &e, jit_op);
+    make_call(j, &e, jit_op, j->memory.rw + (j->thunk.indirect - j->memory.rx));
     j->thunk.vec_on = begin(j, &e);
-    make_call(j, &e, jit_vec_on);
+    make_call(j, &e, jit_vec_on, NULL);
     j->thunk.fp_on = begin(j, &e);
-    make_call(j, &e, jit_fp_on);
+    make_call(j, &e, jit_fp_on, NULL);
     j->thunk.x87_on = begin(j, &e);
-    make_call(j, &e, jit_x87_on);
+    make_call(j, &e, jit_x87_on, NULL);
     j->thunk.out = begin(j, &e); /* r14: the block's address */
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     make_exit(j, &e, JIT_OUT);
@@ -297,14 +335,12 @@ void jit_make_thunks(struct jit *j)
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
     make_exit(j, &e, JIT_LINK);
-    j->thunk.indirect = begin(j, &e);
-    make_indirect(j, &e);
     j->thunk.begin = begin(j, &e);
-    make_call(j, &e, lockstep_enter_block);
+    make_call(j, &e, lockstep_enter_block, NULL);
     j->thunk.end = begin(j, &e);
-    make_call(j, &e, lockstep_leave_block);
+    make_call(j, &e, lockstep_leave_block, NULL);
     j->thunk.store = begin(j, &e);
-    make_call(j, &e, lockstep_store);
+    make_call(j, &e, lockstep_store, NULL);
     j->thunk.stop = begin(j, &e);
     make_exit(j, &e, JIT_DIFFERS);
     (void)begin(j, &e);

@@ -197,6 +197,20 @@ void leave_by_target(struct translation *t, i32 pop)
     leave_indirect(t);
 }
 
+void leave_by_target_only(struct translation *t)
+{
+    struct emit *e = &t->e;
+    struct host_rm lin, code;
+    emit_target_line(t->j, e, &lin, &code);
+    emit_alu(e, HA_CMP, 8, H_ADDR, lin);
+    u8 *miss = emit_jcc(e, 5);
+    emit_op(e, OP(0xff), 4, 4, code);
+    if (!e->full) {
+        emit_patch(miss, e->at);
+    }
+    leave_indirect(t);
+}
+
 /* To another page: the line is known. */
 static void leave_page(struct translation *t, u64 target)
 {
@@ -215,10 +229,16 @@ static void leave_page(struct translation *t, u64 target)
     leave_indirect(t);
 }
 
+/* In this page, and surely not an instruction that ends in the next one, whose translation may change. */
+bool is_linkable(const struct translation *t, u64 target)
+{
+    return ((target ^ t->b->lin) & ~PAGE_MASK) == 0 && (target & PAGE_MASK) <= PAGE_SIZE - 15;
+}
+
 void leave_to(struct translation *t, u64 target)
 {
     flags_settle(t);
-    if (((target ^ t->b->lin) & ~PAGE_MASK) != 0) {
+    if (!is_linkable(t, target)) {
         leave_page(t, target);
         return;
     }
@@ -438,7 +458,7 @@ void emit_ops(struct translation *t, unsigned from, unsigned to)
         } else if (t->unchecked && !t->strip) {
             check_groups_here(t);
         }
-        if (kind >= OP_JCC && !t->strip) {
+        if (kind >= OP_SYSCALL && !t->strip) {
             x87_flush(t);
         }
         if (kind == OP_HANDLER) {

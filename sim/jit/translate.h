@@ -266,11 +266,14 @@ void emit_misses(struct translation *t);
 void emit_fp_check(struct translation *t, unsigned from, unsigned to);
 /* Flags into rax, whatever state they are in. */
 void flags_settle(struct translation *t);
+bool is_linkable(const struct translation *t, u64 target);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
 /* The same with a look into struct jump_targets in line, after which RSP moves by `pop`. A target that is not there must
  * be canonical, else the slow path. */
 void leave_by_target(struct translation *t, i32 pop);
+/* The same for any target, in the mode and the context of r11 as they are now. */
+void leave_by_target_only(struct translation *t);
 
 /* ---- Paths (path.c) ---- */
 
@@ -280,6 +283,8 @@ void take_path(struct translation *t, const struct jit_block *jb);
 void note_path(const struct translation *t, struct jit_block *jb);
 /* Op i is a part's last, and another part follows. */
 bool ends_part(const struct translation *t, unsigned i);
+/* The instruction is the last of the part that it belongs to. */
+bool is_last_of_part(const struct translation *t, const struct insn *in);
 /* What that makes of the op. */
 void path_facts(const struct translation *t, unsigned i, struct op_facts *f);
 /* OP_SIDE, OP_RETURNED. */
@@ -322,23 +327,36 @@ enum op_kind {
     OP_SWAPGS,
     OP_CLI,
     OP_CLD,
+    OP_STI,    /* from here on there are other exits than accesses */
+    OP_SET_AC, /* STAC, CLAC */
+    OP_TSC,    /* RDTSC, RDTSCP */
+    OP_RDPKRU,
+    OP_BASE,   /* RDFSBASE .. WRGSBASE */
+    OP_CMPXCHG16B,
     OP_PUSH,
     OP_POP,
+    OP_PUSHF,
+    OP_POPF,
     OP_LEAVE,
     OP_CALLED,   /* in a path: a CALL, */
     OP_SIDE,     /* a condition to leave it, */
     OP_RETURNED, /* a RET to behind its call */
+    OP_SYSCALL, /* from here on an instruction may leave the block */
+    OP_SYSRET,
     OP_JCC,
     OP_JMP,
     OP_CALL,
     OP_RET,
     OP_STRING, /* REP MOVS, REP STOS */
 };
+#define OP_BASE_WRITE 8 /* op_facts.number, beside the segment */
 /* The memory operand is one that emitters know. */
 bool memory_is_plain(const struct translation *t, const struct insn *in);
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
 void emit_native(struct translation *t);
 void emit_flow(struct translation *t); /* OP_PUSH and what follows it in the list */
+void emit_system(struct translation *t); /* ops_system.c */
+unsigned system_kind(const struct translation *t, const struct insn *in, unsigned kind);
 
 
 /* x87 (ops_x87.c). */

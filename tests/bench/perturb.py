@@ -26,6 +26,7 @@ VARIANTS = (
     ("every access checked by itself", ["--engine", "jit", "--jit-groups", "off"], True),
     ("every block by itself", ["--engine", "jit", "--jit-paths", "off"], True),
     ("paths at the first chance", ["--engine", "jit", "--jit-threshold", "2"], True),
+    ("system instructions by their handlers", ["--engine", "jit", "--jit-system", "off"], True),
     ("no loop forms", ["--engine", "jit", "--jit-loops", "off"], True),
     ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
     ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),

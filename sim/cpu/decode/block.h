@@ -34,7 +34,12 @@ struct block {
     struct insn ops[];
 };
 
-enum block_flag { BLOCK_STRADDLES = 1, BLOCK_LAST_JUMPS = 2 };
+enum block_flag {
+    BLOCK_STRADDLES = 1,  /* found by block_find() each time: in a device, at a stop point, up to a limit */
+    BLOCK_LAST_JUMPS = 2,
+    BLOCK_TWO_PAGES = 4,  /* one instruction on two pages of RAM: in jump caches, as long as both pages' translations hold, but
+                             nothing links to it */
+};
 
 struct code_cache {
     struct decoder *decoder;
@@ -76,12 +81,13 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
 /* Forget everything. */
 void code_flush(struct cpu_set *set, struct phys *phys);
 
-/* Jump cache lines of one linear page. */
+/* Jump cache lines of one linear page: a group, in an order that depends on the page, as functions begin at like places. */
 #define JUMP_LINES 16384
 #define JUMP_LINES_OF_PAGE 256
 static inline unsigned jump_line(u64 lin)
 {
-    return (unsigned)((lin ^ (lin & 255) << 4) >> 4) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
+    u32 low = (u32)lin;
+    return ((low ^ low >> 14) >> 4 ^ (low & 255)) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
 }
 
 #endif
