@@ -149,8 +149,8 @@ static inline void run_program(const struct jit_trial *t, const struct program *
     memcpy(R.cpu.arch.vec, p->vec, sizeof p->vec);
     R.cpu.arch.fpu = p->fpu;
     R.cpu.arch.mxcsr = p->mxcsr;
-    cpu_update_mode(CPU);
     cpu_set_rflags(CPU, p->rflags);
+    cpu_update_mode(CPU);
     R.cpu.arch.rip = CODE_AT;
     if (p->cold) {
         tlb_drop_all(CPU);

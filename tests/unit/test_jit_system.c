@@ -59,6 +59,21 @@ static void draw_cmpxchg16b(struct emit *e)
     emit_op(e, OP_0F(0xc7), 8, 1, rm_mem(H_RBX, below(8) == 0 ? 8 : 32));
 }
 
+/* To behind it, to the start, to no place. */
+static void draw_sysret(struct emit *e)
+{
+    draw_flags_word(e);
+    if (below(4) != 0) {
+        emit_lea(e, 8, H_RCX, rm_mem(H_NONE, 0));
+        e->at -= 5; /* [rip + 3] instead of an absolute address */
+        e->at[-1] = 0x0d;
+        emit_u32(e, 3);
+    } else {
+        emit_mov_const(e, H_RCX, below(3) == 0 ? 0x8000000000000000u : CODE_AT);
+    }
+    INSN(e, "\x48\x0f\x07");
+}
+
 static void draw_insn(struct emit *e)
 {
     switch (below(26)) {
@@ -87,9 +102,7 @@ static void draw_insn(struct emit *e)
     case 14: draw_cmpxchg16b(e); break;
     case 15: INSN(e, "\x0f\x05"); break; /* SYSCALL */
     case 16:
-        emit_mov_const(e, H_RCX, below(6) == 0 ? 0x8000000000000000u : CODE_AT + below(32));
-        draw_flags_word(e);
-        INSN(e, "\x48\x0f\x07"); /* SYSRET */
+        draw_sysret(e);
         break;
     case 17:
         if (below(3) == 0) {
@@ -162,7 +175,7 @@ static u64 often(u64 bits)
     return below(6) != 0 ? bits : 0;
 }
 
-static void draw_state(struct program *p)
+static void draw_system(struct program *p)
 {
     S.user = below(3) == 0;
     S.cr4 = often(CR4_FSGSBASE) | (below(3) == 0 ? CR4_SMAP : 0u) | (below(3) == 0 ? CR4_TSD : 0u) | often(CR4_PKE);
@@ -188,7 +201,7 @@ static void draw_state(struct program *p)
 static struct jit_stats compare(const char *model, unsigned programs, const struct jit_config *config)
 {
     const struct jit_trial t = {.model = model, .config = *config, .enter = enter, .insn = draw_insn, .value = draw,
-                                .state = draw_state, .most_insns = 24, .most_budget = 60};
+                                .state = draw_system, .most_insns = 24, .most_budget = 60};
     struct jit_stats s = compare_programs(&t, programs);
     ck_assert_uint_gt(s.translated, programs);
     return s;
