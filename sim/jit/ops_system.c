@@ -405,6 +405,11 @@ unsigned system_kind(const struct translation *t, const struct insn *in, unsigne
 {
     u32 mode = t->b->mode;
     bool level0 = level_of(t) == 0, plain = (mode & (MODE_NONROOT | MODE_CET | MODE_MPX)) == 0;
+    bool here = (kind >= OP_STI && kind <= OP_CMPXCHG16B) || kind == OP_PUSHF || kind == OP_POPF || kind == OP_SYSCALL ||
+                kind == OP_SYSRET;
+    if (!here) {
+        return kind;
+    }
     if (t->j->config.no_system || t->word != 8 || t->j->lockstep != NULL) {
         return OP_HANDLER;
     }
