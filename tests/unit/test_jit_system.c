@@ -85,7 +85,13 @@ static void draw_insn(struct emit *e)
         break;
     case 3: INSN(e, "\x9d"); break; /* POPFQ */
     case 4:
-    case 5: INSN(e, "\xfb"); break; /* STI */
+    case 5:
+        emit_mov_const(e, H_RAX, KDATA);
+        INSN(e, "\xfb"); /* STI */
+        if (below(3) == 0) {
+            INSN(e, "\x8e\xd0"); /* MOV SS: its own shadow ends with STI's */
+        }
+        break;
     case 6: INSN(e, "\xfa"); break;
     case 7: INSN(e, "\x0f\x01\xcb"); break; /* STAC */
     case 8: INSN(e, "\x0f\x01\xca"); break;
