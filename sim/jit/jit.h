@@ -16,6 +16,7 @@ struct jit_config {
     bool no_paths;  /* a translation holds one block */
     bool no_system; /* leave system instructions to their handlers */
     bool no_loops;  /* no form of their own for blocks that jump to their start */
+    bool one_block; /* for tests: each way out of a translation returns, with its event not delivered */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 

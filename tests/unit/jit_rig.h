@@ -168,6 +168,8 @@ static inline const char *difference(const struct outcome *a, const struct outco
     const char *what = arch_difference(&a->arch, &b->arch);
     return what != NULL                                    ? what
            : a->used != b->used                            ? "instructions used"
+           : a->arch.int_shadow_sti != b->arch.int_shadow_sti ||
+                   a->arch.int_shadow_movss != b->arch.int_shadow_movss ? "interrupt shadows"
            : memcmp(a->data, b->data, DATA_BYTES) != 0     ? "data"
            : memcmp(a->stack, b->stack, STACK_BYTES) != 0  ? "the stack"
                                                            : NULL;

@@ -85,7 +85,13 @@ static void draw_insn(struct emit *e)
         break;
     case 3: INSN(e, "\x9d"); break; /* POPFQ */
     case 4:
-    case 5: INSN(e, "\xfb"); break; /* STI */
+    case 5:
+        emit_mov_const(e, H_RAX, KDATA);
+        INSN(e, "\xfb"); /* STI */
+        if (below(3) == 0) {
+            INSN(e, "\x8e\xd0"); /* MOV SS: its own shadow ends with STI's */
+        }
+        break;
     case 6: INSN(e, "\xfa"); break;
     case 7: INSN(e, "\x0f\x01\xcb"); break; /* STAC */
     case 8: INSN(e, "\x0f\x01\xca"); break;
@@ -227,6 +233,62 @@ START_TEST(test_jit_system__narrow_host)
 }
 END_TEST
 
+/* A store by the processor. */
+static void store_word(u64 at, u64 value)
+{
+    ck_assert_int_eq(lin_write(CPU, at, 8, value), CPU_OK);
+}
+
+/* An instruction on two pages is what the second page holds now: mapped to another frame, written to, not there. */
+static u64 run_on_two_pages(unsigned *vector)
+{
+    R.cpu.arch.gpr[RAX] = 0;
+    R.cpu.arch.cr2 = 0;
+    R.cpu.arch.rip = DATA + 0xff0;
+    (void)cpu_run(CPU, 40);
+    *vector = R.cpu.arch.cr2 == DATA + PAGE_SIZE ? VEC_PF : 0;
+    return R.cpu.arch.gpr[RAX];
+}
+
+START_TEST(test_jit_system__two_pages)
+{
+    enum { TABLE = 0x110000, FIRST = 0x190000, SECOND = 0x191000, OTHER = 0x192000 };
+    const char *why = NULL;
+    unsigned vector;
+    rig_start();
+    go_long(0);
+    struct jit_config config = {.bytes = MIB(1), .threshold = 0, .tlb_entries = 64};
+    struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
+    ck_assert_msg(j != NULL, "%s", why);
+    gate64(VEC_PF, KCODE64, AT_FAULT, SYS_INT, 0, 0);
+    store_le32(ram(AT_FAULT), 0xfeeb90);
+    store_le64(ram(TABLE), FIRST | 7);
+    store_le64(ram(TABLE + 8), SECOND | 7);
+    store_le64(ram(AT_TABLES + 0x2008), TABLE | 7);
+    tlb_drop_all(CPU);
+    /* jmp $+12; at ffe: mov eax, imm32 on both pages; jmp to itself */
+    memcpy(ram(FIRST + 0xff0), "\xeb\x0c", 2);
+    memcpy(ram(FIRST + 0xffe), "\xb8\x11", 2);
+    memcpy(ram(SECOND), "\x11\x11\x11\xeb\xfe", 5);
+    memcpy(ram(OTHER), "\x22\x22\x22\xeb\xfe", 5);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        ck_assert_uint_eq(run_on_two_pages(&vector), 0x11111111);
+        store_word(TABLE + 8, OTHER | 7);
+        ck_assert_uint_eq(run_on_two_pages(&vector), 0x22222211);
+        store_word(OTHER, 0xfeeb333333);
+        ck_assert_uint_eq(run_on_two_pages(&vector), 0x33333311);
+        store_word(OTHER, 0xfeeb222222);
+        store_word(TABLE + 8, OTHER | 6);
+        ck_assert_uint_eq(run_on_two_pages(&vector), 0);
+        ck_assert_uint_eq(vector, VEC_PF);
+        store_word(TABLE + 8, SECOND | 7);
+    }
+    ck_assert_uint_gt(jit_stats(j)->translated, 9 * 30);
+    jit_free(j);
+    rig_stop();
+}
+END_TEST
+
 int main(void)
 {
 #if !defined(__x86_64__)
@@ -238,6 +300,7 @@ int main(void)
     tcase_add_test(tc, test_jit_system__intel);
     tcase_add_test(tc, test_jit_system__amd);
     tcase_add_test(tc, test_jit_system__narrow_host);
+    tcase_add_test(tc, test_jit_system__two_pages);
     suite_add_tcase(s, tc);
     return unit_run(s);
 }
