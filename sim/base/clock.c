@@ -42,6 +42,11 @@ u64 clock_tsc(const struct clock *clock)
            mul_div(clock->idle_ns, clock->tsc_hz, NS_PER_SEC);
 }
 
+u64 clock_tsc_per_count(const struct clock *clock)
+{
+    return clock->tsc_hz % clock->ips == 0 ? clock->tsc_hz / clock->ips : 0;
+}
+
 u64 clock_ticks(const struct clock *clock, u64 hz)
 {
     return mul_div(clock_now(clock).ns, hz, NS_PER_SEC);

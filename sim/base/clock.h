@@ -50,6 +50,9 @@ vtime_t clock_now(const struct clock *clock);
 /* The TSC before any per-processor offset. */
 u64 clock_tsc(const struct clock *clock);
 
+/* By how much it grows with each count, always; 0: not by a whole number. */
+u64 clock_tsc_per_count(const struct clock *clock);
+
 /* Ticks of a counter of `hz` since power-on: floor(now * hz). For PIT, HPET, PM timer, APIC. */
 u64 clock_ticks(const struct clock *clock, u64 hz);
 /* The earliest virtual time at which clock_ticks(hz) >= ticks. */

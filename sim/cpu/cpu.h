@@ -151,6 +151,7 @@ struct cpu_jit {
     u64 flags;                       /* arithmetic flags in the form they have between translated blocks */
     const struct tlb_entry *rd; /* the current context's tables: tlb_ctx.rd */
     u64 tmp, room, rest;
+    const u8 *code; /* found by jit_find() */
     u32 exit;  /* the exit that was taken */
     u32 vec_on; /* the host's vector registers are the guest's: newer than arch.vec, but where C code runs. enum vec_on */
     u32 fp_on; /* so is the host's MXCSR: its flags are newer than arch.mxcsr */
@@ -180,6 +181,9 @@ struct cpu_derived {
     const struct insn *block_end; /* the run loop stops before it; set to NULL to leave after this instruction */
     i64 left;         /* counts left in this slice */
     u64 slice_budget; /* counts at its start */
+    /* For translated code: the TSC without the processor's offset when none are left, and its ticks for each count; 0: not a
+     * whole number. */
+    u64 tsc_at_end, tsc_per_count;
     const struct insn *block_start; /* running block's first op, NULL between blocks */
     u32 block_count;  /* its ops that may run now */
     u64 block_rip;
@@ -192,6 +196,7 @@ struct cpu_derived {
     bool switched;     /* it entered or left a guest: nothing of the old context applies */
     bool step_decided; /* it decided about its single-step trap itself (SYSCALL, SYSRET, task switch) */
     bool pending;     /* something for cpu_check_pending(); may be spuriously true, never wrongly false */
+    bool masked;      /* cpu_check_pending() left something that a lifted mask may let through; never wrongly false */
     bool at_stop;     /* CPU_EXIT means a code breakpoint, no event */
     bool stop;        /* the machine wants the slice to end at the next boundary */
     struct cpu_jit jit;
@@ -299,6 +304,8 @@ static inline void cpu_tell_moment(struct cpu *cpu, enum cpu_moment moment, u64 
 /* Recompute derived.* after anything in CR0, CR3, CR4, EFER, RFLAGS.VM/AC/TF, segments, DR7, PKRU, CPL,
  * XCR0 or CET state changed. Cheap enough for every such change; ends the running block. */
 void cpu_update_mode(struct cpu *cpu);
+/* The same where nothing else has changed than CS, SS, the bases of FS and GS, CPL and RFLAGS. */
+void cpu_update_level(struct cpu *cpu);
 /* CPL lives in SS.DPL (and is 3 in v86, 0 in real mode). */
 static inline unsigned cpu_cpl(const struct cpu *cpu)
 {
@@ -315,6 +322,13 @@ static inline void cpu_leave_block(struct cpu *cpu)
 static inline void cpu_kick(struct cpu *cpu)
 {
     cpu->d.pending = true;
+    cpu->d.block_end = NULL;
+}
+
+/* IF has been set, or NMIs are open again. */
+static inline void cpu_lift_mask(struct cpu *cpu)
+{
+    cpu->d.pending = cpu->d.pending || cpu->d.masked;
     cpu->d.block_end = NULL;
 }
 

@@ -37,6 +37,9 @@ static bool break_covers(const struct cpu *cpu, unsigned i, u64 at, u64 size)
 
 bool debug_code_armed(const struct cpu *cpu)
 {
+    if (LIKELY((cpu->arch.dr7 & 0xff) == 0)) {
+        return false;
+    }
     for (unsigned i = 0; i < 4; i++) {
         if (break_is_enabled(cpu, i) && break_kind(cpu, i) == BREAK_EXEC) {
             return true;
@@ -47,6 +50,9 @@ bool debug_code_armed(const struct cpu *cpu)
 
 bool debug_data_armed(const struct cpu *cpu)
 {
+    if (LIKELY((cpu->arch.dr7 & 0xff) == 0)) {
+        return false;
+    }
     for (unsigned i = 0; i < 4; i++) {
         if (break_is_enabled(cpu, i) && (break_kind(cpu, i) & 1) != 0) {
             return true;
@@ -126,5 +132,5 @@ void shadow_end(struct cpu *cpu)
 {
     cpu->arch.int_shadow_sti = false;
     cpu->arch.int_shadow_movss = false;
-    cpu_kick(cpu);
+    cpu_lift_mask(cpu);
 }

@@ -302,7 +302,7 @@ static cpu_rc deliver_one(struct cpu *cpu, const struct event *ev)
     cpu_rc rc = !cpu->d.prot      ? deliver_real(cpu, &v)
                 : cpu->d.long_mode ? deliver_long(cpu, &v)
                                    : deliver_protected(cpu, &v);
-    cpu_update_mode(cpu);
+    cpu_update_level(cpu);
     return rc;
 }
 

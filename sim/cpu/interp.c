@@ -188,7 +188,7 @@ static inline struct block *follow(struct cpu *cpu, struct block *from)
     u64 flushes = cpu->code->flushes; /* a flush while decoding takes `from` away */
     b = next_block(cpu);
     if (b != NULL && cpu->code->flushes == flushes && ((b->lin ^ from->lin) & ~PAGE_MASK) == 0 &&
-        ((from->flags | b->flags) & BLOCK_STRADDLES) == 0) {
+        ((from->flags | b->flags) & (BLOCK_STRADDLES | BLOCK_TWO_PAGES)) == 0) {
         *link = b;
     }
     return b;
@@ -234,6 +234,8 @@ u64 cpu_run(struct cpu *cpu, u64 budget)
     struct cpu_derived *d = &cpu->d;
     d->slice_budget = budget;
     d->left = (i64)budget;
+    d->tsc_per_count = cpu->clock->running_cpu == cpu ? clock_tsc_per_count(cpu->clock) : 0;
+    d->tsc_at_end = d->tsc_per_count != 0 ? clock_tsc(cpu->clock) + budget * d->tsc_per_count : 0;
     d->stop = false;
     d->yield = false;
     bool logged = log_on(cpu->log, LOG_EXEC);

@@ -130,6 +130,12 @@ static u32 mode_word(const struct cpu *cpu)
     return w;
 }
 
+static bool steps_slowly(const struct cpu *cpu)
+{
+    return (cpu->arch.rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) || cet_is_waiting(cpu) ||
+           debug_lbr_on(cpu) || debug_counts_branches(cpu) || (in_guest(cpu) && virt_steps(cpu));
+}
+
 void cpu_update_mode(struct cpu *cpu)
 {
     struct cpu_arch *a = &cpu->arch;
@@ -156,9 +162,7 @@ void cpu_update_mode(struct cpu *cpu)
         }
     }
     d->data_breaks = debug_data_armed(cpu);
-    d->slow_step = (a->rflags & (RFLAGS_TF | RFLAGS_RF)) != 0 || debug_code_armed(cpu) ||
-                   cet_is_waiting(cpu) || debug_lbr_on(cpu) || debug_counts_branches(cpu) ||
-                   (in_guest(cpu) && virt_steps(cpu));
+    d->slow_step = steps_slowly(cpu);
     d->mode_word = mode_word(cpu);
     if (UNLIKELY(a->store.pmu_filtered[0] != 0)) {
         pmu_cpl_changed(cpu);
@@ -168,4 +172,24 @@ void cpu_update_mode(struct cpu *cpu)
     if (UNLIKELY(cpu->set->observer.mode != NULL)) {
         cpu->set->observer.mode(cpu->set->observer.self, cpu);
     }
+}
+
+/* System calls, events, their returns: mostly from 64-bit code to 64-bit code. */
+void cpu_update_level(struct cpu *cpu)
+{
+    const struct cpu_arch *a = &cpu->arch;
+    struct cpu_derived *d = &cpu->d;
+    bool other = !d->code64 || (a->seg[SEG_CS].attr & SEG_L) == 0 || (a->rflags & RFLAGS_VM) != 0 ||
+                 (a->xcr0 & XCR0_MPX) != 0 || a->store.pmu_filtered[0] != 0 || in_guest(cpu);
+    if (UNLIKELY(other)) {
+        cpu_update_mode(cpu);
+        return;
+    }
+    d->cpl = (u8)((a->seg[SEG_SS].attr & SEG_DPL) >> SEG_DPL_SHIFT);
+    d->seg_base[SEG_FS] = a->seg[SEG_FS].base;
+    d->seg_base[SEG_GS] = a->seg[SEG_GS].base;
+    d->slow_step = steps_slowly(cpu);
+    d->mode_word = (d->mode_word & ~(u32)MODE_CPL) | (u32)d->cpl << 2;
+    tlb_select_level(cpu);
+    cpu_leave_block(cpu);
 }

@@ -206,6 +206,7 @@ bool cpu_check_pending(struct cpu *cpu)
     }
     if (a->activity == ACTIVITY_WAIT_SIPI) {
         cpu->d.pending = false;
+        cpu->d.masked = true;
         return false;
     }
     if (in_guest(cpu) && virt_before_traps(cpu)) {
@@ -222,5 +223,7 @@ bool cpu_check_pending(struct cpu *cpu)
     /* A shadow ends after one instruction: look again then. Whatever else lifts a mask (IF, NMI
      * unblocking, RSM, TPR) kicks. */
     cpu->d.pending = shadow_is_on(cpu);
+    cpu->d.masked = in_guest(cpu) || !virt_gif(cpu) || a->nmi_pending || a->smi_pending || a->init_pending ||
+                    a->pending_db != 0 || interrupt_waits(cpu);
     return false;
 }

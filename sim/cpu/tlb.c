@@ -73,8 +73,23 @@ static void clear_table(struct tlb_ctx *ctx, unsigned table)
     }
 }
 
+static void clear_targets(struct tlb_ctx *ctx)
+{
+    struct jump_targets *t = ctx->target;
+    if (t->used == 0) {
+        return;
+    }
+    for (u64 left = t->used; left != 0; left &= left - 1) {
+        memset(&t->line[64 * (size_t)__builtin_ctzll(left)], 0, 64 * sizeof t->line[0]);
+    }
+    t->line[0].lin = 1;
+    t->used = 0;
+    memset(t->pages, 0, sizeof t->pages);
+}
+
 static void clear_jumps(struct tlb_ctx *ctx)
 {
+    clear_targets(ctx);
     for (unsigned group = 0; group < ARRAY_LEN(ctx->jump_used); group++) {
         if (ctx->jump_used[group] != 0) {
             memset(&ctx->jump[(size_t)64 * group], 0, 64 * sizeof *ctx->jump);
@@ -103,17 +118,22 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         struct tlb_ctx *ctx = &cpu->tlb->ctx[i];
         ctx->id = i;
         ctx->mask = entries - 1;
-        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump);
+        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump + sizeof *ctx->target);
         if (ctx->rd == NULL) {
             return false;
         }
         ctx->jump = (struct block **)(void *)(ctx->rd + TABLES * entries);
+        ctx->target = (struct jump_targets *)(void *)(ctx->jump + JUMP_LINES);
+        ctx->target->line[0].lin = 1;
         ctx->wr = ctx->rd + entries;
         ctx->ex = ctx->wr + entries;
         for (u64 slot = 0; slot < TABLES * entries; slot++) {
             empty_slot(ctx, (unsigned)(slot / entries), slot % entries);
         }
         clear_context(ctx);
+    }
+    for (unsigned kind = 0; kind < ARRAY_LEN(cpu->tlb->found); kind++) {
+        cpu->tlb->found[kind].epoch = TLB_NOT_FOUND;
     }
     cpu->d.ctx = &cpu->tlb->ctx[0];
     cpu->d.sys_ctx = &cpu->tlb->ctx[0];
@@ -142,6 +162,13 @@ void tlb_drop_all(struct cpu *cpu)
     cpu_leave_block(cpu);
 }
 
+void tlb_clear_targets(struct cpu *cpu)
+{
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        clear_targets(&cpu->tlb->ctx[i]);
+    }
+}
+
 void tlb_clear_jumps(struct cpu *cpu)
 {
     for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
@@ -149,9 +176,15 @@ void tlb_clear_jumps(struct cpu *cpu)
     }
 }
 
-/* A context has become another's, or registers have changed. */
+/* A context has become another's, or registers have changed. Translated code has used what was found without saying so. */
 static void forget_found(struct tlb *tlb)
 {
+    for (unsigned kind = 0; kind < ARRAY_LEN(tlb->found); kind++) {
+        if (tlb->found[kind].epoch == tlb->epoch) {
+            tlb->found[kind].ctx->last_used = tlb->found[kind].sys_ctx->last_used = tlb->clock;
+            tlb->found[kind].epoch = TLB_NOT_FOUND;
+        }
+    }
     tlb->epoch = ++tlb->epochs;
 }
 
@@ -251,13 +284,31 @@ static void select_slowly(struct cpu *cpu)
     }
 }
 
+static unsigned kind_of(const struct cpu *cpu)
+{
+    return (cpu->d.cpl == 3 ? TLB_FOUND_USER : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? TLB_FOUND_AC : 0u) |
+           (cpu->d.data_breaks ? TLB_FOUND_BREAKS : 0u);
+}
+
+void tlb_select_level(struct cpu *cpu)
+{
+    struct tlb *tlb = cpu->tlb;
+    unsigned kind = kind_of(cpu);
+    if (UNLIKELY(in_guest(cpu) || tlb->epoch == 0 || tlb->found[kind].epoch != tlb->epoch)) {
+        tlb_select_context(cpu);
+        return;
+    }
+    cpu->d.ctx = tlb->found[kind].ctx;
+    cpu->d.sys_ctx = tlb->found[kind].sys_ctx;
+    cpu->d.ctx->last_used = cpu->d.sys_ctx->last_used = ++tlb->clock;
+}
+
 /* Levels alternate with nothing else changed: a system call and its return, an interrupt. */
 void tlb_select_context(struct cpu *cpu)
 {
     struct tlb *tlb = cpu->tlb;
     struct tlb_registers now = registers_of(cpu);
-    unsigned kind = (cpu->d.cpl == 3 ? 1u : 0u) | ((cpu->arch.rflags & RFLAGS_AC) != 0 ? 2u : 0u) |
-                    (cpu->d.data_breaks ? 4u : 0u);
+    unsigned kind = kind_of(cpu);
     bool plain = !in_guest(cpu) && tlb->epoch != 0 && memcmp(&now, &tlb->root_of, sizeof now) == 0;
     if (LIKELY(plain && tlb->found[kind].epoch == tlb->epoch)) {
         cpu->d.ctx = tlb->found[kind].ctx;
@@ -270,6 +321,7 @@ void tlb_select_context(struct cpu *cpu)
     }
     select_slowly(cpu);
     if (in_guest(cpu) || tlb->root.mode == PAGING_PAE) {
+        forget_found(tlb);
         tlb->epoch = 0;
     } else {
         tlb->found[kind].ctx = cpu->d.ctx;
@@ -381,6 +433,10 @@ static void drop_entry(struct tlb_ctx *ctx, unsigned table, u64 slot, u64 first,
 
 static void drop_jumps(struct tlb_ctx *ctx, u64 page)
 {
+    u64 bit = page >> PAGE_SHIFT & (JUMP_TARGETS - 1);
+    if ((ctx->target->pages[bit / 32] >> (bit % 32) & 1) != 0) {
+        clear_targets(ctx);
+    }
     unsigned first = jump_line(page) / JUMP_LINES_OF_PAGE * JUMP_LINES_OF_PAGE / 64;
     for (unsigned group = first; group < first + JUMP_LINES_OF_PAGE / 64; group++) {
         struct block **line = &ctx->jump[(size_t)64 * group];
@@ -390,6 +446,22 @@ static void drop_jumps(struct tlb_ctx *ctx, u64 page)
                 line[i] = NULL;
                 ctx->jump_used[group] &= ~BIT(i);
             }
+        }
+    }
+}
+
+/* Blocks of the page before that end in `page`. Their lines stand together. */
+static void drop_straddlers(struct tlb_ctx *ctx, u64 page)
+{
+    u64 before = page - PAGE_SIZE;
+    unsigned first = jump_line(page - 1) & ~15u;
+    u64 *used = &ctx->jump_used[first / 64];
+    for (u64 left = *used >> (first % 64) & 0xffff; left != 0; left &= left - 1) {
+        unsigned i = first + (unsigned)__builtin_ctzll(left);
+        const struct block *b = ctx->jump[i];
+        if (b != NULL && (b->flags & BLOCK_TWO_PAGES) != 0 && (b->lin & ~PAGE_MASK) == before) {
+            ctx->jump[i] = NULL;
+            *used &= ~BIT(i % 64);
         }
     }
 }
@@ -405,6 +477,7 @@ static void drop_range(struct cpu *cpu, struct tlb_ctx *ctx, u64 first, u64 last
                 drop_entry(ctx, table, slot, lin, lin);
             }
             drop_jumps(ctx, lin);
+            drop_straddlers(ctx, lin);
         }
     } else {
         for (unsigned table = 0; table < TABLES; table++) {

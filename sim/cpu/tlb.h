@@ -26,16 +26,20 @@ struct tlb_registers {
     u64 cr0, cr3, cr4, efer, pkrs, pkru;
 };
 
+/* What tlb_select_context() also looks at: an index of tlb.found. */
+#define TLB_NOT_FOUND (~(u64)0)
+enum { TLB_FOUND_USER = 1, TLB_FOUND_AC = 2, TLB_FOUND_BREAKS = 4 };
+
 struct tlb {
     struct tlb_ctx ctx[TLB_CONTEXTS];
     u64 clock; /* for recycling the least recently used */
     u8 hint[8]; /* contexts found last, by the kind of key */
     struct walk_root root; /* when the context was selected, with these registers */
     struct tlb_registers root_of;
-    /* What tlb_select_context() found with these registers, by what else it looks at; outside of guests. */
+    /* What tlb_select_context() found with these registers, outside of guests. Translated code takes it from here. */
     struct {
         struct tlb_ctx *ctx, *sys_ctx;
-        u64 epoch; /* good while it is `epoch` */
+        u64 epoch; /* good while it is `epoch`; TLB_NOT_FOUND */
     } found[8];
     u64 epoch; /* 0: none is good */
     u64 epochs;
@@ -68,5 +72,7 @@ void walk_root_of(const struct cpu *cpu, struct walk_root *root);
 void tlb_walk_root(const struct cpu *cpu, struct walk_root *root);
 /* Forget the jump caches (blocks were flushed). */
 void tlb_clear_jumps(struct cpu *cpu);
+/* Forget where translated code goes on (translations were). */
+void tlb_clear_targets(struct cpu *cpu);
 
 #endif

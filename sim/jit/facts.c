@@ -76,6 +76,21 @@ static const struct class_row rows[INSN_COUNT] = {
     [INSN_SWAPGS] = {OP_SWAPGS, 0, 0},
     [INSN_CLI] = {OP_CLI, 0, 0},
     [INSN_CLD] = {OP_CLD, 0, 0},
+    [INSN_STI] = {OP_STI, 0, 0},
+    [INSN_CLAC] = {OP_SET_AC, 0, 0},
+    [INSN_STAC] = {OP_SET_AC, 1, 0},
+    [INSN_RDTSC] = {OP_TSC, 0, 0},
+    [INSN_RDTSCP] = {OP_TSC, 1, 0},
+    [INSN_RDPKRU] = {OP_RDPKRU, 0, 0},
+    [INSN_RDFSBASE] = {OP_BASE, SEG_FS, 0},
+    [INSN_RDGSBASE] = {OP_BASE, SEG_GS, 0},
+    [INSN_WRFSBASE] = {OP_BASE, SEG_FS | OP_BASE_WRITE, 0},
+    [INSN_WRGSBASE] = {OP_BASE, SEG_GS | OP_BASE_WRITE, 0},
+    [INSN_CMPXCHG16B] = {OP_CMPXCHG16B, 0, F_ZF},
+    [INSN_PUSHFQ] = {OP_PUSHF, 0, 0},
+    [INSN_POPFQ] = {OP_POPF, 0, F_ALL},
+    [INSN_SYSCALL] = {OP_SYSCALL, 0, F_ALL},
+    [INSN_SYSRET] = {OP_SYSRET, 0, F_ALL},
     [INSN_PUSH] = {OP_PUSH, 0, 0},
     [INSN_POP] = {OP_POP, 0, 0},
     [INSN_LEAVE] = {OP_LEAVE, 0, 0},
@@ -190,7 +205,7 @@ static unsigned kind_of(const struct translation *t, const struct insn *in, cons
                                                                                      : (unsigned)OP_HANDLER;
     case OP_RET:
         return size == t->word && (in->imm & INSN_IMM_FAR) == 0 && (t->b->mode & MODE_CET) == 0 ? OP_RET : OP_HANDLER;
-    default: return row->kind;
+    default: return system_kind(t, in, row->kind);
     }
 }
 
@@ -205,15 +220,6 @@ u64 branch_target(const struct translation *t, u64 rip, const struct insn *in)
     return (rip + in->len + in->imm) & size_mask(t->word);
 }
 
-static u64 rip_of(const struct translation *t, const struct insn *in)
-{
-    u64 rip = t->b->lin;
-    for (const struct insn *p = t->b->ops; p < in; p++) {
-        rip += p->len;
-    }
-    return rip;
-}
-
 static bool is_nothing(const struct translation *t, const struct insn *in)
 {
     bool endbr = in->exec == exec_endbr64 && (t->b->mode & MODE_CET) == 0;
@@ -226,6 +232,7 @@ static u32 reads_of(const struct class_row *row, unsigned kind)
     case OP_JCC:
     case OP_SETCC:
     case OP_CMOV: return flags_of_condition(row->number);
+    case OP_PUSHF: return F_ALL;
     case OP_ALU: return row->number == HA_ADC || row->number == HA_SBB ? F_CF : 0;
     default: return 0;
     }
@@ -283,12 +290,12 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
     }
     unsigned kind = kind_of(t, in, row);
     if (kind == OP_HANDLER ||
-        (in->r[0] == OPR_REL && !target_is_sure(branch_target(t, rip_of(t, in), in)))) {
+        (in->r[0] == OPR_REL && !target_is_sure(branch_target(t, t->rip, in)))) {
         return;
     }
     f->kind = kind;
     f->number = row->number;
-    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_PUSH || kind == OP_DIV;
+    f->exits = (has_memory(in) && kind != OP_LEA) || kind >= OP_STI || kind == OP_DIV;
     f->reads = reads_of(row, kind);
     f->writes = kind == OP_SHIFT_CL ? 0 : row->writes; /* a count of 0 leaves them */
 }

@@ -597,11 +597,24 @@ void emit_native(struct translation *t)
     case OP_SWAPGS: emit_swapgs(t); break;
     case OP_CLI: emit_clear(t, RFLAGS_IF); break;
     case OP_CLD: emit_clear(t, RFLAGS_DF); break;
+    case OP_STI:
+    case OP_SET_AC:
+    case OP_TSC:
+    case OP_RDPKRU:
+    case OP_BASE:
+    case OP_CMPXCHG16B: emit_system(t); break;
     case OP_HANDLER:
     case OP_NOTHING:
     case OP_PUSH:
     case OP_POP:
+    case OP_PUSHF:
+    case OP_POPF:
     case OP_LEAVE:
+    case OP_CALLED:
+    case OP_SIDE:
+    case OP_RETURNED:
+    case OP_SYSCALL:
+    case OP_SYSRET:
     case OP_JCC:
     case OP_JMP:
     case OP_CALL:

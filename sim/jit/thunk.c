@@ -134,8 +134,8 @@ static void make_exit(const struct jit *j, struct emit *e, enum jit_reason reaso
 }
 
 /* Called with arguments in r14 and r15d and the flags in rax: rsp is 8 below a multiple of 16. r14 and r15 are
- * kept. */
-static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct cpu *, u64, u32))
+ * kept. JIT_JUMP leads to `jump`, the look into the jump cache. */
+static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct cpu *, u64, u32), u8 *jump)
 {
     emit_vec_save(j, e);
     emit_registers(e, true);
@@ -152,43 +152,156 @@ static void make_call(const struct jit *j, struct emit *e, unsigned (*fn)(struct
     emit_registers(e, false);
     emit_u8(e, 0xc3);
     emit_patch(leave, e->at);
-    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     emit_alu_imm(e, HA_ADD, 8, rm_reg(H_RSP), 8); /* the return address */
+    if (jump != NULL) {
+        emit_alu_imm(e, HA_CMP, 4, rm_reg(H_RAX), JIT_JUMP);
+        u8 *out = emit_jcc(e, 5);
+        emit_registers(e, false);
+        emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
+        emit_jmp_to(e, jump);
+        emit_patch(out, e->at);
+    }
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
     make_tail(e);
 }
 
 void emit_jump_line(const struct jit *j, struct emit *e)
 {
     _Static_assert(JUMP_LINES == 16384 && sizeof(struct block *) == 8, "mask below");
-    emit_op(e, OP_0F(0xb6) | OP_RM8, 4, H_TMP, rm_reg(H_ADDR)); /* movzx r15d, r14b */
-    emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 4);
+    if (j->has_rorx) {
+        emit_vex(e, OP_0F3A(0xf0) | OP_PREFIX(0xf2), false, false, 0, H_TMP, rm_reg(H_ADDR));
+        emit_u8(e, 14);
+    } else {
+        emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+        emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 14);
+    }
     emit_alu(e, HA_XOR, 4, H_TMP, rm_reg(H_ADDR));
-    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 1);
-    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 8 * (JUMP_LINES - 1));
-    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 0, jump_offset(j, 0)));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 4);
+    emit_alu(e, HA_XOR, 1, H_TMP, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_LINES - 1);
+    emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 3, jump_offset(j, 0)));
 }
 
-/* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
+static i32 targets_offset(const struct jit *j)
+{
+    return jump_offset(j, JUMP_LINES);
+}
+
+static struct host_rm target_lin(const struct jit *j, unsigned index, i32 line)
+{
+    return rm_index(H_TABLE, index, 0, targets_offset(j) + 16 * line + (i32)offsetof(struct jump_targets, line[0].lin));
+}
+
+static struct host_rm behind(struct host_rm rm, i32 by)
+{
+    rm.disp += by;
+    return rm;
+}
+
+#define CODE_BEHIND_LIN ((i32)(offsetof(struct jump_targets, line[0].code) - offsetof(struct jump_targets, line[0].lin)))
+
+void emit_target_line(const struct jit *j, struct emit *e, struct host_rm *lin, struct host_rm *code)
+{
+    _Static_assert(sizeof(((struct jump_targets *)0)->line[0]) == 16, "shift below");
+    if (j->has_rorx) {
+        emit_vex(e, OP_0F3A(0xf0) | OP_PREFIX(0xf2), true, false, 0, H_TMP, rm_reg(H_ADDR)); /* rorx r15, r14, 60 */
+        emit_u8(e, 60);
+    } else {
+        emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+        emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 4);
+    }
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 16 * (JUMP_TARGETS - 1));
+    *lin = target_lin(j, H_TMP, 0);
+    *code = behind(*lin, CODE_BEHIND_LIN);
+}
+
+void target_line_of(const struct jit *j, u64 target, struct host_rm *lin, struct host_rm *code)
+{
+    *lin = target_lin(j, H_NONE, (i32)(target & (JUMP_TARGETS - 1)));
+    *code = behind(*lin, CODE_BEHIND_LIN);
+}
+
+void emit_door(const struct jit *j, struct emit *e, u32 mode)
+{
+    const u8 *from = e->at;
+    emit_op_imm(e, OP(0x81), 4, 7, CPU_AT(d.mode_word), (i32)mode);
+    u8 *other = emit_jcc(e, 5);
+    if (!e->full) {
+        emit_patch(other, j->memory.rw + (j->thunk.indirect - j->memory.rx));
+        sim_assert(e->at - from == JIT_DOOR_BYTES);
+    }
+}
+
+/* The block in r15 is at the address in r14 and has code: its line of struct jump_targets learns of it. */
+static void make_note(const struct jit *j, struct emit *e)
+{
+    const i32 at = targets_offset(j);
+    struct host_rm lin, code;
+    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, offsetof(struct block, code)));
+    emit_op(e, OP(0xff), 4, 6, rm_reg(H_TMP)); /* push */
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_TARGETS - 1);
+    emit_op(e, OP_0F(0xab), 4, H_TMP, rm_mem(H_TABLE, at + (i32)offsetof(struct jump_targets, pages))); /* bts */
+    emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 6);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_TARGETS / 64 - 1);
+    emit_op(e, OP_0F(0xab), 8, H_TMP, rm_mem(H_TABLE, at + (i32)offsetof(struct jump_targets, used)));
+    emit_target_line(j, e, &lin, &code);
+    emit_mov_store(e, 8, H_ADDR, lin);
+    emit_lea(e, 8, H_TMP, code);
+    emit_op(e, OP(0xff), 4, 6, rm_mem(H_RSP, 0));
+    emit_op(e, OP(0x8f), 4, 0, rm_mem(H_TMP, 0));
+    emit_alu_imm(e, HA_SUB, 8, rm_mem(H_TMP, 0), JIT_DOOR_BYTES);
+    emit_op(e, OP(0x8f), 4, 0, rm_reg(H_ADDR)); /* pop */
+}
+
+/* Jump to the translation of the block at the linear address in r14: by the jump cache of the context, else by jit_find(). */
 static void make_indirect(const struct jit *j, struct emit *e)
 {
+    _Static_assert(JUMP_TARGETS == 4096, "masks");
+    const u8 *again = e->at;
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_jump_line(j, e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
     u8 *empty = emit_jcc(e, 4);
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
     u8 *other = emit_jcc(e, 5);
+    emit_op(e, OP(0xff), 4, 6, rm_reg(H_ADDR)); /* push */
     emit_mov_load(e, 4, H_ADDR, CPU_AT(d.mode_word));
     emit_alu(e, HA_CMP, 4, H_ADDR, rm_mem(H_TMP, offsetof(struct block, mode)));
+    emit_op(e, OP(0x8f), 4, 0, rm_reg(H_ADDR)); /* pop */
     u8 *mode = emit_jcc(e, 5);
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
-    emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_CMP, 8, rm_mem(H_TMP, offsetof(struct block, code)), 0);
     u8 *cold = emit_jcc(e, 4);
+    emit_op_imm(e, OP(0xf7), 4, 0, rm_mem(H_TMP, offsetof(struct block, flags)), BLOCK_TWO_PAGES); /* test */
+    u8 *on_two = emit_jcc(e, 5);
+    make_note(j, e);
     emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
+    emit_patch(on_two, e->at); /* not noted: its other page's translation may change */
+    emit_op(e, OP(0xff), 4, 4, rm_mem(H_TMP, offsetof(struct block, code)));
     emit_patch(mode, e->at);
     emit_patch(cold, e->at);
     emit_patch(empty, e->at);
     emit_patch(other, e->at);
-    make_exit(j, e, JIT_LOOKUP);
+    emit_vec_save(j, e);
+    emit_registers(e, true);
+    emit_lea(e, 8, H_RDI, rm_mem(H_CPU, -CPU_BIAS));
+    emit_mov_const(e, H_RAX, (u64)(uintptr_t)jit_find);
+    emit_op(e, OP(0xff), 4, 2, rm_reg(H_RAX)); /* call rax */
+    emit_op(e, OP(0x85), 4, H_RAX, rm_reg(H_RAX));
+    u8 *not_found = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_op(e, OP(0xff), 4, 4, CPU_AT(d.jit.code)); /* jmp */
+    emit_patch(not_found, e->at);
+    emit_alu_imm(e, HA_CMP, 4, rm_reg(H_RAX), JIT_JUMP);
+    u8 *out = emit_jcc(e, 5);
+    emit_registers(e, false);
+    emit_mov_load(e, 8, H_ADDR, CPU_AT(arch.rip));
+    emit_jmp_to(e, again);
+    emit_patch(out, e->at);
+    emit_mov_load(e, 4, H_ADDR, rm_reg(H_RAX));
+    make_tail(e);
 }
 
 static const u8 *begin(struct jit *j, struct emit *e)
@@ -205,14 +318,16 @@ void jit_make_thunks(struct jit *j)
     struct emit e = {.at = m->at[0], .end = m->rw + m->region_size};
     j->thunk.enter = begin(j, &e);
     make_enter(&e);
+    j->thunk.indirect = begin(j, &e);
+    make_indirect(j, &e);
     j->thunk.op = begin(j, &e);
-    make_call(j, &e, jit_op);
+    make_call(j, &e, jit_op, j->memory.rw + (j->thunk.indirect - j->memory.rx));
     j->thunk.vec_on = begin(j, &e);
-    make_call(j, &e, jit_vec_on);
+    make_call(j, &e, jit_vec_on, NULL);
     j->thunk.fp_on = begin(j, &e);
-    make_call(j, &e, jit_fp_on);
+    make_call(j, &e, jit_fp_on, NULL);
     j->thunk.x87_on = begin(j, &e);
-    make_call(j, &e, jit_x87_on);
+    make_call(j, &e, jit_x87_on, NULL);
     j->thunk.out = begin(j, &e); /* r14: the block's address */
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     make_exit(j, &e, JIT_OUT);
@@ -220,14 +335,12 @@ void jit_make_thunks(struct jit *j)
     emit_mov_store(&e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_mov_store(&e, 4, H_TMP, CPU_AT(d.jit.exit));
     make_exit(j, &e, JIT_LINK);
-    j->thunk.indirect = begin(j, &e);
-    make_indirect(j, &e);
     j->thunk.begin = begin(j, &e);
-    make_call(j, &e, lockstep_enter_block);
+    make_call(j, &e, lockstep_enter_block, NULL);
     j->thunk.end = begin(j, &e);
-    make_call(j, &e, lockstep_leave_block);
+    make_call(j, &e, lockstep_leave_block, NULL);
     j->thunk.store = begin(j, &e);
-    make_call(j, &e, lockstep_store);
+    make_call(j, &e, lockstep_store, NULL);
     j->thunk.stop = begin(j, &e);
     make_exit(j, &e, JIT_DIFFERS);
     (void)begin(j, &e);

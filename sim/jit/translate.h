@@ -110,6 +110,15 @@ struct loop {
     bool x87_at_end;    /* FIP is stored at each turn's end */
 };
 
+/* A branch out of the midst of a path: where the jump stands, and the state there. */
+struct side_exit {
+    u8 *from;
+    u64 target;
+    unsigned op, flags;
+    u32 zero, wrong;
+    struct x87_pointers x87;
+};
+
 /* A place in the checked copy where an unchecked one can go on. */
 struct place {
     u8 *at;
@@ -119,7 +128,7 @@ struct place {
 struct translation {
     struct jit *j;
     struct cpu *cpu;
-    struct block *b;
+    struct block *b; /* the path's first */
     struct emit e;
     u32 number;
     const struct insn *in;
@@ -130,8 +139,18 @@ struct translation {
     struct x87_pointers x87;
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
+    /* The path (path.c): its blocks, their ops one behind the other and where these are; at[count] is behind the last. */
+    unsigned parts, count;
+    struct {
+        struct block *b;
+        u8 first;
+    } part[JIT_PARTS];
+    unsigned side_count;
+    struct side_exit side[JIT_PARTS];
     u32 live[BLOCK_MAX + 1]; /* flags somebody needs before op i */
     struct op_facts facts[BLOCK_MAX];
+    const struct insn *op[BLOCK_MAX];
+    u64 at[BLOCK_MAX + 1];
     struct slow_path slow[2 * BLOCK_MAX];
     unsigned slow_count;
     struct {
@@ -247,11 +266,32 @@ void emit_misses(struct translation *t);
 void emit_fp_check(struct translation *t, unsigned from, unsigned to);
 /* Flags into rax, whatever state they are in. */
 void flags_settle(struct translation *t);
+bool is_linkable(const struct translation *t, u64 target);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
-/* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must
+/* The same with a look into struct jump_targets in line, after which RSP moves by `pop`. A target that is not there must
  * be canonical, else the slow path. */
-void leave_by_cache(struct translation *t, i32 pop);
+void leave_by_target(struct translation *t, i32 pop);
+/* The same for any target, in the mode and the context of r11 as they are now. */
+void leave_by_target_only(struct translation *t);
+
+/* ---- Paths (path.c) ---- */
+
+/* Which blocks the translation runs through; the same as before. */
+void find_path(struct translation *t);
+void take_path(struct translation *t, const struct jit_block *jb);
+void note_path(const struct translation *t, struct jit_block *jb);
+/* Op i is a part's last, and another part follows. */
+bool ends_part(const struct translation *t, unsigned i);
+/* The instruction is the last of the part that it belongs to. */
+bool is_last_of_part(const struct translation *t, const struct insn *in);
+/* What that makes of the op. */
+void path_facts(const struct translation *t, unsigned i, struct op_facts *f);
+/* OP_SIDE, OP_RETURNED. */
+void emit_path(struct translation *t);
+void emit_side_exits(struct translation *t);
+/* Before a way out with `done` ops retired; clobbers the host's flags. */
+void give_back_counts(struct translation *t, unsigned done);
 
 /* ---- Emitters (facts.c says which; ops.c, ops_flow.c) ---- */
 enum op_kind {
@@ -287,20 +327,36 @@ enum op_kind {
     OP_SWAPGS,
     OP_CLI,
     OP_CLD,
+    OP_STI,    /* from here on there are other exits than accesses */
+    OP_SET_AC, /* STAC, CLAC */
+    OP_TSC,    /* RDTSC, RDTSCP */
+    OP_RDPKRU,
+    OP_BASE,   /* RDFSBASE .. WRGSBASE */
+    OP_CMPXCHG16B,
     OP_PUSH,
     OP_POP,
+    OP_PUSHF,
+    OP_POPF,
     OP_LEAVE,
+    OP_CALLED,   /* in a path: a CALL, */
+    OP_SIDE,     /* a condition to leave it, */
+    OP_RETURNED, /* a RET to behind its call */
+    OP_SYSCALL, /* from here on an instruction may leave the block */
+    OP_SYSRET,
     OP_JCC,
     OP_JMP,
     OP_CALL,
     OP_RET,
     OP_STRING, /* REP MOVS, REP STOS */
 };
+#define OP_BASE_WRITE 8 /* op_facts.number, beside the segment */
 /* The memory operand is one that emitters know. */
 bool memory_is_plain(const struct translation *t, const struct insn *in);
 void find_facts(const struct translation *t, const struct insn *in, struct op_facts *f);
 void emit_native(struct translation *t);
 void emit_flow(struct translation *t); /* OP_PUSH and what follows it in the list */
+void emit_system(struct translation *t); /* ops_system.c */
+unsigned system_kind(const struct translation *t, const struct insn *in, unsigned kind);
 
 
 /* x87 (ops_x87.c). */

@@ -407,6 +407,30 @@ static enum explanation explain_masked_move(const struct diff_case *c, const str
     return EXPLAIN_NONE;
 }
 
+/* The same fault; where the host's destination or mask differs it has done an element more, behind the one that faults:
+ * that is the first which is still to be done here. [SDM2 "VGATHERDPS/VGATHERDPD": faults from right to left] */
+static bool gathered_further(const struct diff_case *c, const struct diff_state *ours, const struct diff_state *host,
+                             unsigned size)
+{
+    unsigned dst = c->in.r[0] & 15, mask = c->in.r[2] & 15;
+    bool open = false;
+    for (unsigned i = 0; i < 16; i++) {
+        if (i != dst && i != mask && memcmp(ours->vec[i], host->vec[i], sizeof ours->vec[i]) != 0) {
+            return false;
+        }
+    }
+    for (unsigned k = 0; k < sizeof ours->vec[0]; k += size) {
+        bool same_mask = memcmp(ours->vec[mask] + k, host->vec[mask] + k, size) == 0;
+        bool same = memcmp(ours->vec[dst] + k, host->vec[dst] + k, size) == 0;
+        bool more = open && load_le(host->vec[mask] + k, size) == 0;
+        if (same_mask ? !same : !more) {
+            return false;
+        }
+        open = open || load_le(ours->vec[mask] + k, size) != 0;
+    }
+    return true;
+}
+
 static enum explanation explain_by_row(const struct diff_case *c, const struct diff_result *ours,
                                        const struct diff_result *host, u32 fields)
 {
@@ -445,6 +469,16 @@ static enum explanation explain_by_row(const struct diff_case *c, const struct d
         return memory_fault(&ours->outcome) && memory_fault(&host->outcome) &&
                        (fields & ~(u32)(DIFF_MEMORY | DIFF_GPR)) == 0
                    ? EXPLAIN_PUSHA
+                   : EXPLAIN_NONE;
+    case INSN_VGATHERDPS: case INSN_VGATHERQPS: case INSN_VPGATHERDD: case INSN_VPGATHERQD:
+        return memory_fault(&host->outcome) && fields == DIFF_VECTOR &&
+                       gathered_further(c, &ours->end, &host->end, 4)
+                   ? EXPLAIN_GATHER
+                   : EXPLAIN_NONE;
+    case INSN_VGATHERDPD: case INSN_VGATHERQPD: case INSN_VPGATHERDQ: case INSN_VPGATHERQQ:
+        return memory_fault(&host->outcome) && fields == DIFF_VECTOR &&
+                       gathered_further(c, &ours->end, &host->end, 8)
+                   ? EXPLAIN_GATHER
                    : EXPLAIN_NONE;
     case INSN_VCVTPS2PH:
         return both_faulted(ours, host) && fields == DIFF_MXCSR ? EXPLAIN_PS2PH : EXPLAIN_NONE;

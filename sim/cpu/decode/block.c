@@ -117,7 +117,7 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
         } else if (at < offset + size && offset < at + len) {
             b->mode = BLOCK_DEAD_MODE;
             cc->invalidated++;
-            if (b->code != NULL) {
+            if (b->code != NULL || b->paths != 0) {
                 cc->killed(cc->self, b);
             }
             *link = *next;
@@ -190,6 +190,19 @@ static struct block *lookup(const struct code_cache *cc, u64 spa, u64 lin, u32 m
     return NULL;
 }
 
+struct block *code_peek(const struct code_cache *cc, u64 spa, u64 lin, u32 mode)
+{
+    u32 unit = cc->hash[key_hash(cc, spa, lin, mode)];
+    while (unit != 0) {
+        struct block *b = block_at(cc, unit);
+        if (b->spa == spa && b->lin == lin && b->mode == mode) {
+            return b;
+        }
+        unit = b->hash_next;
+    }
+    return NULL;
+}
+
 /* CS limit left from RIP on; ~0 in 64-bit mode. */
 static u64 limit_room(const struct cpu *cpu)
 {
@@ -210,11 +223,16 @@ static struct block *finish(struct cpu *cpu, const struct insn *ops, unsigned co
                         .count = (u16)count,
                         .bytes = (u16)bytes,
                         .frame = {frame, frame2},
-                        .flags = (frame != frame2 ? BLOCK_STRADDLES : 0u) |
-                                 (insn_moves_rip(&ops[count - 1]) ? BLOCK_LAST_JUMPS : 0u)};
+                        .flags = (insn_moves_rip(&ops[count - 1]) ? BLOCK_LAST_JUMPS : 0u)};
     memcpy(b->ops, ops, count * sizeof *ops);
     cpu->code->decoded += count;
     return b;
+}
+
+static bool is_stop(const struct cpu *cpu, u64 lin, u64 at)
+{
+    const struct cpu_stops *s = &cpu->set->stops;
+    return UNLIKELY(s->is_code != NULL) && s->is_code(s->self, lin, at);
 }
 
 /* Decode one instruction that lies in MMIO, straddles pages, or may run past the CS limit. */
@@ -231,9 +249,8 @@ static struct block *single(struct cpu *cpu, u64 lin, spa_t spa, u64 frame, cons
     }
     struct insn in;
     enum decode_status st = decode_insn(cpu->code->decoder, cpu->d.mode_word, bytes, have, &in);
-    u64 frame2 = frame;
+    u64 frame2 = frame, next = (lin + have) & cpu->d.lin_mask;
     if (st == DECODE_TRUNCATED) {
-        u64 next = (lin + have) & cpu->d.lin_mask;
         spa_t spa2;
         u8 *host2;
         if (lin_translate_page(cpu, next, ACCESS_EXEC, &frame2, &host2, &spa2) != CPU_OK) {
@@ -252,17 +269,13 @@ static struct block *single(struct cpu *cpu, u64 lin, spa_t spa, u64 frame, cons
         return NULL;
     }
     struct block *b = finish(cpu, &in, 1, in.len, spa.v, frame, frame2, lin);
-    b->flags |= BLOCK_STRADDLES; /* never in a jump cache */
+    bool two = ram && st == DECODE_TRUNCATED && frame != frame2 && limit_room(cpu) >= PAGE_SIZE && next > lin &&
+               !is_stop(cpu, lin, spa.v);
+    b->flags |= two ? BLOCK_TWO_PAGES : BLOCK_STRADDLES;
     if (ram) {
         insert(cpu, b);
     }
     return b;
-}
-
-static bool is_stop(const struct cpu *cpu, u64 lin, u64 at)
-{
-    const struct cpu_stops *s = &cpu->set->stops;
-    return UNLIKELY(s->is_code != NULL) && s->is_code(s->self, lin, at);
 }
 
 static struct block *decode_block(struct cpu *cpu, u64 lin, u64 spa, u64 frame, const u8 *host)
@@ -349,7 +362,7 @@ struct block *block_find(struct cpu *cpu)
     /* Keyed by the frame: what backs the system-physical address, however the map aliases it. */
     spa = SPA((frame << PAGE_SHIFT) | (lin & PAGE_MASK));
     struct block *b = lookup(cpu->code, spa.v, lin, cpu->d.mode_word);
-    if (b != NULL && (b->flags & BLOCK_STRADDLES) != 0) {
+    if (b != NULL && (b->flags & (BLOCK_STRADDLES | BLOCK_TWO_PAGES)) != 0) {
         bool fault;
         if (!second_page_holds(cpu, b, &fault)) {
             if (fault) {

@@ -30,10 +30,16 @@ struct block {
     const u8 *code; /* the translator's: code for it, or NULL */
     u32 heat;       /* times it was interpreted */
     u32 jit;        /* the translation's number */
+    u32 paths;      /* other translations that run through it: the translator's list */
     struct insn ops[];
 };
 
-enum block_flag { BLOCK_STRADDLES = 1, BLOCK_LAST_JUMPS = 2 };
+enum block_flag {
+    BLOCK_STRADDLES = 1,  /* found by block_find() each time: in a device, at a stop point, up to a limit */
+    BLOCK_LAST_JUMPS = 2,
+    BLOCK_TWO_PAGES = 4,  /* one instruction on two pages of RAM: in jump caches, as long as both pages' translations hold, but
+                             nothing links to it */
+};
 
 struct code_cache {
     struct decoder *decoder;
@@ -43,7 +49,7 @@ struct code_cache {
     u32 hash_mask;
     u64 flushes;
     u64 decoded, invalidated; /* figures */
-    /* The translator wants to know when a block with code dies, and when all are forgotten; may be NULL. */
+    /* The translator wants to know when a block that it has a part in dies, and when all are forgotten; may be NULL. */
     void (*killed)(void *self, struct block *b);
     void (*flushed)(void *self);
     void *self;
@@ -66,6 +72,8 @@ cpu_rc interp_run_ops(struct cpu *cpu, const struct block *b, unsigned ops) MUST
 /* The block at the processor's RIP, decoded if need be. NULL: fetching faulted, cpu->event says how; or a stop
  * point (d.at_stop). */
 struct block *block_find(struct cpu *cpu);
+/* The block with this key if it is there already, else NULL; nothing changes. */
+struct block *code_peek(const struct code_cache *cc, u64 spa, u64 lin, u32 mode);
 
 /* Bytes [offset, offset+size) of a frame are about to change: kill the blocks that hold them and leave
  * the running block of every processor in the set. */
@@ -73,12 +81,13 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
 /* Forget everything. */
 void code_flush(struct cpu_set *set, struct phys *phys);
 
-/* Jump cache lines of one linear page. */
+/* Jump cache lines of one linear page: a group, in an order that depends on the page, as functions begin at like places. */
 #define JUMP_LINES 16384
 #define JUMP_LINES_OF_PAGE 256
 static inline unsigned jump_line(u64 lin)
 {
-    return (unsigned)((lin ^ (lin & 255) << 4) >> 4) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
+    u32 low = (u32)lin;
+    return ((low ^ low >> 14) >> 4 ^ (low & 255)) & (JUMP_LINES - 1); /* jit: emit_jump_line() computes the same */
 }
 
 #endif

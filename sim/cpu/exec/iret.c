@@ -34,8 +34,8 @@ static void finish(struct cpu *cpu)
 {
     cpu->arch.nmi_blocked = cpu->arch.nmi_blocked && !virt_iret_unblocks(cpu);
     cpu->d.iret_unblocked = false;
-    cpu_update_mode(cpu);
-    cpu_kick(cpu);
+    cpu_update_level(cpu);
+    cpu_lift_mask(cpu);
 }
 
 #define FLAGS_ALWAYS (RFLAGS_ARITH | RFLAGS_TF | RFLAGS_DF | RFLAGS_NT)
@@ -206,7 +206,7 @@ cpu_rc exec_iret(struct cpu *cpu, const struct insn *in)
     cpu->d.iret_rip = cpu->arch.rip;
     if (cpu_is_intel(cpu) && !cpu->d.v86) {
         cpu->arch.nmi_blocked = cpu->arch.nmi_blocked && !virt_iret_unblocks(cpu);
-        cpu_kick(cpu);
+        cpu_lift_mask(cpu);
     }
     if (!cpu->d.prot) {
         return iret_real(cpu, size);

@@ -26,7 +26,7 @@ static void cet_enter(struct cpu *cpu, bool user_shadow)
     if (user_shadow) {
         cpu->arch.pl_ssp[3] = cpu->arch.ssp;
     }
-    cpu_update_mode(cpu);
+    cpu_update_level(cpu);
     if (cet_shadow_on(cpu)) {
         cpu->arch.ssp = 0;
     }
@@ -35,7 +35,7 @@ static void cet_enter(struct cpu *cpu, bool user_shadow)
 
 static void cet_leave(struct cpu *cpu)
 {
-    cpu_update_mode(cpu);
+    cpu_update_level(cpu);
     if (cet_shadow_on(cpu)) {
         cpu->arch.ssp = cpu->d.code64 ? cpu->arch.pl_ssp[3] : (u32)cpu->arch.pl_ssp[3];
     }
@@ -47,8 +47,9 @@ static void step_by_new_tf(struct cpu *cpu)
     cpu->d.step_decided = true;
     if ((cpu->arch.rflags & RFLAGS_TF) != 0) {
         cpu->arch.pending_db |= DR6_BS;
+        cpu_kick(cpu);
     }
-    cpu_kick(cpu);
+    cpu_lift_mask(cpu);
 }
 
 cpu_rc exec_syscall(struct cpu *cpu, const struct insn *in)

@@ -58,7 +58,7 @@ cpu_rc exec_sti(struct cpu *cpu, const struct insn *in)
             return CPU_OK;
         }
         cpu->arch.rflags |= RFLAGS_IF;
-        cpu_kick(cpu);
+        cpu_lift_mask(cpu);
         return CPU_OK;
     case IF_VIRTUAL:
         if ((cpu->arch.rflags & RFLAGS_VIP) != 0) {
@@ -127,10 +127,10 @@ cpu_rc exec_popf(struct cpu *cpu, const struct insn *in)
     cpu_set_rflags(cpu, now);
     u64 changed = old ^ now;
     if ((changed & (RFLAGS_TF | RFLAGS_AC | RFLAGS_RF)) != 0) {
-        cpu_update_mode(cpu);
+        cpu_update_level(cpu);
     }
     if ((changed & now & RFLAGS_IF) != 0) {
-        cpu_kick(cpu);
+        cpu_lift_mask(cpu);
     }
     return CPU_OK;
 }
@@ -140,8 +140,10 @@ static cpu_rc set_ac(struct cpu *cpu, bool ac)
     if (cpu_cpl(cpu) != 0) {
         return raise_ud(cpu, "CLAC or STAC outside level 0");
     }
-    cpu->arch.rflags = ac ? cpu->arch.rflags | RFLAGS_AC : cpu->arch.rflags & ~(u64)RFLAGS_AC;
-    cpu_update_mode(cpu);
+    if (((cpu->arch.rflags & RFLAGS_AC) != 0) != ac) {
+        cpu->arch.rflags ^= RFLAGS_AC;
+        cpu_update_level(cpu);
+    }
     return CPU_OK;
 }
 
