@@ -310,6 +310,32 @@ static void place_access(struct translation *t, const struct walk *w, unsigned n
     t->access[n].ref = (u8)(r + 1);
 }
 
+/* How many turns are to come is only guessed: the last comparison is mostly with what ends the loop. */
+static void find_end(struct translation *t, const struct walk *w)
+{
+    struct loop *l = &t->loop;
+    const struct insn *in = &t->b->ops[l->flags_at];
+    const struct op_facts *f = &t->facts[l->flags_at];
+    unsigned g = in->r[0];
+    bool compare = f->kind == OP_ALU && f->number == HA_CMP && (in->r[1] == OPR_IMM || in->r[1] < OPR_HIGH);
+    bool down = f->kind == OP_STEP || (f->kind == OP_ALU && f->number == HA_SUB && in->r[1] == OPR_IMM);
+    l->ends_by = REG_NONE;
+    if (in->osz < 4 || g >= OPR_HIGH || (!compare && !down)) {
+        return;
+    }
+    const struct track *v = &w->v[g];
+    if (v->id == REG_NONE || v->by != REG_NONE || w->moves[v->id].how != BY_CONSTANT || w->moves[v->id].step == 0 ||
+        (compare && in->r[1] != OPR_IMM && (l->written & bit_of(in->r[1])) != 0)) {
+        return;
+    }
+    l->ends_by = v->id;
+    l->by = w->moves[v->id].step;
+    l->from = v->offset;
+    l->size = in->osz;
+    l->bound = compare && in->r[1] != OPR_IMM ? in->r[1] : REG_NONE;
+    l->until = compare && in->r[1] == OPR_IMM ? (i32)in->imm : 0;
+}
+
 static bool jumps_to_start(const struct translation *t, u64 rip)
 {
     const struct insn *last = &t->b->ops[t->b->count - 1];
@@ -321,6 +347,9 @@ static bool find_place(struct translation *t)
 {
     for (unsigned i = t->b->count; i-- > 0;) {
         const struct op_facts *f = &t->facts[i];
+        if (f->writes != 0 && t->loop.flags_at == 0) {
+            t->loop.flags_at = i;
+        }
         if (f->writes == F_ALL && f->reads == 0 && !f->exits) {
             t->loop.place = i;
             return true;
@@ -407,6 +436,7 @@ bool find_loop(struct translation *t)
         follow(&w, in, &t->facts[i], l->written);
     }
     find_moves(&w, l->written);
+    find_end(t, &w);
     rip = t->b->lin;
     n = 0;
     for (unsigned i = 0; i < t->b->count; i++) {

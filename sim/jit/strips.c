@@ -100,7 +100,7 @@ static void bound_by_room(struct translation *t, const struct loop_group *g)
 }
 
 struct failures {
-    u8 *from[8 * LOOP_GROUPS];
+    u8 *from[8 * LOOP_GROUPS + 32];
     unsigned count;
 };
 
@@ -181,6 +181,24 @@ static void check_suppositions(struct translation *t, struct failures *f)
     }
 }
 
+/* A guess: not for the last few turns of a loop. */
+static void check_worth(struct translation *t, struct failures *f)
+{
+    struct emit *e = &t->e;
+    const struct loop *l = &t->loop;
+    i64 enough = (i64)LOOP_TURNS_MIN * l->by, gone = (i64)l->from - l->until;
+    if (l->ends_by == REG_NONE || gone != (i32)gone || enough != (i32)enough) {
+        return;
+    }
+    unsigned reg = reg_in(t, l->ends_by, H_ADDR);
+    emit_lea(e, l->size, H_ADDR, rm_mem(reg, (i32)gone));
+    if (l->bound != REG_NONE) {
+        emit_alu(e, HA_SUB, l->size, H_ADDR, reg_rm(l->bound));
+    }
+    emit_alu_imm(e, HA_CMP, l->size, rm_reg(H_ADDR), (i32)-enough);
+    or_fail(f, emit_jcc(e, l->by > 0 ? 15 : 12)); /* greater; less */
+}
+
 /* Turns that the counts left allow beyond the first, which is paid for. */
 static void begin_count(struct translation *t)
 {
@@ -242,6 +260,7 @@ static void way_in(struct translation *t)
     t->flags = IN_RAX;
     charge(t);
     emit_fp_check(t, 0, t->b->count);
+    check_worth(t, &f);
     check_suppositions(t, &f);
     begin_count(t);
     for (unsigned k = 0; k < t->loop.groups; k++) {

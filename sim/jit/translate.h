@@ -96,18 +96,23 @@ struct loop_ref {
 #define LOOP_REFS 14
 #define LOOP_ALONE 8         /* accesses and divisions that may leave */
 #define LOOP_STEP_MAX 1024
+#define LOOP_TURNS_MIN 6     /* fewer turns to come are not worth a strip */
 
 struct loop {
     struct loop_group group[LOOP_GROUPS];
     struct loop_ref ref[LOOP_REFS];
     unsigned groups, refs;
     unsigned place;     /* op before which turns are counted */
+    unsigned flags_at;  /* the last op that makes flags */
     u16 written;        /* guest registers */
     u16 borrowed;       /* whose homes hold something else */
     bool borrows_table;
     u8 counter;         /* host register, or H_NONE: a slot */
     u8 *head;
     bool x87_at_end;    /* FIP is stored at each turn's end */
+    /* The end looks like: until this register, which moves by `by` from `from`, has passed `until` or register `bound`. */
+    u8 ends_by, bound, size;
+    i32 by, from, until;
 };
 
 /* A place in the checked copy where an unchecked one can go on. */
