@@ -245,6 +245,14 @@ bool opt_jit_groups(struct run_options *o, const char *v, struct error *err)
            error_set(err, EXIT_STATUS_USAGE, "--jit-groups %s: on or off is wanted", v);
 }
 
+bool opt_jit_paths(struct run_options *o, const char *v, struct error *err)
+{
+    o->host_side = true;
+    o->machine.jit_no_paths = strcmp(v, "off") == 0;
+    return o->machine.jit_no_paths || strcmp(v, "on") == 0 ||
+           error_set(err, EXIT_STATUS_USAGE, "--jit-paths %s: on or off is wanted", v);
+}
+
 bool opt_jit_loops(struct run_options *o, const char *v, struct error *err)
 {
     o->host_side = true;

@@ -53,11 +53,24 @@ struct ctx_key {
     u64 pad;
 };
 
+/* Where translated code goes on at linear addresses reached by returns and indirect branches: filled by translated code from
+ * the jump cache, read without a look at anything else. Line n holds addresses that end with n; `lin` is 0 for none but
+ * in line 0, where it is 1. */
+#define JUMP_TARGETS 4096
+struct jump_targets {
+    struct {
+        u64 lin;
+        const u8 *code;
+    } line[JUMP_TARGETS];
+    u64 used;                      /* bit per 64 lines */
+    u32 pages[JUMP_TARGETS / 32]; /* bit per page modulo JUMP_TARGETS */
+};
+
 #define TLB_CONTEXTS 16
 #define TLB_ENTRIES_MAX 4096
 
 struct tlb_ctx {
-    struct tlb_entry *rd, *wr, *ex; /* one behind the other, then `jump`: translated code knows */
+    struct tlb_entry *rd, *wr, *ex; /* one behind the other, then `jump` and `target`: translated code knows */
     u64 mask;         /* entries per table - 1 */
     u32 id;           /* 0..TLB_CONTEXTS-1 */
     u32 generation;   /* bumped when it is given to another key: older uses of tables are stale */
@@ -66,6 +79,7 @@ struct tlb_ctx {
     u64 last_used;
     struct block **jump; /* jump cache: 256 lines per page, see block.h */
     u64 jump_used[256];  /* bit per line that may hold something */
+    struct jump_targets *target;
     u64 used[3][TLB_ENTRIES_MAX / 64];   /* the same of the tables' slots, in the order rd, wr, ex */
     u64 used_words[3];                   /* bit per word of that, not 0 */
     struct ctx_key key;

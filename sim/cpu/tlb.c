@@ -73,8 +73,23 @@ static void clear_table(struct tlb_ctx *ctx, unsigned table)
     }
 }
 
+static void clear_targets(struct tlb_ctx *ctx)
+{
+    struct jump_targets *t = ctx->target;
+    if (t->used == 0) {
+        return;
+    }
+    for (u64 left = t->used; left != 0; left &= left - 1) {
+        memset(&t->line[64 * (size_t)__builtin_ctzll(left)], 0, 64 * sizeof t->line[0]);
+    }
+    t->line[0].lin = 1;
+    t->used = 0;
+    memset(t->pages, 0, sizeof t->pages);
+}
+
 static void clear_jumps(struct tlb_ctx *ctx)
 {
+    clear_targets(ctx);
     for (unsigned group = 0; group < ARRAY_LEN(ctx->jump_used); group++) {
         if (ctx->jump_used[group] != 0) {
             memset(&ctx->jump[(size_t)64 * group], 0, 64 * sizeof *ctx->jump);
@@ -103,11 +118,13 @@ bool tlb_init(struct cpu *cpu, u64 entries)
         struct tlb_ctx *ctx = &cpu->tlb->ctx[i];
         ctx->id = i;
         ctx->mask = entries - 1;
-        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump);
+        ctx->rd = calloc(1, TABLES * entries * sizeof *ctx->rd + JUMP_LINES * sizeof *ctx->jump + sizeof *ctx->target);
         if (ctx->rd == NULL) {
             return false;
         }
         ctx->jump = (struct block **)(void *)(ctx->rd + TABLES * entries);
+        ctx->target = (struct jump_targets *)(void *)(ctx->jump + JUMP_LINES);
+        ctx->target->line[0].lin = 1;
         ctx->wr = ctx->rd + entries;
         ctx->ex = ctx->wr + entries;
         for (u64 slot = 0; slot < TABLES * entries; slot++) {
@@ -140,6 +157,13 @@ void tlb_drop_all(struct cpu *cpu)
     }
     cpu->d.vmcs_host = NULL;
     cpu_leave_block(cpu);
+}
+
+void tlb_clear_targets(struct cpu *cpu)
+{
+    for (unsigned i = 0; i < TLB_CONTEXTS; i++) {
+        clear_targets(&cpu->tlb->ctx[i]);
+    }
 }
 
 void tlb_clear_jumps(struct cpu *cpu)
@@ -381,6 +405,10 @@ static void drop_entry(struct tlb_ctx *ctx, unsigned table, u64 slot, u64 first,
 
 static void drop_jumps(struct tlb_ctx *ctx, u64 page)
 {
+    u64 bit = page >> PAGE_SHIFT & (JUMP_TARGETS - 1);
+    if ((ctx->target->pages[bit / 32] >> (bit % 32) & 1) != 0) {
+        clear_targets(ctx);
+    }
     unsigned first = jump_line(page) / JUMP_LINES_OF_PAGE * JUMP_LINES_OF_PAGE / 64;
     for (unsigned group = first; group < first + JUMP_LINES_OF_PAGE / 64; group++) {
         struct block **line = &ctx->jump[(size_t)64 * group];

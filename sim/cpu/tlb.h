@@ -68,5 +68,7 @@ void walk_root_of(const struct cpu *cpu, struct walk_root *root);
 void tlb_walk_root(const struct cpu *cpu, struct walk_root *root);
 /* Forget the jump caches (blocks were flushed). */
 void tlb_clear_jumps(struct cpu *cpu);
+/* Forget where translated code goes on (translations were). */
+void tlb_clear_targets(struct cpu *cpu);
 
 #endif

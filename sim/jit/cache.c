@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include "jit/jit_priv.h"
 
+#include "cpu/tlb.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -110,6 +112,53 @@ void jit_link(struct jit *j, u32 n, u32 target)
     j->stats.links++;
 }
 
+static struct jit_part *part_at(struct jit *j, u32 id)
+{
+    return &j->blocks[id / JIT_PARTS].part[id % JIT_PARTS];
+}
+
+void jit_note_parts(struct jit *j, u32 n)
+{
+    for (u32 k = 1; k < j->blocks[n].parts; k++) {
+        u32 id = JIT_PARTS * n + k;
+        struct jit_part *p = part_at(j, id);
+        p->prev = 0;
+        p->next = p->b->paths;
+        if (p->next != 0) {
+            part_at(j, p->next)->prev = id;
+        }
+        p->b->paths = id;
+    }
+}
+
+static void forget_parts(struct jit *j, u32 n)
+{
+    for (u32 k = 1; k < j->blocks[n].parts; k++) {
+        struct jit_part *p = &j->blocks[n].part[k];
+        if (p->b == NULL) {
+            continue;
+        }
+        if (p->prev != 0) {
+            part_at(j, p->prev)->next = p->next;
+        } else {
+            p->b->paths = p->next;
+        }
+        if (p->next != 0) {
+            part_at(j, p->next)->prev = p->prev;
+        }
+        p->b = NULL;
+    }
+}
+
+/* Targets of indirect branches may still lead to a translation that is no more: they are told to look again. */
+static void close_entry(struct jit *j, const u8 *code)
+{
+    struct code_memory *m = &j->memory;
+    u8 *at = m->rw + (code - m->rx) - JIT_DOOR_BYTES;
+    struct emit e = {.at = at, .end = at + JIT_DOOR_BYTES};
+    emit_jmp_to(&e, m->rw + (j->thunk.indirect - m->rx));
+}
+
 /* Nothing leads to or from the block any more; it cannot be found by its struct block either. */
 void jit_unlink_block(struct jit *j, u32 n)
 {
@@ -120,7 +169,9 @@ void jit_unlink_block(struct jit *j, u32 n)
     for (u32 k = 0; k < JIT_EXITS; k++) {
         unlink_exit(j, JIT_EXITS * n + k);
     }
+    forget_parts(j, n);
     if (jb->b != NULL) {
+        close_entry(j, jb->b->code);
         jb->b->code = NULL;
         jb->b->jit = 0;
         jb->b = NULL;
@@ -140,5 +191,8 @@ void jit_evict_region(struct jit *j, unsigned region)
     }
     m->blocks[region] = 0;
     m->at[region] = region == 0 ? m->start : m->rw + region * m->region_size;
+    for (unsigned i = 0; i < j->set->count; i++) {
+        tlb_clear_targets(j->set->cpu[i]);
+    }
     j->stats.evictions++;
 }

@@ -205,15 +205,6 @@ u64 branch_target(const struct translation *t, u64 rip, const struct insn *in)
     return (rip + in->len + in->imm) & size_mask(t->word);
 }
 
-static u64 rip_of(const struct translation *t, const struct insn *in)
-{
-    u64 rip = t->b->lin;
-    for (const struct insn *p = t->b->ops; p < in; p++) {
-        rip += p->len;
-    }
-    return rip;
-}
-
 static bool is_nothing(const struct translation *t, const struct insn *in)
 {
     bool endbr = in->exec == exec_endbr64 && (t->b->mode & MODE_CET) == 0;
@@ -283,7 +274,7 @@ void find_facts(const struct translation *t, const struct insn *in, struct op_fa
     }
     unsigned kind = kind_of(t, in, row);
     if (kind == OP_HANDLER ||
-        (in->r[0] == OPR_REL && !target_is_sure(branch_target(t, rip_of(t, in), in)))) {
+        (in->r[0] == OPR_REL && !target_is_sure(branch_target(t, t->rip, in)))) {
         return;
     }
     f->kind = kind;

@@ -93,6 +93,7 @@ static void follow(const struct translation *t, struct values *v, const struct i
     switch ((enum op_kind)f->kind) {
     case OP_NOTHING:
     case OP_TEST:
+    case OP_SIDE:
     case OP_CLI:
     case OP_CLD: break;
     case OP_ALU:
@@ -100,7 +101,9 @@ static void follow(const struct translation *t, struct values *v, const struct i
             forget(v, gpr_of(in->r[0]));
         }
         break;
-    case OP_PUSH: v->reg[RSP].offset -= (i64)t->word; break;
+    case OP_PUSH:
+    case OP_CALLED: v->reg[RSP].offset -= (i64)t->word; break;
+    case OP_RETURNED: v->reg[RSP].offset += (i64)t->word; break;
     case OP_POP:
         v->reg[RSP].offset += (i64)t->word;
         forget(v, in->r[0]);
@@ -207,10 +210,27 @@ static bool pays(const struct group *g, bool saved)
 struct search {
     struct values v;
     unsigned first; /* group of this stretch */
-    unsigned start; /* op at which it begins */
+    unsigned start; /* op at which it begins, or the part that the search is in */
+    u16 kept;       /* registers that have at `start` the values with their numbers */
     u8 aligned[GROUP_MAX + 1]; /* residue that aligned members want */
     bool saved[GROUP_MAX + 1];
 };
+
+/* Another part of the path begins: checks of accesses that are only in it do not stand before it, as what leads past it
+ * may be what keeps them from failing. */
+static void enter_part(struct search *s, unsigned op)
+{
+    s->start = op;
+    s->kept = 0;
+    for (unsigned g = 0; g < 16; g++) {
+        s->kept |= (u16)(s->v.reg[g].id == g && s->v.reg[g].offset == 0 ? 1u << g : 0u);
+    }
+}
+
+static bool is_kept(const struct search *s, unsigned value)
+{
+    return value == NO_VALUE || (value < 16 && (s->kept >> value & 1) != 0);
+}
 
 static void place_access(struct translation *t, struct search *s, const struct insn *in, u64 rip, struct mem_access *a)
 {
@@ -222,6 +242,9 @@ static void place_access(struct translation *t, struct search *s, const struct i
         struct group *g = &t->group[k];
         struct group like = *g;
         like.low = s->aligned[k];
+        if (one.write && !g->write && g->place < s->start) {
+            continue; /* may be what reads only, and the store not be on the way */
+        }
         if (agrees(&like, &one) && join(g, &one)) {
             if (one.align != 0) {
                 g->align = one.align;
@@ -237,7 +260,7 @@ static void place_access(struct translation *t, struct search *s, const struct i
         return;
     }
     unsigned k = ++t->group_count;
-    one.early = one.fixed || ((one.base < 16 || one.base == NO_VALUE) && (one.index < 16 || one.index == NO_VALUE));
+    one.early = one.fixed || (is_kept(s, one.base) && is_kept(s, one.index));
     one.place = (u8)(one.early ? s->start : a->op);
     t->group[k] = one;
     s->aligned[k] = one.align != 0 ? (u8)(one.low & (one.align - 1)) : 0;
@@ -286,31 +309,30 @@ static bool settle(struct translation *t, const struct search *s)
 
 bool find_groups(struct translation *t, unsigned from, unsigned to)
 {
-    struct search s = {.first = 1, .start = from};
-    u64 rip = t->b->lin;
+    struct search s = {.first = 1, .start = from, .kept = 0xffff};
     unsigned n = 0;
-    for (unsigned i = 0; i < from; i++) {
-        rip += t->b->ops[i].len;
-    }
     start_stretch(&s.v);
     t->group_count = 0;
     for (unsigned i = from; i < to; i++) {
-        const struct insn *in = &t->b->ops[i];
+        const struct insn *in = t->op[i];
         const struct op_facts *f = &t->facts[i];
         bool ends = ends_stretch(f);
         for (; n < t->access_count && t->access[n].op == i; n++) {
             if (!ends) {
-                place_access(t, &s, in, rip, &t->access[n]);
+                place_access(t, &s, in, t->at[i], &t->access[n]);
             }
         }
         if (ends) {
             start_stretch(&s.v);
             s.first = t->group_count + 1;
             s.start = i + 1;
+            s.kept = 0xffff;
         } else {
             follow(t, &s.v, in, f);
         }
-        rip += in->len;
+        if (ends_part(t, i)) {
+            enter_part(&s, i + 1);
+        }
     }
     return settle(t, &s);
 }
@@ -318,7 +340,7 @@ bool find_groups(struct translation *t, unsigned from, unsigned to)
 bool is_covered(const struct translation *t, unsigned i)
 {
     const struct op_facts *f = &t->facts[i];
-    if (f->kind == OP_DIV || f->kind >= OP_JCC || f->kind == OP_HANDLER || f->ends_run) {
+    if (f->kind == OP_DIV || f->kind == OP_SIDE || f->kind == OP_RETURNED || f->kind >= OP_JCC || f->kind == OP_HANDLER || f->ends_run) {
         return false;
     }
     for (unsigned n = 0; n < t->access_count; n++) {

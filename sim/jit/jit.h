@@ -13,6 +13,7 @@ struct jit_config {
     u64 tlb_entries;
     bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool no_groups; /* check each memory access by itself */
+    bool no_paths;  /* a translation holds one block */
     bool no_loops;  /* no form of their own for blocks that jump to their start */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
@@ -28,6 +29,7 @@ struct jit_stats {
     u64 slow;               /* of those, for the sake of a memory access */
     u64 interpreted;        /* instructions of blocks that were interpreted */
     u64 blocks, ops, bytes; /* translations made */
+    u64 paths;  /* of these, through several blocks */
     u64 loops;  /* of them with a loop form */
     u64 groups; /* checks that several accesses share, in translations made */
     u64 enters, evictions, killed, links;

@@ -67,18 +67,52 @@ struct jit_exit {
     u32 next, prev; /* in the target's list of incoming exits, as exit numbers; 0 ends */
 };
 
-/* Ways out to other blocks: two of the checked copy, two of the unchecked one, one of the loop form. */
-#define JIT_EXITS 6
+/* Blocks that a translation runs through. */
+#define JIT_PARTS 4
 
-/* An exit's number: JIT_EXITS times the block's, plus 0 to 5; block 0 does not exist. */
+/* Ways out to other blocks, of two copies: one behind each part, two behind the last. */
+#define JIT_EXITS (2 * (JIT_PARTS + 1))
+
+/* A block that a translation runs through: path.c. The first is the one it stands for. */
+struct jit_part {
+    struct block *b;
+    u32 next, prev; /* in b->paths: JIT_PARTS times the translation's number, plus the part's; 0 ends. Not of part 0 */
+    u8 first;       /* op of the translation */
+};
+
+/* An exit's number: JIT_EXITS times the block's, plus its own; block 0 does not exist. */
 struct jit_block {
     struct block *b;
     u32 incoming; /* head of the exits that lead here */
     u32 next;     /* in the region's list, or in the free list */
+    u8 count;     /* ops of all parts */
+    u8 parts;
+    struct jit_part part[JIT_PARTS];
     bool vec;     /* uses vector registers */
     struct jit_exit exit[JIT_EXITS];
-    u16 offset[BLOCK_MAX]; /* of each op from the block's start */
+    u16 offset[BLOCK_MAX]; /* of each op in the page */
 };
+
+/* The part that op i belongs to. */
+static inline const struct jit_part *jit_part_of(const struct jit_block *jb, unsigned i)
+{
+    const struct jit_part *p = &jb->part[jb->parts - 1];
+    while (p->first > i) {
+        p--;
+    }
+    return p;
+}
+
+static inline const struct insn *jit_insn_of(const struct jit_block *jb, unsigned i)
+{
+    const struct jit_part *p = jit_part_of(jb, i);
+    return &p->b->ops[i - p->first];
+}
+
+static inline u64 jit_rip_of(const struct jit_block *jb, unsigned i)
+{
+    return (jb->b->lin & ~PAGE_MASK) | jb->offset[i];
+}
 
 struct jit_thunks {
     const u8 *enter, *op, *vec_on, *fp_on, *x87_on, *out, *link, *indirect;
@@ -116,6 +150,14 @@ struct jit {
 };
 
 void jit_make_thunks(struct jit *j);
+/* The entry of a translation for branches whose target was found by its address alone: before the other one, it asks whether
+ * the mode is the block's. r14 holds the address. */
+#define JIT_DOOR_BYTES 16
+void emit_door(const struct jit *j, struct emit *e, u32 mode);
+/* The line of struct jump_targets for the address in r14, r15 being lost. */
+void emit_target_line(const struct jit *j, struct emit *e, struct host_rm *lin, struct host_rm *code);
+/* The same for an address that is known. */
+void target_line_of(const struct jit *j, u64 target, struct host_rm *lin, struct host_rm *code);
 /* r15 = the jump cache's block for the linear address in r14, or NULL. */
 void emit_jump_line(const struct jit *j, struct emit *e);
 /* Offset of a line of the jump cache from H_TABLE. */
@@ -126,19 +168,21 @@ static inline i32 jump_offset(const struct jit *j, unsigned line)
 
 /* Translate b; false when it cannot be. May evict others. */
 bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b);
-/* Translate ops `from` to `to` - 1 of b and run that once, with the processor's state as it stands. JIT_DIFFERS:
+/* Translate ops `from` to `to` - 1 of translation n again and run that once, with the processor's state as it stands. JIT_DIFFERS:
  * it ran to the end. */
-unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to);
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, u32 n, unsigned from, unsigned to);
 
 /* Run translated code from RIP on. On return all of cpu->arch is exact. */
 enum jit_reason jit_run_code(struct jit *j, struct cpu *cpu, const u8 *code);
 
 u32 jit_block_take(struct jit *j);
 void jit_unlink_block(struct jit *j, u32 n);
+/* Translation n's parts: into their blocks' lists. */
+void jit_note_parts(struct jit *j, u32 n);
 void jit_link(struct jit *j, u32 exit, u32 target);
 void jit_evict_region(struct jit *j, unsigned region);
 
-/* Called by translated code: op `where` & (BLOCK_MAX - 1) of block `where` >> BLOCK_BITS by the interpreter's handler. */
+/* Called by translated code: op `where` & (BLOCK_MAX - 1) of translation `where` >> BLOCK_BITS by the interpreter's handler. */
 /* `between`: the instruction has no other way, and what follows asks again for what it needs of the host. */
 unsigned jit_op(struct cpu *cpu, u64 where, u32 between);
 enum vec_on { VEC_ON_LOW = 1 /* upper halves are 0, or in memory if the host has none */, VEC_ON_FULL };

@@ -100,7 +100,7 @@ void lockstep_begin(struct cpu *cpu, u32 block, unsigned from)
     l->from = from;
     l->stores = 0;
     take_regs(cpu, &l->start);
-    l->start.rip = l->from < jb->b->count ? jb->b->lin + jb->offset[l->from] : 0;
+    l->start.rip = l->from < jb->count ? jit_rip_of(jb, l->from) : 0;
 }
 
 static void take_back(struct lockstep *l)
@@ -120,10 +120,10 @@ static void give_back(const struct lockstep *l)
 }
 
 /* The interpreter from the stretch's start to op `to`. */
-static bool interpret_stretch(struct cpu *cpu, const struct block *b, unsigned from, unsigned to)
+static bool interpret_stretch(struct cpu *cpu, const struct jit_block *jb, unsigned from, unsigned to)
 {
     for (unsigned i = from; i < to; i++) {
-        const struct insn *in = &b->ops[i];
+        const struct insn *in = jit_insn_of(jb, i);
         if (in->exec(cpu, in) != CPU_OK) {
             return false;
         }
@@ -229,34 +229,34 @@ static bool describe(struct lockstep *l, const struct cpu *cpu, const struct reg
 }
 
 /* Find the first instruction that differs: run longer and longer prefixes from the stretch's start. */
-static void search(struct jit *j, struct cpu *cpu, struct block *b, unsigned to, const char *what)
+static void search(struct jit *j, struct cpu *cpu, const struct jit_block *jb, unsigned to, const char *what)
 {
     struct lockstep *l = j->lockstep;
     const struct regs start = l->start;
     unsigned from = l->from;
     char detail[160], insn[96];
-    u64 rip = start.rip;
+    struct block *b = jb->b;
     l->searching = true;
     for (unsigned n = from + 1; n <= to; n++) {
         struct regs got;
         put_regs(cpu, &start);
         l->stores = 0;
-        unsigned reason = jit_run_prefix(j, cpu, b, from, n);
+        unsigned reason = jit_run_prefix(j, cpu, l->block, from, n);
         jit_unpack_flags(cpu, cpu->d.jit.flags);
         take_regs(cpu, &got);
         take_back(l);
         put_regs(cpu, &start);
-        bool ran = interpret_stretch(cpu, b, from, n);
+        bool ran = interpret_stretch(cpu, jb, from, n);
         bool differs = reason == JIT_DIFFERS && ran && describe(l, cpu, &got, detail, sizeof detail);
         give_back(l); /* to the start */
         if (differs) {
+            u64 rip = jit_rip_of(jb, n - 1);
             const u8 *bytes = phys_frame_host(cpu->phys, b->frame[0]) + (rip & PAGE_MASK);
-            (void)format_insn(b->mode, bytes, b->ops[n - 1].len, rip, insn, sizeof insn);
+            (void)format_insn(b->mode, bytes, jit_insn_of(jb, n - 1)->len, rip, insn, sizeof insn);
             (void)snprintf(l->text, sizeof l->text, "the translation of `%s` at %llx differs: %s", insn,
                            (unsigned long long)rip, detail);
             return;
         }
-        rip += b->ops[n - 1].len;
     }
     (void)snprintf(l->text, sizeof l->text,
                    "a translation differs: block at %llx, instructions %u to %u together: %s",
@@ -267,17 +267,17 @@ bool lockstep_end(struct cpu *cpu, unsigned to)
 {
     struct jit *j = cpu->engine.jit;
     struct lockstep *l = j->lockstep;
-    struct block *b = j->blocks[l->block].b;
+    const struct jit_block *jb = &j->blocks[l->block];
     struct regs got;
     char what[160];
-    if (to <= l->from || b == NULL) {
+    if (to <= l->from || jb->b == NULL) {
         return true;
     }
     jit_unpack_flags(cpu, cpu->d.jit.flags);
     take_regs(cpu, &got);
     take_back(l);
     put_regs(cpu, &l->start);
-    bool ran = interpret_stretch(cpu, b, l->from, to);
+    bool ran = interpret_stretch(cpu, jb, l->from, to);
     j->stats.checked += to - l->from;
     if (ran && !describe(l, cpu, &got, what, sizeof what)) {
         return true;
@@ -286,7 +286,7 @@ bool lockstep_end(struct cpu *cpu, unsigned to)
         (void)snprintf(what, sizeof what, "the interpreter faults");
     }
     give_back(l);
-    search(j, cpu, b, to, what);
+    search(j, cpu, jb, to, what);
     return false;
 }
 

@@ -407,7 +407,7 @@ bool find_loop(struct translation *t)
     u64 rip = t->b->lin;
     unsigned n = 0, alone = 0;
     *l = (struct loop){0};
-    if (t->j->config.no_loops || t->word != 8 || t->b->count < 2) {
+    if (t->j->config.no_loops || t->word != 8 || t->b->count < 2 || t->parts > 1) {
         return false;
     }
     for (unsigned i = 0; i < t->b->count; i++) {

@@ -602,6 +602,9 @@ void emit_native(struct translation *t)
     case OP_PUSH:
     case OP_POP:
     case OP_LEAVE:
+    case OP_CALLED:
+    case OP_SIDE:
+    case OP_RETURNED:
     case OP_JCC:
     case OP_JMP:
     case OP_CALL:

@@ -118,7 +118,7 @@ static void emit_jump(struct translation *t)
         emit_mov_load(e, t->word, H_ADDR, reg_rm(t->in->r[0]));
     }
     flags_spill(t); /* an access of a group has not */
-    leave_by_cache(t, 0);
+    leave_by_target(t, 0);
 }
 
 static void push_return(struct translation *t)
@@ -155,14 +155,14 @@ static void emit_call_op(struct translation *t)
     emit_mov_store(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
     push_return(t);
     emit_mov_load(e, 8, H_ADDR, CPU_AT(d.jit.tmp));
-    leave_by_cache(t, 0);
+    leave_by_target(t, 0);
 }
 
 static void emit_return(struct translation *t)
 {
     emit_mov_load(&t->e, t->word, H_ADDR, open_pop(t));
     flags_spill(t);
-    leave_by_cache(t, (i32)(t->word + (t->in->imm & 0xffff)));
+    leave_by_target(t, (i32)(t->word + (t->in->imm & 0xffff)));
     t->ended = true;
 }
 
@@ -271,6 +271,9 @@ void emit_flow(struct translation *t)
     case OP_PUSH: emit_push(t); break;
     case OP_POP: emit_pop(t); break;
     case OP_LEAVE: emit_leave(t); break;
+    case OP_CALLED: push_return(t); break;
+    case OP_SIDE:
+    case OP_RETURNED: emit_path(t); break;
     case OP_JCC: emit_branch_if(t); break;
     case OP_JMP: emit_jump(t); break;
     case OP_CALL: emit_call_op(t); break;

@@ -2,7 +2,7 @@
 /* The loop around translated code: which block next, translated or interpreted; and what translated code
  * calls.
  *
- * Counts. A translated block takes all its counts at its entry; so while it runs, `left` is what will be left
+ * Counts. A translation takes the counts of all its parts at its entry; so while it runs, `left` is what will be left
  * behind it. A handler called from it sees what the interpreter would show: block_start, block_rip, `left`
  * and ist_count as of the block's start, RIP at the instruction. */
 #include "jit/jit_priv.h"
@@ -28,18 +28,18 @@ void jit_unpack_flags(struct cpu *cpu, u64 packed)
     flags_set_arith(cpu, ((packed >> 8) & 0xd5) | ((packed & 1) != 0 ? RFLAGS_OF : 0u));
 }
 
-static void begin_handler(struct cpu *cpu, const struct jit_block *jb, unsigned i)
+static void begin_handler(struct cpu *cpu, const struct jit_block *jb, const struct jit_part *p, unsigned i)
 {
     struct cpu_derived *d = &cpu->d;
-    const struct block *b = jb->b;
-    d->left += b->count;
+    const struct block *b = p->b;
+    d->left += jb->count - p->first;
     cpu->arch.ist_count += (u64)(d->jit.mark - d->left);
     d->jit.mark = d->left;
     d->block_start = b->ops;
     d->block_count = b->count;
     d->block_rip = b->lin;
     d->block_end = &b->ops[b->count];
-    cpu->arch.rip = b->lin + jb->offset[i];
+    cpu->arch.rip = jit_rip_of(jb, i);
     jit_unpack_flags(cpu, d->jit.flags);
 }
 
@@ -164,8 +164,10 @@ unsigned jit_vec_on(struct cpu *cpu, u64 unused, u32 unused2)
 static unsigned leave_before(struct cpu *cpu, u64 where)
 {
     unsigned i = where & (BLOCK_MAX - 1);
-    begin_handler(cpu, &cpu->engine.jit->blocks[where >> BLOCK_BITS], i);
-    return end_block(cpu, i, JIT_OUT);
+    const struct jit_block *jb = &cpu->engine.jit->blocks[where >> BLOCK_BITS];
+    const struct jit_part *p = jit_part_of(jb, i);
+    begin_handler(cpu, jb, p, i);
+    return end_block(cpu, i - p->first, JIT_OUT);
 }
 
 unsigned jit_fp_on(struct cpu *cpu, u64 where, u32 unused)
@@ -187,23 +189,25 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
 {
     struct jit *j = cpu->engine.jit;
     struct cpu_derived *d = &cpu->d;
-    struct jit_block *jb = &j->blocks[where >> BLOCK_BITS];
-    struct block *b = jb->b;
-    unsigned i = where & (BLOCK_MAX - 1), count = b->count;
+    const struct jit_block *jb = &j->blocks[where >> BLOCK_BITS];
+    unsigned op = where & (BLOCK_MAX - 1);
+    const struct jit_part *p = jit_part_of(jb, op);
+    const struct block *b = p->b;
+    unsigned i = op - p->first, rest = jb->count - p->first;
     const struct insn *in = &b->ops[i];
-    bool jumps = i + 1 == count && (b->flags & BLOCK_LAST_JUMPS) != 0;
+    bool jumps = i + 1 == b->count && (b->flags & BLOCK_LAST_JUMPS) != 0;
     j->stats.helped++;
     j->helped_by[insn_id(in)]++;
     unsigned fp_on = jit_fp_suspend(cpu) & (between != 0 ? (unsigned)FP_MXCSR : ~0u);
     bool vec_on = d->jit.vec_on != 0 && jb->vec; /* else when they are used again */
     d->jit.vec_on = 0;
     if (UNLIKELY(j->lockstep != NULL)) {
-        cpu->arch.rip = b->lin + jb->offset[i];
-        if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, i)) {
+        cpu->arch.rip = jit_rip_of(jb, op);
+        if (lockstep_is_searching(j->lockstep) || !lockstep_end(cpu, op)) {
             return JIT_LEAVE;
         }
     }
-    begin_handler(cpu, jb, i);
+    begin_handler(cpu, jb, p, op);
     i64 before = d->left;
     cpu_rc rc = in->exec(cpu, in);
     d->jit.mark -= before - d->left; /* what it charged is no instruction */
@@ -216,11 +220,11 @@ unsigned jit_op(struct cpu *cpu, u64 where, u32 between)
     if (UNLIKELY(d->block_end == NULL)) {
         return end_block(cpu, i + 1, JIT_LEAVE);
     }
-    d->left -= count;
+    d->left -= rest;
     d->block_start = NULL;
     d->jit.flags = jit_pack_flags(cpu);
     if (UNLIKELY(j->lockstep != NULL)) {
-        lockstep_begin(cpu, (u32)(where >> BLOCK_BITS), i + 1);
+        lockstep_begin(cpu, (u32)(where >> BLOCK_BITS), op + 1);
     }
     if (vec_on) {
         jit_want_vec(cpu);
@@ -347,8 +351,14 @@ static cpu_rc run_blocks(struct cpu *cpu, struct jit *j)
 static void block_killed(void *self, struct block *b)
 {
     struct jit *j = self;
-    jit_unlink_block(j, b->jit);
-    j->stats.killed++;
+    if (b->jit != 0) {
+        jit_unlink_block(j, b->jit);
+        j->stats.killed++;
+    }
+    while (b->paths != 0) {
+        jit_unlink_block(j, b->paths / JIT_PARTS);
+        j->stats.killed++;
+    }
 }
 
 static void blocks_flushed(void *self)
@@ -481,8 +491,8 @@ void jit_log_stats(struct jit *j)
              (unsigned long long)s->interpreted);
     log_line(j->log, LOG_JIT, "%llu of them by handlers; %llu entries, %llu links", (unsigned long long)s->helped,
              (unsigned long long)s->enters, (unsigned long long)s->links);
-    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu instructions, %llu bytes; %llu checks stand for several",
-             (unsigned long long)s->blocks, (unsigned long long)s->ops, (unsigned long long)s->bytes,
+    log_line(j->log, LOG_JIT, "%llu blocks translated, %llu with others behind them, %llu instructions, %llu bytes; %llu checks stand for several",
+             (unsigned long long)s->blocks, (unsigned long long)s->paths, (unsigned long long)s->ops, (unsigned long long)s->bytes,
              (unsigned long long)s->groups);
     log_line(j->log, LOG_JIT, "%llu of them killed, %llu regions emptied", (unsigned long long)s->killed,
              (unsigned long long)s->evictions);

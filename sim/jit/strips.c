@@ -402,6 +402,7 @@ static void find_liveness_strip(struct translation *t)
     unsigned count = t->b->count;
     for (unsigned i = 0; i < count; i++) {
         struct op_facts f = {.exits = true};
+        t->rip = t->at[i];
         find_facts(t, &t->b->ops[i], &f);
         t->facts[i] = f;
         t->facts[i].exits = f.exits && f.kind == OP_DIV;

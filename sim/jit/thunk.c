@@ -168,21 +168,98 @@ void emit_jump_line(const struct jit *j, struct emit *e)
     emit_mov_load(e, 8, H_TMP, rm_index(H_TABLE, H_TMP, 0, jump_offset(j, 0)));
 }
 
+static i32 targets_offset(const struct jit *j)
+{
+    return jump_offset(j, JUMP_LINES);
+}
+
+static struct host_rm target_lin(const struct jit *j, unsigned index, i32 line)
+{
+    return rm_index(H_TABLE, index, 0, targets_offset(j) + 16 * line + (i32)offsetof(struct jump_targets, line[0].lin));
+}
+
+static struct host_rm behind(struct host_rm rm, i32 by)
+{
+    rm.disp += by;
+    return rm;
+}
+
+#define CODE_BEHIND_LIN ((i32)(offsetof(struct jump_targets, line[0].code) - offsetof(struct jump_targets, line[0].lin)))
+
+void emit_target_line(const struct jit *j, struct emit *e, struct host_rm *lin, struct host_rm *code)
+{
+    _Static_assert(sizeof(((struct jump_targets *)0)->line[0]) == 16, "shift below");
+    if (j->has_rorx) {
+        emit_vex(e, OP_0F3A(0xf0) | OP_PREFIX(0xf2), true, false, 0, H_TMP, rm_reg(H_ADDR)); /* rorx r15, r14, 60 */
+        emit_u8(e, 60);
+    } else {
+        emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+        emit_shift_imm(e, HS_SHL, 4, rm_reg(H_TMP), 4);
+    }
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), 16 * (JUMP_TARGETS - 1));
+    *lin = target_lin(j, H_TMP, 0);
+    *code = behind(*lin, CODE_BEHIND_LIN);
+}
+
+void target_line_of(const struct jit *j, u64 target, struct host_rm *lin, struct host_rm *code)
+{
+    *lin = target_lin(j, H_NONE, (i32)(target & (JUMP_TARGETS - 1)));
+    *code = behind(*lin, CODE_BEHIND_LIN);
+}
+
+void emit_door(const struct jit *j, struct emit *e, u32 mode)
+{
+    const u8 *from = e->at;
+    emit_op_imm(e, OP(0x81), 4, 7, CPU_AT(d.mode_word), (i32)mode);
+    u8 *other = emit_jcc(e, 5);
+    if (!e->full) {
+        emit_patch(other, j->memory.rw + (j->thunk.indirect - j->memory.rx));
+        sim_assert(e->at - from == JIT_DOOR_BYTES);
+    }
+}
+
+/* The block in r15 is at the address in r14 and has code: its line of struct jump_targets learns of it. */
+static void make_note(const struct jit *j, struct emit *e)
+{
+    const i32 at = targets_offset(j);
+    struct host_rm lin, code;
+    emit_mov_load(e, 8, H_TMP, rm_mem(H_TMP, offsetof(struct block, code)));
+    emit_op(e, OP(0xff), 4, 6, rm_reg(H_TMP)); /* push */
+    emit_mov_load(e, 8, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 8, rm_reg(H_TMP), PAGE_SHIFT);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_TARGETS - 1);
+    emit_op(e, OP_0F(0xab), 4, H_TMP, rm_mem(H_TABLE, at + (i32)offsetof(struct jump_targets, pages))); /* bts */
+    emit_mov_load(e, 4, H_TMP, rm_reg(H_ADDR));
+    emit_shift_imm(e, HS_SHR, 4, rm_reg(H_TMP), 6);
+    emit_alu_imm(e, HA_AND, 4, rm_reg(H_TMP), JUMP_TARGETS / 64 - 1);
+    emit_op(e, OP_0F(0xab), 8, H_TMP, rm_mem(H_TABLE, at + (i32)offsetof(struct jump_targets, used)));
+    emit_target_line(j, e, &lin, &code);
+    emit_mov_store(e, 8, H_ADDR, lin);
+    emit_lea(e, 8, H_TMP, code);
+    emit_op(e, OP(0xff), 4, 6, rm_mem(H_RSP, 0));
+    emit_op(e, OP(0x8f), 4, 0, rm_mem(H_TMP, 0));
+    emit_alu_imm(e, HA_SUB, 8, rm_mem(H_TMP, 0), JIT_DOOR_BYTES);
+    emit_op(e, OP(0x8f), 4, 0, rm_reg(H_ADDR)); /* pop */
+}
+
 /* Jump to the translation of the block at the linear address in r14, if the jump cache of the context has it. */
 static void make_indirect(const struct jit *j, struct emit *e)
 {
+    _Static_assert(JUMP_TARGETS == 4096, "masks");
     emit_mov_store(e, 8, H_ADDR, CPU_AT(arch.rip));
     emit_jump_line(j, e);
     emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP)); /* test r15, r15 */
     u8 *empty = emit_jcc(e, 4);
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
     u8 *other = emit_jcc(e, 5);
+    emit_op(e, OP(0xff), 4, 6, rm_reg(H_ADDR)); /* push */
     emit_mov_load(e, 4, H_ADDR, CPU_AT(d.mode_word));
     emit_alu(e, HA_CMP, 4, H_ADDR, rm_mem(H_TMP, offsetof(struct block, mode)));
+    emit_op(e, OP(0x8f), 4, 0, rm_reg(H_ADDR)); /* pop */
     u8 *mode = emit_jcc(e, 5);
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
-    emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
+    emit_alu_imm(e, HA_CMP, 8, rm_mem(H_TMP, offsetof(struct block, code)), 0);
     u8 *cold = emit_jcc(e, 4);
+    make_note(j, e);
     emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
     emit_patch(mode, e->at);
     emit_patch(cold, e->at);

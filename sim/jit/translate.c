@@ -174,51 +174,21 @@ void leave_indirect(struct translation *t)
     }
 }
 
-/* r15 is a block of the jump cache or NULL: on to its translation if it is the one at `target` (NULL: in r14) in
- * this mode. Returns with jumps in miss[] that are taken where it is not, and in miss[3] where it has none. */
-static void go_if_cached(struct translation *t, const u64 *target, i32 pop, u8 *miss[4])
-{
-    struct emit *e = &t->e;
-    emit_op(e, OP(0x85), 8, H_TMP, rm_reg(H_TMP));
-    miss[0] = emit_jcc(e, 4);
-    struct host_rm lin = rm_mem(H_TMP, offsetof(struct block, lin));
-    if (target != NULL && *target == (u64)(i64)(i32)*target) {
-        emit_alu_imm(e, HA_CMP, 8, lin, (i32)*target);
-    } else {
-        if (target != NULL) {
-            emit_mov_const(e, H_ADDR, *target);
-        }
-        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
-    }
-    miss[1] = emit_jcc(e, 5);
-    emit_op_imm(e, OP(0x81), 4, 7, rm_mem(H_TMP, offsetof(struct block, mode)), (i32)t->b->mode);
-    miss[2] = emit_jcc(e, 5);
-    emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, code)));
-    emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
-    miss[3] = emit_jcc(e, 4);
-    if (pop != 0) {
-        emit_lea(e, t->word, jit_home[RSP], rm_mem(jit_home[RSP], pop));
-    }
-    emit_op(e, OP(0xff), 4, 4, rm_reg(H_ADDR)); /* jmp r14 */
-}
-
-static void land(struct translation *t, u8 *const *jumps, unsigned count)
-{
-    for (unsigned i = 0; i < count && !t->e.full; i++) {
-        emit_patch(jumps[i], t->e.at);
-    }
-}
-
-void leave_by_cache(struct translation *t, i32 pop)
+void leave_by_target(struct translation *t, i32 pop)
 {
     struct emit *e = &t->e;
     if (t->j->lockstep == NULL) {
-        u8 *miss[4];
-        emit_jump_line(t->j, e);
-        go_if_cached(t, NULL, pop, miss);
-        land(t, &miss[3], 1);
-        emit_mov_load(e, 8, H_ADDR, rm_mem(H_TMP, offsetof(struct block, lin)));
-        land(t, miss, 3);
+        struct host_rm lin, code;
+        emit_target_line(t->j, e, &lin, &code);
+        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
+        u8 *miss = emit_jcc(e, 5);
+        if (pop != 0) {
+            emit_lea(e, t->word, jit_home[RSP], rm_mem(jit_home[RSP], pop));
+        }
+        emit_op(e, OP(0xff), 4, 4, code); /* jmp */
+        if (!e->full) {
+            emit_patch(miss, e->at);
+        }
     }
     check_canonical(t, H_ADDR, H_TMP);
     if (pop != 0) {
@@ -227,17 +197,21 @@ void leave_by_cache(struct translation *t, i32 pop)
     leave_indirect(t);
 }
 
-/* To another page: the jump cache's line is known. */
+/* To another page: the line is known. */
 static void leave_page(struct translation *t, u64 target)
 {
     struct emit *e = &t->e;
-    if (t->j->lockstep == NULL) {
-        u8 *miss[4];
-        emit_mov_load(e, 8, H_TMP, rm_mem(H_TABLE, jump_offset(t->j, jump_line(target))));
-        go_if_cached(t, &target, 0, miss);
-        land(t, miss, 4);
-    }
     emit_mov_const(e, H_ADDR, target);
+    if (t->j->lockstep == NULL) {
+        struct host_rm lin, code;
+        target_line_of(t->j, target, &lin, &code);
+        emit_alu(e, HA_CMP, 8, H_ADDR, lin);
+        u8 *miss = emit_jcc(e, 5);
+        emit_op(e, OP(0xff), 4, 4, code);
+        if (!e->full) {
+            emit_patch(miss, e->at);
+        }
+    }
     leave_indirect(t);
 }
 
@@ -302,6 +276,7 @@ static void emit_slow_paths(struct translation *t)
         if (s->back == NULL) {
             emit_mov_load(&t->e, 8, H_ADDR, CPU_AT(arch.rip));
             t->end = s->op + 1;
+            give_back_counts(t, s->op + 1);
             leave_indirect(t);
             continue;
         }
@@ -335,7 +310,9 @@ static void find_liveness(struct translation *t, unsigned from, unsigned to)
     for (unsigned i = to; i-- > from;) {
         struct op_facts *f = &t->facts[i];
         *f = (struct op_facts){.exits = true};
-        find_facts(t, &t->b->ops[i], f);
+        t->rip = t->at[i];
+        find_facts(t, t->op[i], f);
+        path_facts(t, i, f);
         t->live[i] = f->exits ? F_ALL : (t->live[i + 1] & ~f->writes) | f->reads;
     }
 }
@@ -434,7 +411,9 @@ static bool keeps_address(unsigned kind)
     case OP_WIDEN:
     case OP_VEC:
     case OP_PUSH:
-    case OP_POP: return true;
+    case OP_POP:
+    case OP_CALLED:
+    case OP_SIDE: return true;
     default: return false;
     }
 }
@@ -445,8 +424,9 @@ void emit_ops(struct translation *t, unsigned from, unsigned to)
     for (unsigned i = from; i < to; i++) {
         t->i = i;
         t->end = i + 1;
-        t->in = &t->b->ops[i];
-        jb->offset[i] = (u16)(t->rip - t->b->lin);
+        t->in = t->op[i];
+        t->rip = t->at[i];
+        jb->offset[i] = (u16)(t->rip & PAGE_MASK);
         unsigned kind = t->facts[i].kind;
         if (begins_run(t, i, from) && !t->strip) {
             emit_fp_check(t, i, to);
@@ -470,19 +450,18 @@ void emit_ops(struct translation *t, unsigned from, unsigned to)
         }
         struct slow_path *s = t->slow_count > 0 ? &t->slow[t->slow_count - 1] : NULL;
         if (s != NULL && s->op == i) {
-            s->back = t->ended ? NULL : t->e.at;
+            s->back = t->ended || kind == OP_RETURNED ? NULL : t->e.at;
             s->flags = t->flags;
         }
         note_place(t, &t->behind[i]);
         if (!keeps_address(kind)) {
             address_lost(t);
         }
-        t->rip += t->in->len;
     }
     if (!t->ended) {
         x87_flush(t);
         t->i = to;
-        leave_to(t, t->rip & size_mask(t->word));
+        leave_to(t, t->at[to]);
     }
 }
 
@@ -512,7 +491,7 @@ static void emit_exits(struct translation *t)
     for (unsigned k = 0; k < t->out_count; k++) {
         emit_patch(t->out[k], e->at);
     }
-    emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), t->b->count);
+    emit_alu_imm(e, HA_ADD, 8, CPU_AT(d.left), (i32)t->count);
     emit_mov_const(e, H_ADDR, t->b->lin);
     jump_thunk(t, j->thunk.out);
 }
@@ -526,12 +505,13 @@ static bool is_taken(const struct block *b)
     return (size == 2 || flat32) && (b->flags & BLOCK_STRADDLES) == 0;
 }
 
-/* Room for a block of `ops`, if need be in the next region, which is emptied first. */
-static void make_room(struct jit *j, const struct block *b, struct emit *e)
+/* Room for the path's ops, if need be in the next region, which is emptied first. */
+static void make_room(struct translation *t)
 {
+    struct jit *j = t->j;
     struct code_memory *m = &j->memory;
-    u64 room = 6 * ROOM_PER_BLOCK;
-    for (unsigned i = 0; i < b->count; i++) {
+    u64 room = 6 * ROOM_PER_BLOCK * t->parts;
+    for (unsigned i = 0; i < t->count; i++) {
         room += 3 * ROOM_PER_OP;
     }
     u8 *end = m->rw + (m->current + 1) * m->region_size;
@@ -540,7 +520,7 @@ static void make_room(struct jit *j, const struct block *b, struct emit *e)
         jit_evict_region(j, m->current);
         end = m->rw + (m->current + 1) * m->region_size;
     }
-    *e = (struct emit){.at = m->at[m->current], .end = end};
+    t->e = (struct emit){.at = m->at[m->current], .end = end};
 }
 
 static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct block *b)
@@ -553,24 +533,22 @@ static void begin(struct translation *t, struct jit *j, struct cpu *cpu, struct 
     t->cpu = cpu;
     t->b = b;
     t->word = (b->mode & MODE_SIZE) == 2 ? 8 : 4;
-    make_room(j, b, &t->e);
 }
 
 /* A copy of ops `from` to `to` - 1, and what it jumps to. Returns where it begins. */
 static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
 {
     struct emit *e = &t->e;
-    u8 *start = e->at;
-    t->rip = t->b->lin;
-    for (unsigned i = 0; i < from; i++) {
-        t->rip += t->b->ops[i].len;
+    if (!t->prefix) {
+        emit_door(t->j, e, t->b->mode);
     }
+    u8 *start = e->at;
     t->flags = IN_RAX;
     t->zero = t->wrong = 0;
     t->x87.waiting = t->ended = false;
-    t->slow_count = t->miss_count = t->next = t->held = 0;
+    t->slow_count = t->side_count = t->miss_count = t->next = t->held = 0;
     if (!t->prefix) {
-        emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), t->b->count);
+        emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), (i32)t->count);
         t->out[t->out_count++] = emit_jcc(e, 8); /* sign */
         if (t->j->lockstep != NULL) {
             emit_mov_const(e, H_ADDR, t->number);
@@ -579,6 +557,7 @@ static u8 *emit_copy(struct translation *t, unsigned from, unsigned to)
     }
     t->body = e->at;
     emit_ops(t, from, to);
+    emit_side_exits(t);
     emit_slow_paths(t);
     return start;
 }
@@ -612,13 +591,17 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
         return false;
     }
     begin(&t, j, cpu, b);
+    find_path(&t);
+    make_room(&t);
     t.number = jit_block_take(j);
     if (t.number == 0) {
         return false;
     }
     struct code_memory *m = &j->memory;
     struct jit_block *jb = &j->blocks[t.number];
-    u8 *first = t.e.at, *start = emit_copies(&t, 0, b->count);
+    u8 *first = t.e.at, *start;
+    note_path(&t, jb);
+    start = emit_copies(&t, 0, t.count);
     emit_exits(&t);
     if (t.refused || t.e.full) {
         jb->next = j->block_free;
@@ -626,6 +609,7 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
         return false;
     }
     jb->b = b;
+    jit_note_parts(j, t.number);
     jb->vec = t.vec_used;
     jb->next = m->blocks[m->current];
     m->blocks[m->current] = t.number;
@@ -634,18 +618,20 @@ bool jit_translate(struct jit *j, struct cpu *cpu, struct block *b)
     b->code = m->rx + (start - m->rw);
     j->stats.blocks++;
     j->stats.loops += t.again != NULL;
-    j->stats.ops += b->count;
+    j->stats.paths += t.parts > 1;
+    j->stats.ops += t.count;
     j->stats.bytes += (u64)(t.e.at - first);
     return true;
 }
 
-unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, struct block *b, unsigned from, unsigned to)
+unsigned jit_run_prefix(struct jit *j, struct cpu *cpu, u32 n, unsigned from, unsigned to)
 {
     struct translation t;
-    u32 number = b->jit; /* before room is made */
-    begin(&t, j, cpu, b);
-    t.number = number;
+    begin(&t, j, cpu, j->blocks[n].b);
+    t.number = n;
     t.prefix = true;
+    take_path(&t, &j->blocks[n]);
+    make_room(&t);
     u8 *start = emit_copies(&t, from, to);
     if (t.refused || t.e.full) {
         return JIT_LEAVE;

@@ -115,6 +115,15 @@ struct loop {
     i32 by, from, until;
 };
 
+/* A branch out of the midst of a path: where the jump stands, and the state there. */
+struct side_exit {
+    u8 *from;
+    u64 target;
+    unsigned op, flags;
+    u32 zero, wrong;
+    struct x87_pointers x87;
+};
+
 /* A place in the checked copy where an unchecked one can go on. */
 struct place {
     u8 *at;
@@ -124,7 +133,7 @@ struct place {
 struct translation {
     struct jit *j;
     struct cpu *cpu;
-    struct block *b;
+    struct block *b; /* the path's first */
     struct emit e;
     u32 number;
     const struct insn *in;
@@ -135,8 +144,18 @@ struct translation {
     struct x87_pointers x87;
     u32 zero;         /* IN_HOST without IN_RAX: flags that count as 0 */
     u32 wrong;        /* of these, the ones that the host may show otherwise */
+    /* The path (path.c): its blocks, their ops one behind the other and where these are; at[count] is behind the last. */
+    unsigned parts, count;
+    struct {
+        struct block *b;
+        u8 first;
+    } part[JIT_PARTS];
+    unsigned side_count;
+    struct side_exit side[JIT_PARTS];
     u32 live[BLOCK_MAX + 1]; /* flags somebody needs before op i */
     struct op_facts facts[BLOCK_MAX];
+    const struct insn *op[BLOCK_MAX];
+    u64 at[BLOCK_MAX + 1];
     struct slow_path slow[2 * BLOCK_MAX];
     unsigned slow_count;
     struct {
@@ -254,9 +273,25 @@ void emit_fp_check(struct translation *t, unsigned from, unsigned to);
 void flags_settle(struct translation *t);
 void leave_to(struct translation *t, u64 target);
 void leave_indirect(struct translation *t); /* target in r14 */
-/* The same with the look into the jump cache in line, after which RSP moves by `pop`. A target that is not there must
+/* The same with a look into struct jump_targets in line, after which RSP moves by `pop`. A target that is not there must
  * be canonical, else the slow path. */
-void leave_by_cache(struct translation *t, i32 pop);
+void leave_by_target(struct translation *t, i32 pop);
+
+/* ---- Paths (path.c) ---- */
+
+/* Which blocks the translation runs through; the same as before. */
+void find_path(struct translation *t);
+void take_path(struct translation *t, const struct jit_block *jb);
+void note_path(const struct translation *t, struct jit_block *jb);
+/* Op i is a part's last, and another part follows. */
+bool ends_part(const struct translation *t, unsigned i);
+/* What that makes of the op. */
+void path_facts(const struct translation *t, unsigned i, struct op_facts *f);
+/* OP_SIDE, OP_RETURNED. */
+void emit_path(struct translation *t);
+void emit_side_exits(struct translation *t);
+/* Before a way out with `done` ops retired; clobbers the host's flags. */
+void give_back_counts(struct translation *t, unsigned done);
 
 /* ---- Emitters (facts.c says which; ops.c, ops_flow.c) ---- */
 enum op_kind {
@@ -295,6 +330,9 @@ enum op_kind {
     OP_PUSH,
     OP_POP,
     OP_LEAVE,
+    OP_CALLED,   /* in a path: a CALL, */
+    OP_SIDE,     /* a condition to leave it, */
+    OP_RETURNED, /* a RET to behind its call */
     OP_JCC,
     OP_JMP,
     OP_CALL,

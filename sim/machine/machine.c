@@ -191,6 +191,7 @@ static bool build_engine(struct machine *m, struct error *err)
                             .tlb_entries = c->tlb_entries,
                             .hide_avx = c->jit_hide_avx,
                             .no_groups = c->jit_no_groups,
+                            .no_paths = c->jit_no_paths,
                             .no_loops = c->jit_no_loops,
                             .lockstep = c->engine == ENGINE_LOCKSTEP};
     m->jit = jit_new(&m->set, &m->code, &m->log, &jc, &why);

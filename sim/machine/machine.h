@@ -120,6 +120,7 @@ struct machine_config {
     u64 jit_bytes;
     u32 jit_threshold;
     bool jit_no_groups; /* check each memory access by itself */
+    bool jit_no_paths;  /* a translation holds one block */
     bool jit_no_loops;  /* no loop form for blocks that jump to their start */
     bool jit_hide_avx; /* translate as for a host with SSE2 only */
     u64 epoch; /* counts between state hashes of a recording */

@@ -24,6 +24,8 @@ VARIANTS = (
     ("code memory always full", ["--engine", "jit", "--code-cache", "1M", "--jit-threshold", "0"], True),
     ("host without AVX", ["--engine", "jit", "--jit-host", "sse2"], True),
     ("every access checked by itself", ["--engine", "jit", "--jit-groups", "off"], True),
+    ("every block by itself", ["--engine", "jit", "--jit-paths", "off"], True),
+    ("paths at the first chance", ["--engine", "jit", "--jit-threshold", "2"], True),
     ("no loop forms", ["--engine", "jit", "--jit-loops", "off"], True),
     ("tables of 64 entries", ["--engine", "jit", "--tlb-entries", "64"], True),
     ("tables of two entries", ["--engine", "jit", "--tlb-entries", "2", "--jit-threshold", "0"], False),

@@ -40,6 +40,7 @@ struct jit_trial {
     u64 (*value)(void);                /* for registers and memory */
     void (*state)(struct program *p);  /* the rest of a program's state; NULL: nothing else */
     unsigned most_insns, most_budget;
+    unsigned again; /* each program runs so many times more, with other budgets: paths need blocks that are known */
 };
 
 struct outcome {
@@ -121,11 +122,25 @@ static inline void draw_program(const struct jit_trial *t, struct program *p)
     }
 }
 
+static inline void place_code(const struct jit_trial *t, const struct program *p)
+{
+    if (t->again == 0) {
+        mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
+        phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
+        return;
+    }
+    for (unsigned i = 0; i < sizeof p->code; i++) { /* blocks that need not die live on */
+        if (ram(CODE_AT)[i] != p->code[i]) {
+            mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, i, 1);
+            ram(CODE_AT)[i] = p->code[i];
+        }
+    }
+}
+
 static inline void run_program(const struct jit_trial *t, const struct program *p, struct outcome *out)
 {
     memset(ram(AT_STACK - STACK_BYTES / 2), 0, STACK_BYTES);
-    mem_before_ram_write(&R.set, &R.phys, CODE_AT >> PAGE_SHIFT, 0, sizeof p->code);
-    phys_write(&R.phys, SPA(CODE_AT), p->code, sizeof p->code);
+    place_code(t, p);
     phys_write(&R.phys, SPA(DATA), p->data, sizeof p->data);
     R.cpu.arch.ist_count = 0;
     R.cpu.arch.activity = ACTIVITY_RUNNING;
@@ -200,7 +215,7 @@ static inline void show(const struct program *p, const struct outcome *want, con
         unsigned len = format_insn(R.cpu.d.mode_word, p->code + at, 16, CODE_AT + at, text, sizeof text);
         printf("%x %s\n", CODE_AT + at, text);
         at += len;
-        if (p->code[at - len] == 0xeb) {
+        if (p->code[at - len] == 0xeb && p->code[at - len + 1] == 0xfe) {
             break;
         }
     }
@@ -222,8 +237,12 @@ static inline struct jit_stats compare_programs(const struct jit_trial *t, unsig
     struct jit *j = jit_new(&R.set, &R.code, &R.log, &config, &why);
     ck_assert_msg(j != NULL, "%s", why);
     struct cpu_engine engine = R.cpu.engine;
-    for (unsigned n = 0; n < programs; n++) {
-        draw_program(t, &p);
+    for (unsigned n = 0; n < programs * (1 + t->again); n++) {
+        if (n % (1 + t->again) == 0) {
+            draw_program(t, &p);
+        } else {
+            p.budget = 1 + below(t->most_budget);
+        }
         R.cpu.engine = (struct cpu_engine){0};
         run_program(t, &p, &want);
         R.cpu.engine = engine;

@@ -117,7 +117,7 @@ void code_invalidate(struct cpu_set *set, struct phys *phys, u64 frame, u64 offs
         } else if (at < offset + size && offset < at + len) {
             b->mode = BLOCK_DEAD_MODE;
             cc->invalidated++;
-            if (b->code != NULL) {
+            if (b->code != NULL || b->paths != 0) {
                 cc->killed(cc->self, b);
             }
             *link = *next;
@@ -186,6 +186,19 @@ static struct block *lookup(const struct code_cache *cc, u64 spa, u64 lin, u32 m
         } else {
             unit = &b->hash_next;
         }
+    }
+    return NULL;
+}
+
+struct block *code_peek(const struct code_cache *cc, u64 spa, u64 lin, u32 mode)
+{
+    u32 unit = cc->hash[key_hash(cc, spa, lin, mode)];
+    while (unit != 0) {
+        struct block *b = block_at(cc, unit);
+        if (b->spa == spa && b->lin == lin && b->mode == mode) {
+            return b;
+        }
+        unit = b->hash_next;
     }
     return NULL;
 }

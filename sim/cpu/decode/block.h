@@ -30,6 +30,7 @@ struct block {
     const u8 *code; /* the translator's: code for it, or NULL */
     u32 heat;       /* times it was interpreted */
     u32 jit;        /* the translation's number */
+    u32 paths;      /* other translations that run through it: the translator's list */
     struct insn ops[];
 };
 
@@ -43,7 +44,7 @@ struct code_cache {
     u32 hash_mask;
     u64 flushes;
     u64 decoded, invalidated; /* figures */
-    /* The translator wants to know when a block with code dies, and when all are forgotten; may be NULL. */
+    /* The translator wants to know when a block that it has a part in dies, and when all are forgotten; may be NULL. */
     void (*killed)(void *self, struct block *b);
     void (*flushed)(void *self);
     void *self;
@@ -66,6 +67,8 @@ cpu_rc interp_run_ops(struct cpu *cpu, const struct block *b, unsigned ops) MUST
 /* The block at the processor's RIP, decoded if need be. NULL: fetching faulted, cpu->event says how; or a stop
  * point (d.at_stop). */
 struct block *block_find(struct cpu *cpu);
+/* The block with this key if it is there already, else NULL; nothing changes. */
+struct block *code_peek(const struct code_cache *cc, u64 spa, u64 lin, u32 mode);
 
 /* Bytes [offset, offset+size) of a frame are about to change: kill the blocks that hold them and leave
  * the running block of every processor in the set. */
