@@ -156,6 +156,9 @@ void give_back_counts(struct translation *t, unsigned done)
 /* The jump just emitted leads out of the path. */
 static void to_side_exit(struct translation *t, u8 *jump, u64 target)
 {
+    if (t->strip && !t->x87.waiting) {
+        t->loop.x87_at_end = true;
+    }
     t->side[t->side_count++] = (struct side_exit){.from = jump,
                                                   .target = target,
                                                   .op = t->i,
@@ -220,6 +223,9 @@ void emit_side_exits(struct translation *t)
         t->x87 = s->x87;
         flags_settle(t);
         x87_flush(t);
+        if (t->strip) {
+            leave_strip(t, s->op, false);
+        }
         give_back_counts(t, s->op + 1);
         leave_to(t, s->target);
     }

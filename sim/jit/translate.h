@@ -241,9 +241,9 @@ bool find_loop(struct translation *t);
 void emit_strip(struct translation *t);
 /* The memory of an access that has a ref. */
 struct host_rm access_in_strip(struct translation *t, const struct mem_access *a);
-/* The count, before op t->loop.place; the jump at the end. */
+/* The count, before op t->loop.place; the branch at the end. */
 void count_turn(struct translation *t);
-void emit_back_edge(struct translation *t, unsigned cc, u64 next);
+void emit_back_edge(struct translation *t);
 /* The address in r14 has left the loop form in turn: see emit_misses(). */
 void leave_strip(struct translation *t, unsigned op, bool counted);
 /* r14 has been used for something else. */
