@@ -75,7 +75,13 @@ static struct block *next_part(struct translation *t, u64 *back, unsigned *depth
     switch ((enum op_kind)f.kind) {
     case OP_JMP: return in->r[0] == OPR_REL ? part_at(t, branch_target(t, t->rip, in)) : NULL;
     case OP_JCC: {
-        struct block *taken = part_at(t, branch_target(t, t->rip, in)), *next = part_at(t, behind);
+        u64 target = branch_target(t, t->rip, in);
+        struct block *taken = part_at(t, target), *next = part_at(t, behind);
+        struct block *other = target == t->b->lin ? next : taken;
+        if ((target == t->b->lin || behind == t->b->lin) && !t->j->config.no_loops &&
+            (other == NULL || other->heat <= t->b->heat)) {
+            return NULL; /* back to the start: loops.c */
+        }
         return taken == NULL || (next != NULL && next->heat >= taken->heat) ? next : taken;
     }
     case OP_CALL:
