@@ -52,7 +52,10 @@ static void offset_to(struct translation *t, unsigned reg, i32 beyond)
 
 void address_to(struct translation *t, unsigned reg, bool linear)
 {
-    address_lost(t);
+    bool away = (t->in->base < 16 && jit_home[t->in->base] == H_NONE) || reg == H_ADDR;
+    if (away) { /* r14 is in use */
+        address_lost(t);
+    }
     offset_to(t, reg, 0);
     if (linear && has_base(t)) {
         add_segment_base(t, insn_seg(t->in), reg);
