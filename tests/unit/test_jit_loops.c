@@ -12,6 +12,8 @@
  * memory): like RSI. RCX: the number of turns; RAX: an index in 32 bits, R9 one in 64. */
 static const u8 data_regs[] = {RDX, 10, 11, 12};
 
+static bool branches; /* do programs have some in the midst? */
+
 static unsigned draw_reg(void)
 {
     return data_regs[below(ARRAY_LEN(data_regs))];
@@ -71,8 +73,33 @@ static void draw_move(struct emit *e)
     }
 }
 
+static void draw_insn(struct emit *e);
+
+/* A jump over one instruction, or out of the loop: the program's end stands still. */
+static void draw_branch(struct emit *e)
+{
+    u8 over[64];
+    struct emit draft = {.at = over, .end = over + sizeof over};
+    draw_insn(&draft);
+    size_t size = (size_t)(draft.at - over);
+    if (below(5) == 0) {
+        emit_op(e, OP(0x85), 4, H_RDX, rm_reg(H_RDX)); /* test */
+    }
+    emit_u8(e, 0x70 | below(16));
+    emit_u8(e, (u8)size);
+    for (size_t i = 0; i < size; i++) {
+        emit_u8(e, over[i]);
+    }
+}
+
 static void draw_insn(struct emit *e)
 {
+    if (branches && below(8) == 0) {
+        branches = false; /* not within */
+        draw_branch(e);
+        branches = true;
+        return;
+    }
     switch (below(16)) {
     case 0:
     case 1:
@@ -173,6 +200,7 @@ static void compare_loops(unsigned programs, const struct jit_config *config)
         ck_assert_uint_eq(s.loops, 0);
     } else {
         ck_assert_uint_gt(s.loops, programs / 4);
+        ck_assert(!branches || s.paths > programs / 10);
     }
 }
 
@@ -185,6 +213,23 @@ END_TEST
 START_TEST(test_jit_loops__narrow_host)
 {
     compare_loops(5000, &(struct jit_config){.hide_avx = true, .no_groups = true});
+}
+END_TEST
+
+/* Through several blocks. */
+START_TEST(test_jit_loops__paths)
+{
+    branches = true;
+    compare_loops(20000, &(struct jit_config){.threshold = 1});
+    branches = false;
+}
+END_TEST
+
+START_TEST(test_jit_loops__paths_lockstep)
+{
+    branches = true;
+    compare_loops(3000, &(struct jit_config){.threshold = 1, .lockstep = true});
+    branches = false;
 }
 END_TEST
 
@@ -252,6 +297,8 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_jit_loops__random_programs);
     tcase_add_test(tc, test_jit_loops__narrow_host);
+    tcase_add_test(tc, test_jit_loops__paths);
+    tcase_add_test(tc, test_jit_loops__paths_lockstep);
     tcase_add_test(tc, test_jit_loops__none);
     tcase_add_test(tc, test_jit_loops__lockstep);
     tcase_add_test(tc, test_jit_loops__every_count);
