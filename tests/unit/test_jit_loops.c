@@ -100,11 +100,15 @@ static void draw_insn(struct emit *e)
         branches = true;
         return;
     }
-    switch (below(16)) {
+    switch (below(17)) {
     case 0:
     case 1:
     case 2:
     case 3: draw_move(e); break;
+    case 16: /* FXCH, FLD1, FADD */
+        emit_u8(e, below(3) == 0 ? 0xd8 : 0xd9);
+        emit_u8(e, e->at[-1] == 0xd8 ? 0xc1 : below(2) == 0 ? 0xc9 : 0xe8);
+        break;
     case 4: emit_alu_imm(e, HA_AND, 4, rm_reg(H_RDX), 0x1ff); break;
     case 5: emit_alu(e, below(8), 8, draw_reg(), rm_reg(draw_reg())); break;
     case 6: emit_op(e, OP_0F(0x90 | below(16)), 1, 0, rm_reg(draw_reg())); break;
@@ -174,7 +178,7 @@ static u64 draw_entry(void)
 static void draw_pointers(struct program *p)
 {
     p->gpr[RBX] = FIELD;
-    p->gpr[RSI] = FIELD + 16 * below(300);
+    p->gpr[RSI] = FIELD + 16 * below(300) + (below(8) == 0 ? 8 : 0);
     p->gpr[RDI] = FIELD + 8 * below(1000);
     p->gpr[RBP] = FIELD + 64 + 8 * below(900);
     p->gpr[13] = FIELD + 64 + below(4096);
@@ -183,6 +187,11 @@ static void draw_pointers(struct program *p)
     p->gpr[RAX] = below(8) == 0 ? draw() : below(16) == 0 ? 0xffffff00u + below(256) : below(500);
     p->gpr[RCX] = 1 + below(below(3) == 0 ? 600 : 20);
     p->gpr[RDX] = below(512);
+    if (below(10) == 0) { /* an index that 32-bit arithmetic soon wraps */
+        p->gpr[RAX] = 0xffffff00u + below(256);
+        p->gpr[RBX] -= 0xffffff00u;
+        p->gpr[13] -= 0xffffff00u;
+    }
     p->gpr[14] = draw_entry();
     p->gpr[15] = draw_entry();
     odd_page = 256 + below(3);
