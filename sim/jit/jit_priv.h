@@ -70,8 +70,8 @@ struct jit_exit {
 /* Blocks that a translation runs through. */
 #define JIT_PARTS 4
 
-/* Ways out to other blocks, of two copies: one behind each part, two behind the last. */
-#define JIT_EXITS (2 * (JIT_PARTS + 1))
+/* Ways out to other blocks, of three copies: one behind each part, two behind the last. */
+#define JIT_EXITS (3 * (JIT_PARTS + 1))
 
 /* A block that a translation runs through: path.c. The first is the one it stands for. */
 struct jit_part {

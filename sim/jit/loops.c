@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Blocks that jump to their own start: which of their accesses move by the same distance in each turn.
+/* Paths that jump to their own start: which of their accesses move by the same distance in each turn.
  *
  * Registers are followed from the turn's start as value and offset, as groups.c does it; what a register holds at the
  * turn's end says by how much it moves: by a constant, by a register that the block does not write, or not at all.
@@ -55,7 +55,9 @@ static u32 written_by(const struct insn *in, const struct op_facts *f)
     switch ((enum op_kind)f->kind) {
     case OP_NOTHING:
     case OP_TEST:
-    case OP_JCC: return 0;
+    case OP_SIDE:
+    case OP_JCC:
+    case OP_JMP: return 0; /* what leads anywhere else than to the start is refused elsewhere */
     case OP_ALU: return f->number == HA_CMP ? 0 : bit_of(in->r[0]);
     case OP_HIGH: return bit_of(in->r[0]);
     case OP_BT: return f->number == 4 ? 0 : bit_of(in->r[0]);
@@ -197,7 +199,7 @@ static bool add_part(const struct walk *w, const struct track *v, unsigned scale
 static bool group_of(const struct translation *t, const struct walk *w, unsigned n, u64 rip, struct loop_group *g)
 {
     const struct mem_access *a = &t->access[n];
-    const struct insn *in = &t->b->ops[a->op];
+    const struct insn *in = t->op[a->op];
     unsigned seg = insn_seg(in);
     i64 at = in->disp;
     *g = (struct loop_group){.base = REG_NONE, .index = REG_NONE, .by = REG_NONE, .write = a->write, .align = a->align};
@@ -292,7 +294,7 @@ static void place_access(struct translation *t, const struct walk *w, unsigned n
     if (k == LOOP_GROUPS) {
         return;
     }
-    struct loop_ref ref = ref_of(l, &t->b->ops[t->access[n].op], k);
+    struct loop_ref ref = ref_of(l, t->op[t->access[n].op], k);
     while (r < l->refs && !(l->ref[r].group == k && l->ref[r].reg == ref.reg && l->ref[r].is_index == ref.is_index &&
                             l->ref[r].scale == ref.scale)) {
         r++;
@@ -310,17 +312,51 @@ static void place_access(struct translation *t, const struct walk *w, unsigned n
     t->access[n].ref = (u8)(r + 1);
 }
 
-static bool jumps_to_start(const struct translation *t, u64 rip)
+/* How many turns are to come is only guessed: the last comparison is mostly with what ends the loop. */
+static void find_end(struct translation *t, const struct walk *w)
 {
-    const struct insn *last = &t->b->ops[t->b->count - 1];
-    return t->facts[t->b->count - 1].kind == OP_JCC && branch_target(t, rip, last) == t->b->lin;
+    struct loop *l = &t->loop;
+    const struct insn *in = t->op[l->flags_at];
+    const struct op_facts *f = &t->facts[l->flags_at];
+    unsigned g = in->r[0];
+    bool compare = f->kind == OP_ALU && f->number == HA_CMP && (in->r[1] == OPR_IMM || in->r[1] < OPR_HIGH);
+    bool down = f->kind == OP_STEP || (f->kind == OP_ALU && f->number == HA_SUB && in->r[1] == OPR_IMM);
+    l->ends_by = REG_NONE;
+    if (in->osz < 4 || g >= OPR_HIGH || (!compare && !down)) {
+        return;
+    }
+    const struct track *v = &w->v[g];
+    if (v->id == REG_NONE || v->by != REG_NONE || w->moves[v->id].how != BY_CONSTANT || w->moves[v->id].step == 0 ||
+        (compare && in->r[1] != OPR_IMM && (l->written & bit_of(in->r[1])) != 0)) {
+        return;
+    }
+    l->ends_by = v->id;
+    l->by = w->moves[v->id].step;
+    l->from = v->offset;
+    l->size = in->osz;
+    l->bound = compare && in->r[1] != OPR_IMM ? in->r[1] : REG_NONE;
+    l->until = compare && in->r[1] == OPR_IMM ? (i32)in->imm : 0;
+}
+
+static bool jumps_to_start(const struct translation *t)
+{
+    unsigned i = t->count - 1;
+    u64 start = t->b->lin;
+    if (t->op[i]->r[0] != OPR_REL) {
+        return false;
+    }
+    bool taken = branch_target(t, t->at[i], t->op[i]) == start, next = t->at[i + 1] == start;
+    return t->facts[i].kind == OP_JMP ? taken : t->facts[i].kind == OP_JCC && taken != next;
 }
 
 /* Where the count can stand: before an instruction that makes all flags and cannot leave. */
 static bool find_place(struct translation *t)
 {
-    for (unsigned i = t->b->count; i-- > 0;) {
+    for (unsigned i = t->count; i-- > 0;) {
         const struct op_facts *f = &t->facts[i];
+        if (f->writes != 0 && t->loop.flags_at == 0) {
+            t->loop.flags_at = i;
+        }
         if (f->writes == F_ALL && f->reads == 0 && !f->exits) {
             t->loop.place = i;
             return true;
@@ -375,14 +411,13 @@ bool find_loop(struct translation *t)
     static const struct walk none;
     struct walk w = none;
     u16 touched = 0;
-    u64 rip = t->b->lin;
     unsigned n = 0, alone = 0;
     *l = (struct loop){0};
-    if (t->j->config.no_loops || t->word != 8 || t->b->count < 2 || t->parts > 1) {
+    if (t->j->config.no_loops || t->word != 8 || t->count < 2) {
         return false;
     }
-    for (unsigned i = 0; i < t->b->count; i++) {
-        const struct insn *in = &t->b->ops[i];
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct insn *in = t->op[i];
         u32 here = written_by(in, &t->facts[i]);
         if (here == ~0u) {
             return false;
@@ -390,16 +425,15 @@ bool find_loop(struct translation *t)
         l->written |= (u16)here;
         touched |= touched_by(in, &t->facts[i]);
         alone += t->facts[i].kind == OP_DIV;
-        rip += i + 1 < t->b->count ? in->len : 0;
     }
-    if (!jumps_to_start(t, rip) || !find_place(t)) {
+    if (!jumps_to_start(t) || !find_place(t)) {
         return false;
     }
     for (unsigned g = 0; g < 16; g++) {
         w.v[g] = (struct track){.id = (u8)g, .by = REG_NONE};
     }
-    for (unsigned i = 0; i < t->b->count; i++) {
-        const struct insn *in = &t->b->ops[i];
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct insn *in = t->op[i];
         for (; n < t->access_count && t->access[n].op == i; n++) {
             w.base[n] = in->base < 16 ? w.v[in->base] : w.base[n];
             w.index[n] = in->index < 16 ? w.v[in->index] : w.index[n];
@@ -407,14 +441,13 @@ bool find_loop(struct translation *t)
         follow(&w, in, &t->facts[i], l->written);
     }
     find_moves(&w, l->written);
-    rip = t->b->lin;
+    find_end(t, &w);
     n = 0;
-    for (unsigned i = 0; i < t->b->count; i++) {
+    for (unsigned i = 0; i < t->count; i++) {
         for (; n < t->access_count && t->access[n].op == i; n++) {
-            place_access(t, &w, n, rip);
+            place_access(t, &w, n, t->at[i]);
             alone += t->access[n].ref == 0;
         }
-        rip += t->b->ops[i].len;
     }
     if (alone > LOOP_ALONE || (alone != 0 && l->refs == 0)) {
         return false;

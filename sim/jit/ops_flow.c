@@ -79,7 +79,7 @@ static void emit_branch_if(struct translation *t)
     const struct op_facts *f = &t->facts[t->i];
     u64 target = target_of(t), next = rip_behind(t);
     if (t->strip) {
-        emit_back_edge(t, f->number, next);
+        emit_back_edge(t);
         return;
     }
     bool near = is_linkable(t, target) && t->j->lockstep == NULL;
@@ -108,6 +108,10 @@ static void emit_jump(struct translation *t)
 {
     struct emit *e = &t->e;
     t->ended = true;
+    if (t->strip) {
+        emit_back_edge(t);
+        return;
+    }
     if (t->in->r[0] == OPR_REL) {
         leave_to(t, target_of(t));
         return;

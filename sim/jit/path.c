@@ -75,7 +75,13 @@ static struct block *next_part(struct translation *t, u64 *back, unsigned *depth
     switch ((enum op_kind)f.kind) {
     case OP_JMP: return in->r[0] == OPR_REL ? part_at(t, branch_target(t, t->rip, in)) : NULL;
     case OP_JCC: {
-        struct block *taken = part_at(t, branch_target(t, t->rip, in)), *next = part_at(t, behind);
+        u64 target = branch_target(t, t->rip, in);
+        struct block *taken = part_at(t, target), *next = part_at(t, behind);
+        struct block *other = target == t->b->lin ? next : taken;
+        if ((target == t->b->lin || behind == t->b->lin) && !t->j->config.no_loops &&
+            (other == NULL || other->heat <= t->b->heat)) {
+            return NULL; /* back to the start: loops.c */
+        }
         return taken == NULL || (next != NULL && next->heat >= taken->heat) ? next : taken;
     }
     case OP_CALL:
@@ -167,6 +173,9 @@ void give_back_counts(struct translation *t, unsigned done)
 /* The jump just emitted leads out of the path. */
 static void to_side_exit(struct translation *t, u8 *jump, u64 target)
 {
+    if (t->strip && !t->x87.waiting) {
+        t->loop.x87_at_end = true;
+    }
     t->side[t->side_count++] = (struct side_exit){.from = jump,
                                                   .target = target,
                                                   .op = t->i,
@@ -231,6 +240,9 @@ void emit_side_exits(struct translation *t)
         t->x87 = s->x87;
         flags_settle(t);
         x87_flush(t);
+        if (t->strip) {
+            leave_strip(t, s->op, false);
+        }
         give_back_counts(t, s->op + 1);
         leave_to(t, s->target);
     }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The loop form of a block that jumps to its own start: a strip of turns whose accesses are sure to stay in pages that
+/* The loop form of a path that jumps to its own start: a strip of turns whose accesses are sure to stay in pages that
  * have been looked up beforehand, with nothing of a turn's own but the count of turns.
  *
- * The block is entered as ever; only its jump to itself leads here. The way in looks up the page of each group of
+ * The path is entered as ever; only its jump to itself leads here. The way in looks up the page of each group of
  * accesses (loops.c), finds how many turns stay in all of them and within the counts that are left, takes the counts of
- * these turns and borrows the homes of guest registers that the block has nothing to do with, for what leads from guest
+ * these turns and borrows the homes of guest registers that the path has nothing to do with, for what leads from guest
  * addresses to the host's and for the number of turns. If there is no more than the one turn, it runs as ever.
  *
  * Turns are counted before an instruction that makes all flags and has no way out, so that old flags need no saving; when
@@ -100,7 +100,7 @@ static void bound_by_room(struct translation *t, const struct loop_group *g)
 }
 
 struct failures {
-    u8 *from[8 * LOOP_GROUPS];
+    u8 *from[8 * LOOP_GROUPS + 32];
     unsigned count;
 };
 
@@ -181,11 +181,29 @@ static void check_suppositions(struct translation *t, struct failures *f)
     }
 }
 
+/* A guess: not for the last few turns of a loop. */
+static void check_worth(struct translation *t, struct failures *f)
+{
+    struct emit *e = &t->e;
+    const struct loop *l = &t->loop;
+    i64 enough = (i64)LOOP_TURNS_MIN * l->by, gone = (i64)l->from - l->until;
+    if (l->ends_by == REG_NONE || gone != (i32)gone || enough != (i32)enough) {
+        return;
+    }
+    unsigned reg = reg_in(t, l->ends_by, H_ADDR);
+    emit_lea(e, l->size, H_ADDR, rm_mem(reg, (i32)gone));
+    if (l->bound != REG_NONE) {
+        emit_alu(e, HA_SUB, l->size, H_ADDR, reg_rm(l->bound));
+    }
+    emit_alu_imm(e, HA_CMP, l->size, rm_reg(H_ADDR), (i32)-enough);
+    or_fail(f, emit_jcc(e, l->by > 0 ? 15 : 12)); /* greater; less */
+}
+
 /* Turns that the counts left allow beyond the first, which is paid for. */
 static void begin_count(struct translation *t)
 {
     struct emit *e = &t->e;
-    unsigned count = t->b->count;
+    unsigned count = t->count;
     emit_mov_load(e, 8, H_ADDR, CPU_AT(d.left));
     emit_mov_const(e, H_TMP, 0xffff);
     emit_alu(e, HA_CMP, 8, H_ADDR, rm_reg(H_TMP));
@@ -201,7 +219,7 @@ static void take_counts(struct translation *t, struct failures *f)
     emit_mov_load(e, 8, H_ADDR, SLOT_AT(SLOT_COUNT));
     emit_op(e, OP(0x85), 8, H_ADDR, rm_reg(H_ADDR));
     or_fail(f, emit_jcc(e, 4));
-    emit_op_imm(e, OP(0x69), 8, H_TMP, rm_reg(H_ADDR), (i32)t->b->count);
+    emit_op_imm(e, OP(0x69), 8, H_TMP, rm_reg(H_ADDR), (i32)t->count);
     emit_op(e, OP(0x29), 8, H_TMP, CPU_AT(d.left));
 }
 
@@ -227,7 +245,7 @@ static void borrow(struct translation *t)
 static void charge(struct translation *t)
 {
     struct emit *e = &t->e;
-    emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), t->b->count);
+    emit_alu_imm(e, HA_SUB, 8, CPU_AT(d.left), (i32)t->count);
     t->out[t->out_count++] = emit_jcc(e, 8);
     if (lockstep(t)) {
         emit_mov_const(e, H_ADDR, t->number);
@@ -241,7 +259,8 @@ static void way_in(struct translation *t)
     struct failures f = {.count = 0};
     t->flags = IN_RAX;
     charge(t);
-    emit_fp_check(t, 0, t->b->count);
+    emit_fp_check(t, 0, t->count);
+    check_worth(t, &f);
     check_suppositions(t, &f);
     begin_count(t);
     for (unsigned k = 0; k < t->loop.groups; k++) {
@@ -322,9 +341,9 @@ void leave_strip(struct translation *t, unsigned op, bool counted)
     struct emit *e = &t->e;
     const struct loop *l = &t->loop;
     if (!counted) { /* the counts of turns not begun; of this one too if it has been counted */
-        emit_op_imm(e, OP(0x69), 8, H_TMP, counter(t), (i32)t->b->count);
+        emit_op_imm(e, OP(0x69), 8, H_TMP, counter(t), (i32)t->count);
         if (op > l->place) {
-            emit_alu_imm(e, HA_ADD, 8, rm_reg(H_TMP), t->b->count);
+            emit_alu_imm(e, HA_ADD, 8, rm_reg(H_TMP), (i32)t->count);
         }
         emit_op(e, OP(0x01), 8, H_TMP, CPU_AT(d.left));
     }
@@ -352,20 +371,24 @@ static void next_turn_checked(struct translation *t)
     emit_jmp_to(e, t->loop.head);
 }
 
-void emit_back_edge(struct translation *t, unsigned cc, u64 next)
+void emit_back_edge(struct translation *t)
 {
     struct emit *e = &t->e;
+    u64 target = branch_target(t, t->rip, t->in), next = t->at[t->count];
+    bool always = t->facts[t->i].kind == OP_JMP, inverted = target != t->b->lin;
     flags_need(t, t->facts[t->i].reads | t->live[0]);
     if (t->loop.x87_at_end) {
         x87_flush(t);
     }
-    u8 *taken = emit_jcc(e, cc);
+    u8 *taken = always ? emit_jmp(e) : emit_jcc(e, t->facts[t->i].number ^ (inverted ? 1u : 0u));
     unsigned flags = t->flags;
     struct x87_pointers x87 = t->x87;
-    flags_settle(t);
-    x87_flush(t);
-    leave_strip(t, t->i, false);
-    leave_to(t, next);
+    if (!always) {
+        flags_settle(t);
+        x87_flush(t);
+        leave_strip(t, t->i, false);
+        leave_to(t, inverted ? target : next);
+    }
     if (!e->full) {
         emit_patch(taken, lockstep(t) ? e->at : t->loop.head);
     }
@@ -380,13 +403,14 @@ void emit_back_edge(struct translation *t, unsigned cc, u64 next)
 /* What has been looked up beforehand is no exit. */
 static void find_liveness_strip(struct translation *t)
 {
-    unsigned count = t->b->count;
+    unsigned count = t->count;
     for (unsigned i = 0; i < count; i++) {
         struct op_facts f = {.exits = true};
         t->rip = t->at[i];
-        find_facts(t, &t->b->ops[i], &f);
+        find_facts(t, t->op[i], &f);
+        path_facts(t, i, &f);
         t->facts[i] = f;
-        t->facts[i].exits = f.exits && f.kind == OP_DIV;
+        t->facts[i].exits = f.exits && (f.kind == OP_DIV || f.kind == OP_SIDE);
     }
     for (unsigned n = 0; n < t->access_count; n++) {
         if (t->access[n].ref == 0) {
@@ -405,16 +429,16 @@ void emit_strip(struct translation *t)
     struct emit *e = &t->e;
     t->strip = t->unchecked = true;
     find_liveness_strip(t);
-    t->rip = t->b->lin;
     t->zero = t->wrong = 0;
     t->x87.waiting = t->ended = false;
-    t->slow_count = t->miss_count = t->next = t->held = 0;
+    t->slow_count = t->side_count = t->miss_count = t->next = t->held = 0;
     t->i = t->end = 0;
     u8 *entry = e->at;
     way_in(t);
     t->flags = t->live[0] != 0 ? IN_HOST : 0;
     t->loop.head = e->at;
-    emit_ops(t, 0, t->b->count);
+    emit_ops(t, 0, t->count);
+    emit_side_exits(t);
     emit_misses(t);
     t->again = e->at != NULL && !e->full ? entry : NULL;
     t->strip = false;

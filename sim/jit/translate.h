@@ -96,18 +96,23 @@ struct loop_ref {
 #define LOOP_REFS 14
 #define LOOP_ALONE 8         /* accesses and divisions that may leave */
 #define LOOP_STEP_MAX 1024
+#define LOOP_TURNS_MIN 6     /* fewer turns to come are not worth a strip */
 
 struct loop {
     struct loop_group group[LOOP_GROUPS];
     struct loop_ref ref[LOOP_REFS];
     unsigned groups, refs;
     unsigned place;     /* op before which turns are counted */
+    unsigned flags_at;  /* the last op that makes flags */
     u16 written;        /* guest registers */
     u16 borrowed;       /* whose homes hold something else */
     bool borrows_table;
     u8 counter;         /* host register, or H_NONE: a slot */
     u8 *head;
     bool x87_at_end;    /* FIP is stored at each turn's end */
+    /* The end looks like: until this register, which moves by `by` from `from`, has passed `until` or register `bound`. */
+    u8 ends_by, bound, size;
+    i32 by, from, until;
 };
 
 /* A branch out of the midst of a path: where the jump stands, and the state there. */
@@ -236,9 +241,9 @@ bool find_loop(struct translation *t);
 void emit_strip(struct translation *t);
 /* The memory of an access that has a ref. */
 struct host_rm access_in_strip(struct translation *t, const struct mem_access *a);
-/* The count, before op t->loop.place; the jump at the end. */
+/* The count, before op t->loop.place; the branch at the end. */
 void count_turn(struct translation *t);
-void emit_back_edge(struct translation *t, unsigned cc, u64 next);
+void emit_back_edge(struct translation *t);
 /* The address in r14 has left the loop form in turn: see emit_misses(). */
 void leave_strip(struct translation *t, unsigned op, bool counted);
 /* r14 has been used for something else. */

@@ -12,6 +12,8 @@
  * memory): like RSI. RCX: the number of turns; RAX: an index in 32 bits, R9 one in 64. */
 static const u8 data_regs[] = {RDX, 10, 11, 12};
 
+static bool branches; /* do programs have some in the midst? */
+
 static unsigned draw_reg(void)
 {
     return data_regs[below(ARRAY_LEN(data_regs))];
@@ -71,13 +73,42 @@ static void draw_move(struct emit *e)
     }
 }
 
+static void draw_insn(struct emit *e);
+
+/* A jump over one instruction, or out of the loop: the program's end stands still. */
+static void draw_branch(struct emit *e)
+{
+    u8 over[64];
+    struct emit draft = {.at = over, .end = over + sizeof over};
+    draw_insn(&draft);
+    size_t size = (size_t)(draft.at - over);
+    if (below(5) == 0) {
+        emit_op(e, OP(0x85), 4, H_RDX, rm_reg(H_RDX)); /* test */
+    }
+    emit_u8(e, 0x70 | below(16));
+    emit_u8(e, (u8)size);
+    for (size_t i = 0; i < size; i++) {
+        emit_u8(e, over[i]);
+    }
+}
+
 static void draw_insn(struct emit *e)
 {
-    switch (below(16)) {
+    if (branches && below(8) == 0) {
+        branches = false; /* not within */
+        draw_branch(e);
+        branches = true;
+        return;
+    }
+    switch (below(17)) {
     case 0:
     case 1:
     case 2:
     case 3: draw_move(e); break;
+    case 16: /* FXCH, FLD1, FADD */
+        emit_u8(e, below(3) == 0 ? 0xd8 : 0xd9);
+        emit_u8(e, e->at[-1] == 0xd8 ? 0xc1 : below(2) == 0 ? 0xc9 : 0xe8);
+        break;
     case 4: emit_alu_imm(e, HA_AND, 4, rm_reg(H_RDX), 0x1ff); break;
     case 5: emit_alu(e, below(8), 8, draw_reg(), rm_reg(draw_reg())); break;
     case 6: emit_op(e, OP_0F(0x90 | below(16)), 1, 0, rm_reg(draw_reg())); break;
@@ -147,7 +178,7 @@ static u64 draw_entry(void)
 static void draw_pointers(struct program *p)
 {
     p->gpr[RBX] = FIELD;
-    p->gpr[RSI] = FIELD + 16 * below(300);
+    p->gpr[RSI] = FIELD + 16 * below(300) + (below(8) == 0 ? 8 : 0);
     p->gpr[RDI] = FIELD + 8 * below(1000);
     p->gpr[RBP] = FIELD + 64 + 8 * below(900);
     p->gpr[13] = FIELD + 64 + below(4096);
@@ -156,6 +187,11 @@ static void draw_pointers(struct program *p)
     p->gpr[RAX] = below(8) == 0 ? draw() : below(16) == 0 ? 0xffffff00u + below(256) : below(500);
     p->gpr[RCX] = 1 + below(below(3) == 0 ? 600 : 20);
     p->gpr[RDX] = below(512);
+    if (below(10) == 0) { /* an index that 32-bit arithmetic soon wraps */
+        p->gpr[RAX] = 0xffffff00u + below(256);
+        p->gpr[RBX] -= 0xffffff00u;
+        p->gpr[13] -= 0xffffff00u;
+    }
     p->gpr[14] = draw_entry();
     p->gpr[15] = draw_entry();
     odd_page = 256 + below(3);
@@ -173,6 +209,7 @@ static void compare_loops(unsigned programs, const struct jit_config *config)
         ck_assert_uint_eq(s.loops, 0);
     } else {
         ck_assert_uint_gt(s.loops, programs / 4);
+        ck_assert(!branches || s.paths > programs / 10);
     }
 }
 
@@ -185,6 +222,23 @@ END_TEST
 START_TEST(test_jit_loops__narrow_host)
 {
     compare_loops(5000, &(struct jit_config){.hide_avx = true, .no_groups = true});
+}
+END_TEST
+
+/* Through several blocks. */
+START_TEST(test_jit_loops__paths)
+{
+    branches = true;
+    compare_loops(20000, &(struct jit_config){.threshold = 1});
+    branches = false;
+}
+END_TEST
+
+START_TEST(test_jit_loops__paths_lockstep)
+{
+    branches = true;
+    compare_loops(3000, &(struct jit_config){.threshold = 1, .lockstep = true});
+    branches = false;
 }
 END_TEST
 
@@ -252,6 +306,8 @@ int main(void)
     tcase_set_timeout(tc, 120);
     tcase_add_test(tc, test_jit_loops__random_programs);
     tcase_add_test(tc, test_jit_loops__narrow_host);
+    tcase_add_test(tc, test_jit_loops__paths);
+    tcase_add_test(tc, test_jit_loops__paths_lockstep);
     tcase_add_test(tc, test_jit_loops__none);
     tcase_add_test(tc, test_jit_loops__lockstep);
     tcase_add_test(tc, test_jit_loops__every_count);
