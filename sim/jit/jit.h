@@ -13,6 +13,7 @@ struct jit_config {
     u64 tlb_entries;
     bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool no_groups; /* check each memory access by itself */
+    bool by_block;  /* for tests: jit_run_code() returns wherever a handler leaves its block or faults */
     bool no_system; /* leave system instructions to their handlers */
     bool no_loops;  /* no form of their own for blocks that jump to their start */
     bool lockstep;  /* check what translated code does against the interpreter */
