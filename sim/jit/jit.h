@@ -14,9 +14,9 @@ struct jit_config {
     bool hide_avx;  /* do as if the host had no more than SSE2 */
     bool no_groups; /* check each memory access by itself */
     bool no_paths;  /* a translation holds one block */
+    bool by_block;  /* for tests: jit_run_code() returns wherever a handler leaves its block or faults */
     bool no_system; /* leave system instructions to their handlers */
     bool no_loops;  /* no form of their own for blocks that jump to their start */
-    bool one_block; /* for tests: each way out of a translation returns, with its event not delivered */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 

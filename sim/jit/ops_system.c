@@ -400,27 +400,25 @@ void emit_system(struct translation *t)
     }
 }
 
-/* Does an instruction of 64-bit code outside of guests have an emitter here? */
+/* Kinds that are emitted here, where they are: in 64-bit code outside of guests. Lockstep can take back no more than registers and
+ * stores. */
 unsigned system_kind(const struct translation *t, const struct insn *in, unsigned kind)
 {
     u32 mode = t->b->mode;
-    bool level0 = level_of(t) == 0, plain = (mode & (MODE_NONROOT | MODE_CET | MODE_MPX)) == 0;
-    bool here = (kind >= OP_STI && kind <= OP_CMPXCHG16B) || kind == OP_PUSHF || kind == OP_POPF || kind == OP_SYSCALL ||
-                kind == OP_SYSRET;
-    if (!here) {
-        return kind;
-    }
-    if (t->j->config.no_system || t->word != 8 || t->j->lockstep != NULL) {
-        return OP_HANDLER;
-    }
+    bool level0 = level_of(t) == 0, plain = (mode & (MODE_NONROOT | MODE_CET | MODE_MPX)) == 0, taken = true;
     switch ((enum op_kind)kind) {
-    case OP_STI: return level0 && plain && !is_last_of_part(t, in) ? OP_STI : OP_HANDLER;
-    case OP_SET_AC: return level0 && plain ? OP_SET_AC : OP_HANDLER;
-    case OP_TSC: return plain ? OP_TSC : OP_HANDLER;
+    case OP_STI: taken = level0 && !is_last_of_part(t, in); break;
+    case OP_SET_AC: taken = level0; break;
     case OP_PUSHF:
-    case OP_POPF: return in->osz == 8 && plain ? kind : (unsigned)OP_HANDLER;
-    case OP_SYSCALL: return plain ? OP_SYSCALL : OP_HANDLER;
-    case OP_SYSRET: return plain && level0 && in->osz == 8 ? OP_SYSRET : OP_HANDLER;
+    case OP_POPF: taken = in->osz == 8; break;
+    case OP_SYSRET: taken = level0 && in->osz == 8; break;
+    case OP_TSC:
+    case OP_SYSCALL:
+    case OP_RDPKRU:
+    case OP_BASE:
+    case OP_CMPXCHG16B: break;
     default: return kind;
     }
+    bool off = t->j->config.no_system || t->word != 8 || t->j->lockstep != NULL || !plain;
+    return taken && !off ? kind : (unsigned)OP_HANDLER;
 }

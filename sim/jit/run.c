@@ -191,7 +191,7 @@ unsigned jit_x87_on(struct cpu *cpu, u64 where, u32 unused)
 static unsigned go_on(struct cpu *cpu, enum jit_reason reason)
 {
     struct cpu_derived *d = &cpu->d;
-    if (UNLIKELY(cpu->engine.jit->lockstep != NULL || cpu->engine.jit->config.one_block)) {
+    if (UNLIKELY(cpu->engine.jit->lockstep != NULL || cpu->engine.jit->config.by_block)) {
         return reason;
     }
     if (reason == JIT_FAULT) {
@@ -221,7 +221,7 @@ unsigned jit_find(struct cpu *cpu)
 {
     struct cpu_derived *d = &cpu->d;
     const struct jit *j = cpu->engine.jit;
-    if (UNLIKELY(d->left <= 0 || cpu->set->stops.before != NULL || j->lockstep != NULL || j->config.one_block)) {
+    if (UNLIKELY(d->left <= 0 || cpu->set->stops.before != NULL || j->lockstep != NULL || j->config.by_block)) {
         return JIT_LOOKUP;
     }
     unsigned were_on = jit_fp_suspend(cpu);

@@ -179,7 +179,7 @@ static bool guest_open(struct guest *g, u64 tlb_entries)
 
 static bool open_translator(void)
 {
-    const struct jit_config config = {.bytes = MIB(4), .tlb_entries = 64, .one_block = true};
+    const struct jit_config config = {.bytes = MIB(4), .tlb_entries = 64, .by_block = true};
     const char *why = "out of memory";
     guests.block = calloc(1, sizeof *guests.block + sizeof(struct insn));
     if (guests.block != NULL && code_cache_init(&guests.code, &guests.model, MIB(1))) {
