@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 enum { IN_32 = 1, IN_USER = 2, IN_STRADDLES = 4 };
 /* Byte 1: the translator's. */
 enum { HIDE_AVX = 1, SMALL_MEMORY = 2, SMALL_TABLES = 4, LOCKSTEP = 8, THRESHOLD = 16, NO_GROUPS = 32, NO_LOOPS = 64,
-       CONFIGS = 128 };
+       NO_SYSTEM = 128, CONFIGS = 256 };
 
 static u32 io_read(void *self, u16 port, unsigned size)
 {
@@ -140,6 +140,7 @@ static struct jit *use_jit(unsigned config)
                                .hide_avx = (config & HIDE_AVX) != 0,
                                .no_groups = (config & NO_GROUPS) != 0,
                                .no_loops = (config & NO_LOOPS) != 0,
+                               .no_system = (config & NO_SYSTEM) != 0,
                                .lockstep = (config & LOCKSTEP) != 0};
         jits[config] = jit_new(&R.set, &R.code, &R.log, &c, &why);
         check(jits[config] != NULL, why);
