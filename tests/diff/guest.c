@@ -314,18 +314,13 @@ static void store_state(struct cpu *cpu, struct diff_state *s)
     s->fs_base = cpu->arch.seg[SEG_FS].base;
     s->gs_base = cpu->arch.seg[SEG_GS].base;
     memcpy(s->vec, cpu->arch.vec, sizeof s->vec);
-    s->fx.mxcsr = cpu->arch.mxcsr;
-    s->fx.fcw = f->fcw;
-    s->fx.fsw = f->fsw;
-    s->fx.tags = f->tags;
-    s->fx.fop = f->fop;
-    s->fx.fip = f->fip;
-    s->fx.fdp = f->fdp;
+    struct native_fx fx = {.mxcsr = cpu->arch.mxcsr, .fcw = f->fcw, .fsw = f->fsw, .tags = f->tags, .fop = f->fop, .fip = f->fip, .fdp = f->fdp};
     for (unsigned i = 0; i < 8; i++) {
         const struct f80 *r = &f->r[((unsigned)(f->fsw >> 11) + i) & 7];
-        store_le64(s->fx.st[i], r->mant);
-        store_le16(s->fx.st[i] + 8, r->se);
+        store_le64(fx.st[i], r->mant);
+        store_le16(fx.st[i] + 8, r->se);
     }
+    s->fx = fx;
 }
 
 static cpu_rc run_one(struct cpu *cpu, const struct insn *in, exec_fn *exec)
