@@ -39,10 +39,12 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
 #define BUDGET 300
 
 /* Byte 0 of an input: the guest's side; its high half: counts of a second run. */
-enum { IN_32 = 1, IN_USER = 2, IN_STRADDLES = 4 };
+enum { IN_32 = 1, IN_USER = 2, IN_STRADDLES = 4, SYSTEM_BY_HANDLERS = 8 };
 /* Byte 1: the translator's. */
 enum { HIDE_AVX = 1, SMALL_MEMORY = 2, SMALL_TABLES = 4, LOCKSTEP = 8, THRESHOLD = 16, NO_GROUPS = 32, NO_LOOPS = 64,
-       NO_PATHS = 128, CONFIGS = 256 };
+       NO_PATHS = 128,
+       NO_SYSTEM = 256, /* a bit of byte 0 */
+       CONFIGS = 512 };
 
 static u32 io_read(void *self, u16 port, unsigned size)
 {
@@ -141,6 +143,7 @@ static struct jit *use_jit(unsigned config)
                                .no_groups = (config & NO_GROUPS) != 0,
                                .no_paths = (config & NO_PATHS) != 0,
                                .no_loops = (config & NO_LOOPS) != 0,
+                               .no_system = (config & NO_SYSTEM) != 0,
                                .lockstep = (config & LOCKSTEP) != 0};
         jits[config] = jit_new(&R.set, &R.code, &R.log, &c, &why);
         check(jits[config] != NULL, why);
@@ -257,7 +260,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
         start();
         started = true;
     }
-    unsigned config = data[1] % CONFIGS;
+    unsigned config = data[1] | ((data[0] & SYSTEM_BY_HANDLERS) != 0 ? NO_SYSTEM : 0u);
     reset(config);
     run(data, size, &want);
     reset(config);
