@@ -237,36 +237,26 @@ bool opt_jit_host(struct run_options *o, const char *v, struct error *err)
            error_set(err, EXIT_STATUS_USAGE, "--jit-host %s: all or sse2 is wanted", v);
 }
 
-bool opt_jit_groups(struct run_options *o, const char *v, struct error *err)
+bool opt_jit_without(struct run_options *o, const char *v, struct error *err)
 {
+    static const char *const names[] = {
+#define JIT_FEATURE(id, name, what) name,
+#include "jit/features.def"
+#undef JIT_FEATURE
+    };
     o->host_side = true;
-    o->machine.jit_no_groups = strcmp(v, "off") == 0;
-    return o->machine.jit_no_groups || strcmp(v, "on") == 0 ||
-           error_set(err, EXIT_STATUS_USAGE, "--jit-groups %s: on or off is wanted", v);
-}
-
-bool opt_jit_paths(struct run_options *o, const char *v, struct error *err)
-{
-    o->host_side = true;
-    o->machine.jit_no_paths = strcmp(v, "off") == 0;
-    return o->machine.jit_no_paths || strcmp(v, "on") == 0 ||
-           error_set(err, EXIT_STATUS_USAGE, "--jit-paths %s: on or off is wanted", v);
-}
-
-bool opt_jit_system(struct run_options *o, const char *v, struct error *err)
-{
-    o->host_side = true;
-    o->machine.jit_no_system = strcmp(v, "off") == 0;
-    return o->machine.jit_no_system || strcmp(v, "on") == 0 ||
-           error_set(err, EXIT_STATUS_USAGE, "--jit-system %s: on or off is wanted", v);
-}
-
-bool opt_jit_loops(struct run_options *o, const char *v, struct error *err)
-{
-    o->host_side = true;
-    o->machine.jit_no_loops = strcmp(v, "off") == 0;
-    return o->machine.jit_no_loops || strcmp(v, "on") == 0 ||
-           error_set(err, EXIT_STATUS_USAGE, "--jit-loops %s: on or off is wanted", v);
+    while (*v != '\0') {
+        size_t size = strcspn(v, ","), i = 0;
+        while (i < ARRAY_LEN(names) && (strlen(names[i]) != size || memcmp(names[i], v, size) != 0)) {
+            i++;
+        }
+        if (i == ARRAY_LEN(names)) {
+            return error_set(err, EXIT_STATUS_USAGE, "--jit-without %.*s: groups, paths, loops or system is wanted", (int)size, v);
+        }
+        o->machine.jit_without |= 1u << i;
+        v += size + (v[size] == ',' ? 1 : 0);
+    }
+    return true;
 }
 
 bool opt_jit_threshold(struct run_options *o, const char *v, struct error *err)

@@ -7,16 +7,26 @@
 
 struct jit;
 
+enum {
+#define JIT_FEATURE(id, name, what) JIT_BIT_##id,
+#include "jit/features.def"
+#undef JIT_FEATURE
+};
+
+/* Bits of jit_config.without. */
+enum jit_feature {
+#define JIT_FEATURE(id, name, what) JIT_##id = 1 << JIT_BIT_##id,
+#include "jit/features.def"
+#undef JIT_FEATURE
+};
+
 struct jit_config {
     u64 bytes;      /* of the code cache */
     u32 threshold;  /* interpreted executions after which a block is translated */
     u64 tlb_entries;
     bool hide_avx;  /* do as if the host had no more than SSE2 */
-    bool no_groups; /* check each memory access by itself */
-    bool no_paths;  /* a translation holds one block */
     bool by_block;  /* for tests: jit_run_code() returns wherever a handler leaves its block or faults */
-    bool no_system; /* leave system instructions to their handlers */
-    bool no_loops;  /* no form of their own for blocks that jump to their start */
+    u32 without;    /* enum jit_feature */
     bool lockstep;  /* check what translated code does against the interpreter */
 };
 

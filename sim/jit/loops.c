@@ -413,7 +413,7 @@ bool find_loop(struct translation *t)
     u16 touched = 0;
     unsigned n = 0, alone = 0;
     *l = (struct loop){0};
-    if (t->j->config.no_loops || t->word != 8 || t->count < 2) {
+    if ((t->j->config.without & JIT_LOOPS) != 0 || t->word != 8 || t->count < 2) {
         return false;
     }
     for (unsigned i = 0; i < t->count; i++) {

@@ -419,6 +419,6 @@ unsigned system_kind(const struct translation *t, const struct insn *in, unsigne
     case OP_CMPXCHG16B: break;
     default: return kind;
     }
-    bool off = t->j->config.no_system || t->word != 8 || t->j->lockstep != NULL || !plain;
+    bool off = (t->j->config.without & JIT_SYSTEM) != 0 || t->word != 8 || t->j->lockstep != NULL || !plain;
     return taken && !off ? kind : (unsigned)OP_HANDLER;
 }

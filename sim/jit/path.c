@@ -29,7 +29,7 @@ static void add_part(struct translation *t, struct block *b)
 static bool jumps_to_itself(const struct translation *t, const struct block *b)
 {
     const struct insn *last = &b->ops[b->count - 1];
-    return !t->j->config.no_loops && last->r[0] == OPR_REL &&
+    return (t->j->config.without & JIT_LOOPS) == 0 && last->r[0] == OPR_REL &&
            branch_target(t, b->lin + b->bytes - last->len, last) == b->lin;
 }
 
@@ -78,7 +78,7 @@ static struct block *next_part(struct translation *t, u64 *back, unsigned *depth
         u64 target = branch_target(t, t->rip, in);
         struct block *taken = part_at(t, target), *next = part_at(t, behind);
         struct block *other = target == t->b->lin ? next : taken;
-        if ((target == t->b->lin || behind == t->b->lin) && !t->j->config.no_loops &&
+        if ((target == t->b->lin || behind == t->b->lin) && (t->j->config.without & JIT_LOOPS) == 0 &&
             (other == NULL || other->heat <= t->b->heat)) {
             return NULL; /* back to the start: loops.c */
         }
@@ -102,7 +102,7 @@ void find_path(struct translation *t)
     unsigned depth = 0;
     t->parts = t->count = 0;
     add_part(t, t->b);
-    bool alone = t->j->config.no_paths || (t->b->flags & BLOCK_TWO_PAGES) != 0 || jumps_to_itself(t, t->b);
+    bool alone = (t->j->config.without & JIT_PATHS) != 0 || (t->b->flags & BLOCK_TWO_PAGES) != 0 || jumps_to_itself(t, t->b);
     while (t->parts < JIT_PARTS && !alone) {
         struct block *b = next_part(t, back, &depth);
         if (b == NULL) {

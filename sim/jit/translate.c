@@ -589,7 +589,7 @@ static u8 *emit_copies(struct translation *t, unsigned from, unsigned to)
     find_liveness(t, from, to);
     u8 *start = emit_copy(t, from, to);
     bool loops = !t->prefix && !t->refused && !t->e.full && find_loop(t);
-    if (!t->j->config.no_groups && !t->refused && !t->e.full && find_groups(t, from, to)) {
+    if ((t->j->config.without & JIT_GROUPS) == 0 && !t->refused && !t->e.full && find_groups(t, from, to)) {
         t->unchecked = true;
         find_liveness_unchecked(t, from, to);
         start = emit_copy(t, from, to);

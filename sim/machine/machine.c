@@ -190,10 +190,7 @@ static bool build_engine(struct machine *m, struct error *err)
                             .threshold = c->jit_threshold,
                             .tlb_entries = c->tlb_entries,
                             .hide_avx = c->jit_hide_avx,
-                            .no_groups = c->jit_no_groups,
-                            .no_paths = c->jit_no_paths,
-                            .no_system = c->jit_no_system,
-                            .no_loops = c->jit_no_loops,
+                            .without = c->jit_without,
                             .lockstep = c->engine == ENGINE_LOCKSTEP};
     m->jit = jit_new(&m->set, &m->code, &m->log, &jc, &why);
     return m->jit != NULL || c->engine == ENGINE_BEST ||

@@ -119,10 +119,7 @@ struct machine_config {
     enum engine engine;
     u64 jit_bytes;
     u32 jit_threshold;
-    bool jit_no_system; /* leave system instructions to their handlers */
-    bool jit_no_groups; /* check each memory access by itself */
-    bool jit_no_paths;  /* a translation holds one block */
-    bool jit_no_loops;  /* no loop form for blocks that jump to their start */
+    u32 jit_without;   /* enum jit_feature */
     bool jit_hide_avx; /* translate as for a host with SSE2 only */
     u64 epoch; /* counts between state hashes of a recording */
     /* travel.h: what checkpoints may take, and the counts between them; 0: its defaults. */

@@ -140,10 +140,8 @@ static struct jit *use_jit(unsigned config)
                                .threshold = (config & THRESHOLD) != 0 ? 2 : 0,
                                .tlb_entries = (config & SMALL_TABLES) != 0 ? 2 : 64,
                                .hide_avx = (config & HIDE_AVX) != 0,
-                               .no_groups = (config & NO_GROUPS) != 0,
-                               .no_paths = (config & NO_PATHS) != 0,
-                               .no_loops = (config & NO_LOOPS) != 0,
-                               .no_system = (config & NO_SYSTEM) != 0,
+                               .without = ((config & NO_GROUPS) != 0 ? JIT_GROUPS : 0u) | ((config & NO_PATHS) != 0 ? JIT_PATHS : 0u) |
+                                          ((config & NO_LOOPS) != 0 ? JIT_LOOPS : 0u) | ((config & NO_SYSTEM) != 0 ? JIT_SYSTEM : 0u),
                                .lockstep = (config & LOCKSTEP) != 0};
         jits[config] = jit_new(&R.set, &R.code, &R.log, &c, &why);
         check(jits[config] != NULL, why);

@@ -148,7 +148,7 @@ static void compare_groups(unsigned programs, const struct jit_config *config)
                                 .state = draw_pointers, .most_insns = 24, .most_budget = 60};
     struct jit_stats s = compare_programs(&t, programs);
     ck_assert_uint_gt(s.translated, 3 * programs);
-    if (config->no_groups) {
+    if ((config->without & JIT_GROUPS) != 0) {
         ck_assert_uint_eq(s.groups, 0);
     } else {
         ck_assert_uint_gt(s.groups, programs);
@@ -169,7 +169,7 @@ END_TEST
 
 START_TEST(test_jit_groups__none)
 {
-    compare_groups(6000, &(struct jit_config){.no_groups = true});
+    compare_groups(6000, &(struct jit_config){.without = JIT_GROUPS});
 }
 END_TEST
 

@@ -205,7 +205,7 @@ static void compare_loops(unsigned programs, const struct jit_config *config)
                                 .state = draw_pointers, .most_insns = 12, .most_budget = 3000};
     struct jit_stats s = compare_programs(&t, programs);
     ck_assert_uint_gt(s.translated, 20 * programs);
-    if (config->no_loops) {
+    if ((config->without & JIT_LOOPS) != 0) {
         ck_assert_uint_eq(s.loops, 0);
     } else {
         ck_assert_uint_gt(s.loops, programs / 4);
@@ -221,7 +221,7 @@ END_TEST
 
 START_TEST(test_jit_loops__narrow_host)
 {
-    compare_loops(5000, &(struct jit_config){.hide_avx = true, .no_groups = true});
+    compare_loops(5000, &(struct jit_config){.hide_avx = true, .without = JIT_GROUPS});
 }
 END_TEST
 
@@ -244,7 +244,7 @@ END_TEST
 
 START_TEST(test_jit_loops__none)
 {
-    compare_loops(3000, &(struct jit_config){.no_loops = true});
+    compare_loops(3000, &(struct jit_config){.without = JIT_LOOPS});
 }
 END_TEST
 

@@ -187,13 +187,13 @@ END_TEST
 
 START_TEST(test_jit_paths__without_groups)
 {
-    (void)compare_paths(3000, &(struct jit_config){.threshold = 2, .no_groups = true});
+    (void)compare_paths(3000, &(struct jit_config){.threshold = 2, .without = JIT_GROUPS});
 }
 END_TEST
 
 START_TEST(test_jit_paths__none)
 {
-    struct jit_stats s = compare_paths(2000, &(struct jit_config){.threshold = 2, .no_paths = true});
+    struct jit_stats s = compare_paths(2000, &(struct jit_config){.threshold = 2, .without = JIT_PATHS});
     ck_assert_uint_eq(s.paths, 0);
 }
 END_TEST

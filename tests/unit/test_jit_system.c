@@ -216,7 +216,7 @@ static struct jit_stats compare(const char *model, unsigned programs, const stru
 START_TEST(test_jit_system__intel)
 {
     struct jit_stats with = compare("max", 30000, &(struct jit_config){0});
-    struct jit_stats without = compare("max", 6000, &(struct jit_config){.no_system = true});
+    struct jit_stats without = compare("max", 6000, &(struct jit_config){.without = JIT_SYSTEM});
     ck_assert_uint_lt(with.helped * 6000, without.helped * 30000);
 }
 END_TEST
@@ -229,7 +229,7 @@ END_TEST
 
 START_TEST(test_jit_system__narrow_host)
 {
-    (void)compare("max", 6000, &(struct jit_config){.hide_avx = true, .no_groups = true});
+    (void)compare("max", 6000, &(struct jit_config){.hide_avx = true, .without = JIT_GROUPS});
 }
 END_TEST
 
