@@ -35,10 +35,9 @@ def fetch(folder):
 
 
 def initrd(folder, kernel, modules):
-    version = os.path.basename(os.path.realpath(os.path.join(INPUTS, kernel))).removeprefix("vmlinuz-")
-    tree, picked = os.path.join(INPUTS, "root/lib/modules", version), os.path.join(folder, "modules." + kernel)
+    picked = os.path.join(folder, "modules." + kernel)
     out = os.path.join(folder, kernel + ".cpio.gz")
-    subprocess.run([os.path.join(ROOT, "tests/guests/pick_modules.py"), tree, picked, *modules], check=True)
+    subprocess.run([os.path.join(ROOT, "tests/guests/pick_modules.py"), INPUTS, kernel, picked, *modules], check=True)
     subprocess.run([os.path.join(ROOT, "tests/guests/make_initrd.sh"), out, os.path.join(ROOT, "tests/bench/device_commands")], check=True,
                    env={**os.environ, "MODULES": picked, "EXTRA": os.path.join(folder, "iperf3")})
     return out

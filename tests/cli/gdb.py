@@ -46,7 +46,7 @@ def second_processor():
                         "thread", "reverse-continue", "kill"])
     want("thread 2 wrote", text, r"hit Hardware watchpoint|Hardware watchpoint 1: ")
     want("it is thread 2", text, r"\[thread\]\n\[Current thread is 2 ")
-    want("the beginning", text, r"No more reverse-execution history|reverse-execution history")
+    want("the beginning", text, r"reverse-execution history|end of recorded history")
 
 
 def detached():

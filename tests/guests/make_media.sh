@@ -14,12 +14,8 @@ if [ -e "$out/stamp" ] && [ -z "$(find "$here" "$in/complete" "$in/qemu/complete
     exit 0
 fi
 mkdir -p "$out"
-modules_of() { # kernel image -> its module tree
-    version=$(basename "$(readlink -f "$1")" | sed 's/^vmlinuz-//')
-    ls -d "$in"/root/lib/modules/"$version" "$in"/root/usr/lib/modules/"$version" 2>/dev/null | head -n 1
-}
-"$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-cloud" virtio_pci virtio_blk virtio_net virtio_console
-"$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules" \
+"$here/pick_modules.py" "$in" vmlinuz-cloud "$out/modules-cloud" virtio_pci virtio_blk virtio_net virtio_console
+"$here/pick_modules.py" "$in" vmlinuz "$out/modules" \
     virtio_pci virtio_blk virtio_net ahci sd_mod crc32c_generic ext4
 "$here/make_initrd.sh" "$out/shell.cpio.gz" "$here/shell_commands"
 MODULES=$out/modules-cloud "$here/make_initrd.sh" "$out/root-cloud.cpio.gz"
@@ -37,7 +33,7 @@ fi
     "console=ttyS0 root=/dev/sda1" "$here/disk_init"
 # Two guests of KVM that share their memory.
 if [ -n "${4:-}" ]; then
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-kvm" kvm_intel kvm_amd
+    "$here/pick_modules.py" "$in" vmlinuz-cloud "$out/modules-kvm" kvm_intel kvm_amd
     rm -rf "$out/share"
     mkdir -p "$out/share"
     cp "$4" "$out/share/share_vmm"
@@ -56,7 +52,7 @@ seq -f '%015.0f' 0 65535 > "$out/passed.img"
 if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
     for kernel in vmlinuz-cloud vmlinuz; do
         name=nested${kernel#vmlinuz}
-        "$here/pick_modules.py" "$(modules_of "$in/$kernel")" "$out/modules-kvm" kvm_intel kvm_amd
+        "$here/pick_modules.py" "$in" "$kernel" "$out/modules-kvm" kvm_intel kvm_amd
         rm -rf "$out/inner" "$out/outer"
         mkdir -p "$out/inner" "$out/outer"
         cp "$3" "$out/inner/small_vmm"
@@ -71,8 +67,8 @@ if [ -n "${3:-}" ] && [ -e "$in/qemu/complete" ]; then
         MODULES=$out/modules-kvm EXTRA=$out/outer "$here/make_initrd.sh" "$out/$name.cpio" "$here/nested_commands"
     done
     # The same, for a guest that is given a disk.
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-disk" virtio_pci virtio_blk
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-vfio" kvm_intel kvm_amd vfio vfio_iommu_type1 vfio_pci
+    "$here/pick_modules.py" "$in" vmlinuz "$out/modules-disk" virtio_pci virtio_blk
+    "$here/pick_modules.py" "$in" vmlinuz "$out/modules-vfio" kvm_intel kvm_amd vfio vfio_iommu_type1 vfio_pci
     rm "$out/outer/inner.cpio" "$out/outer/small_vmm"
     MODULES=$out/modules-disk "$here/make_initrd.sh" "$out/outer/passed.cpio" "$here/passed_commands"
     MODULES=$out/modules-vfio EXTRA=$out/outer "$here/make_initrd.sh" "$out/vfio.cpio" "$here/vfio_commands"
@@ -83,9 +79,9 @@ if [ -e "$in/xen/complete" ]; then
     tools=$(ls -d "$xen"/usr/lib/xen-*/ | head -n 1)
     tools=${tools#"$xen/"}
     gzip -dc "$xen"/boot/xen-*-amd64.gz > "$out/xen.elf"
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz")" "$out/modules-xen" \
+    "$here/pick_modules.py" "$in" vmlinuz "$out/modules-xen" \
         xen_privcmd xen_evtchn xen_gntdev xen_gntalloc xenfs xen_pciback
-    "$here/pick_modules.py" "$(modules_of "$in/vmlinuz-cloud")" "$out/modules-disk" virtio_pci virtio_blk
+    "$here/pick_modules.py" "$in" vmlinuz-cloud "$out/modules-disk" virtio_pci virtio_blk
     rm -rf "$out/xen"
     mkdir -p "$out/xen/tools" "$out/xen/qemu/keymaps" "$out/xen/seabios"
     for program in xl xenstored xenconsoled xen-init-dom0 xentrace xenperf; do

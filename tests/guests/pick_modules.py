@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copy kernel modules and what they depend on, and write the order to load them in. What is part of the kernel needs no module.
 
-usage: pick_modules.py MODULE_TREE OUT_DIR NAME...   -> OUT_DIR/*.ko and OUT_DIR/load"""
+usage: pick_modules.py INPUTS KERNEL OUT_DIR NAME...   -> OUT_DIR/*.ko and OUT_DIR/load; KERNEL: vmlinuz, vmlinuz-cloud"""
 import os
 import shutil
 import sys
@@ -21,8 +21,15 @@ def name_of(path):
     return os.path.basename(path).split(".ko")[0].replace("-", "_")
 
 
+def tree_of(inputs, kernel):
+    """Where a distribution has one /lib, under usr."""
+    version = os.path.basename(os.path.realpath(os.path.join(inputs, kernel))).removeprefix("vmlinuz-")
+    trees = [os.path.join(inputs, "root", lib, "modules", version) for lib in ("lib", "usr/lib")]
+    return next((t for t in trees if os.path.exists(os.path.join(t, "modules.builtin"))), None) or sys.exit(f"{trees[0]}: no modules of {kernel}")
+
+
 def main():
-    tree, out, wanted = sys.argv[1], sys.argv[2], sys.argv[3:]
+    tree, out, wanted = tree_of(*sys.argv[1:3]), sys.argv[3], sys.argv[4:]
     found = {}
     for folder, _, files in os.walk(tree):
         for f in files:

@@ -8,10 +8,8 @@ if [ ! -e "$in/complete" ]; then
     echo "SKIP: $in is missing; scripts/fetch-inputs gets it"
     exit 77
 fi
-version=$(basename "$(readlink -f "$in/$2")" | sed 's/^vmlinuz-//')
-tree=$(ls -d "$in"/root/lib/modules/"$version" "$in"/root/usr/lib/modules/"$version" 2>/dev/null | head -n 1)
 modules=$(mktemp -d)
 trap 'rm -rf "$modules"' EXIT
 # shellcheck disable=SC2086
-"$here/../guests/pick_modules.py" "$tree" "$modules/m" $3
+"$here/../guests/pick_modules.py" "$in" "$2" "$modules/m" $3
 MODULES=$modules/m "$here/../guests/make_initrd.sh" "$4" ${5:+"$5"}

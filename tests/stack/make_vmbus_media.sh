@@ -11,9 +11,8 @@ if [ ! -e "$in/complete" ]; then
     exit 77
 fi
 mkdir -p "$out"
-version=$(basename "$(readlink -f "$in/vmlinuz-cloud")" | sed 's/^vmlinuz-//')
 guests=$here/../guests
-"$guests/pick_modules.py" "$in/root/lib/modules/$version" "$out/modules" hv_vmbus hv_storvsc hv_netvsc hv_utils sd_mod sr_mod isofs
+"$guests/pick_modules.py" "$in" vmlinuz-cloud "$out/modules" hv_vmbus hv_storvsc hv_netvsc hv_utils sd_mod sr_mod isofs
 MODULES=$out/modules "$guests/make_initrd.sh" "$out/vmbus.cpio.gz"
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
