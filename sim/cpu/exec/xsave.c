@@ -535,10 +535,14 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     TRY(xsave_begin(cpu, in, supervisor, &rfbm, &a));
     TRY(area_probe(&a, XSAVE_HEADER + 8, 1, ACCESS_READ)); /* XCOMP_BV first, as chips do */
     TRY(area_read(&a, XSAVE_HEADER, image + XSAVE_HEADER, XSAVE_HEADER_SIZE));
-    TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     u64 xstate_bv = load_le64(image + XSAVE_HEADER);
     u64 xcomp_bv = load_le64(image + XSAVE_HEADER + 8);
     bool compact = (xcomp_bv & XCOMP_BV_COMPACT) != 0;
+    if (!compact && !supervisor) { /* whatever XSTATE_BV says, and before the header is judged [SDM1 "Memory Access by the XSAVE Feature Set"] */
+        TRY((rfbm & XCR0_X87) == 0 ? CPU_OK : area_probe(&a, 0, 1, ACCESS_READ));
+        TRY((rfbm & (XCR0_SSE | XCR0_AVX)) == 0 ? CPU_OK : area_probe(&a, FXSAVE_MXCSR, 4, ACCESS_READ));
+    }
+    TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     u64 load = rfbm & xstate_bv;
 
     /* Only the components to be loaded are read; the legacy region as a whole. */
