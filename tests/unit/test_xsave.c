@@ -303,6 +303,8 @@ START_TEST(test_xsave__fault_order)
     ck_assert_int_eq(faulting_byte(xrstor, 0, 512, 2), FXSAVE_MXCSR);
     ck_assert_int_eq(faulting_byte(xrstor, 0, 512, 4), FXSAVE_MXCSR);
     ck_assert_int_eq(faulting_byte(xrstor, 0, 512, 0), -1);
+    ck_assert_int_eq(faulting_byte(xrstor, 576, 1024, 7), 831);
+    ck_assert_int_eq(faulting_byte(xrstor, 576, 1024, 3), -1);
 }
 END_TEST
 

@@ -361,26 +361,32 @@ static MUST_USE cpu_rc save_component(const struct area *a, unsigned bit, unsign
     return area_write(a, at, data, component_size(a->cpu, bit));
 }
 
-/* The parts that saving `rfbm` may write: the last byte is tried first, then the parts from low to high. What
- * is not asked for need not be there, except for the header. */
-static MUST_USE cpu_rc probe_parts(const struct area *a, u64 rfbm, bool compact)
+/* The components `asked` of an area that holds `held` (which says where they are, in the compacted format), touched whether anything of them is moved or
+ * not: the last byte first, then from low to high. What is not asked for need not be there, except for the header.
+ * [SDM1 "Memory Access by the XSAVE Feature Set"] */
+static MUST_USE cpu_rc probe_parts(const struct area *a, u64 asked, u64 held, bool compact, unsigned access)
 {
-    unsigned last = xsave_size(a->cpu->model, rfbm, compact) - 1;
-    TRY(area_probe(a, last, 1, ACCESS_WRITE));
-    if ((rfbm & XCR0_X87) != 0) {
-        TRY(area_probe(a, 0, FXSAVE_MXCSR, ACCESS_WRITE));
-        TRY(area_probe(a, FXSAVE_ST, 128, ACCESS_WRITE));
-    }
-    if ((rfbm & (compact ? XCR0_SSE : XCR0_SSE | XCR0_AVX)) != 0) { /* see xsave() */
-        TRY(area_probe(a, FXSAVE_MXCSR, 8, ACCESS_WRITE));
-    }
-    if ((rfbm & XCR0_SSE) != 0) {
-        TRY(area_probe(a, FXSAVE_XMM, 16 * xmm_count(a->cpu), ACCESS_WRITE));
-    }
-    TRY(area_probe(a, XSAVE_HEADER, 16, ACCESS_WRITE));
+    unsigned last = XSAVE_HEADER + XSAVE_HEADER_SIZE - 1;
     for (unsigned i = XCR0_BIT_AVX; i < COMPONENTS; i++) {
-        if ((rfbm & BIT(i)) != 0) {
-            TRY(area_probe(a, component_offset(a->cpu, rfbm, i, compact), component_size(a->cpu, i), ACCESS_WRITE));
+        if ((asked & BIT(i)) != 0) {
+            last = component_offset(a->cpu, held, i, compact) + component_size(a->cpu, i) - 1;
+        }
+    }
+    TRY(area_probe(a, last, 1, access));
+    if ((asked & XCR0_X87) != 0) {
+        TRY(area_probe(a, 0, FXSAVE_MXCSR, access));
+        TRY(area_probe(a, FXSAVE_ST, 128, access));
+    }
+    if ((asked & (compact ? XCR0_SSE : XCR0_SSE | XCR0_AVX)) != 0) { /* see xsave() */
+        TRY(area_probe(a, FXSAVE_MXCSR, 8, access));
+    }
+    if ((asked & XCR0_SSE) != 0) {
+        TRY(area_probe(a, FXSAVE_XMM, 16 * xmm_count(a->cpu), access));
+    }
+    TRY(area_probe(a, XSAVE_HEADER, 16, access));
+    for (unsigned i = XCR0_BIT_AVX; i < COMPONENTS; i++) {
+        if ((asked & BIT(i)) != 0) {
+            TRY(area_probe(a, component_offset(a->cpu, held, i, compact), component_size(a->cpu, i), access));
         }
     }
     return CPU_OK;
@@ -394,7 +400,7 @@ static cpu_rc xsave(struct cpu *cpu, const struct insn *in, enum xsave_kind kind
     u64 rfbm = 0;
     bool compact = kind == KIND_XSAVEC || kind == KIND_XSAVES;
     TRY(xsave_begin(cpu, in, kind == KIND_XSAVES, &rfbm, &a));
-    TRY(probe_parts(&a, rfbm, compact));
+    TRY(probe_parts(&a, rfbm, rfbm, compact, ACCESS_WRITE));
 
     u64 inuse = xsave_in_use(cpu);
     if (compact && cpu->arch.mxcsr != MXCSR_INIT) {
@@ -538,11 +544,13 @@ static cpu_rc xrstor(struct cpu *cpu, const struct insn *in, bool supervisor)
     u64 xstate_bv = load_le64(image + XSAVE_HEADER);
     u64 xcomp_bv = load_le64(image + XSAVE_HEADER + 8);
     bool compact = (xcomp_bv & XCOMP_BV_COMPACT) != 0;
-    if (!compact && !supervisor) { /* whatever XSTATE_BV says, and before the header is judged [SDM1 "Memory Access by the XSAVE Feature Set"] */
-        TRY((rfbm & XCR0_X87) == 0 ? CPU_OK : area_probe(&a, 0, 1, ACCESS_READ));
-        TRY((rfbm & (XCR0_SSE | XCR0_AVX)) == 0 ? CPU_OK : area_probe(&a, FXSAVE_MXCSR, 4, ACCESS_READ));
+    if (compact) {
+        TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
+        TRY(probe_parts(&a, rfbm & xcomp_bv, xcomp_bv, true, ACCESS_READ));
+    } else { /* the other way round */
+        TRY(supervisor ? CPU_OK : probe_parts(&a, rfbm, rfbm, false, ACCESS_READ));
+        TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     }
-    TRY(check_header(cpu, image + XSAVE_HEADER, supervisor));
     u64 load = rfbm & xstate_bv;
 
     /* Only the components to be loaded are read; the legacy region as a whole. */
