@@ -64,12 +64,16 @@ static bool open_log(struct run_options *o, struct machine *m, struct error *err
 /* Run it to its end; at some positions on the way it is saved. Nothing of that can be seen by the guest. */
 static bool run_and_save(const struct run_options *o, struct machine *m, struct run_result *result, struct error *err)
 {
+    bool over = false;
     for (unsigned i = 0; i < o->save_at_count; i++) {
         char path[8192];
-        m->stop_at = o->save_at[i];
-        *result = machine_run(m);
-        m->stop_at = ~(u64)0;
-        if (result->reason != STOP_POSITION) {
+        if (!over) {
+            m->stop_at = o->save_at[i];
+            *result = machine_run(m);
+            m->stop_at = ~(u64)0;
+            over = result->reason != STOP_POSITION;
+        }
+        if (m->clock.position < o->save_at[i]) { /* it may have ended at the very boundary: a string instruction counts many at once */
             return true;
         }
         (void)snprintf(path, sizeof path, "%s.%llu", o->save, (unsigned long long)o->save_at[i]);
@@ -77,7 +81,9 @@ static bool run_and_save(const struct run_options *o, struct machine *m, struct 
             return false;
         }
     }
-    *result = machine_run(m);
+    if (!over) {
+        *result = machine_run(m);
+    }
     return true;
 }
 

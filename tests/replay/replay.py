@@ -120,6 +120,8 @@ def case_snapshot():
     for n in at:
         p = run(["run", "--load", path("v." + n), "--hash"])
         check(last_line(p) == last_line(whole), f"saved on the way at {n}: {last_line(p)}, whole {last_line(whole)}")
+    p = run(["run", *options, "--save", path("e"), "--save-at", at[0], "--max-instructions", at[0]]) # where the run ends too
+    check(p.returncode == 124 and os.path.exists(path("e." + at[0])), f"saving at the limit: {p.returncode} {p.stderr.decode()}")
     for arguments, why in ((["--save-at", "5"], "--save-at wants --save"), (["--save", path("v"), "--save-at", "5,5"], "must be greater"),
                            (["--history-memory", "1k"], "from 1M on")):
         p = run(["run", *BASE, *arguments])
